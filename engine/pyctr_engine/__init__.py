@@ -1,0 +1,1 @@
+"""The engine of pyctr-tui: namespaced containers from Linux itself."""

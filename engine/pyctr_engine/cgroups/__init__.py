@@ -1,0 +1,1 @@
+"""Control groups: one interface over v2, hybrid and v1."""

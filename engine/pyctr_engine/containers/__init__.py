@@ -1,0 +1,1 @@
+"""Containers: create, start, stop, remove, recover, commit."""

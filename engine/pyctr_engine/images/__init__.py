@@ -1,0 +1,1 @@
+"""Images: the OCI layout, layers, archives and the built-in image."""

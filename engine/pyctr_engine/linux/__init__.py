@@ -1,0 +1,1 @@
+"""Raw Linux: the only home of ctypes and system calls, one small typed function per call."""

@@ -1,0 +1,1 @@
+"""The engine's nouns: frozen dataclasses and their own rules; no I/O."""

@@ -1,0 +1,15 @@
+"""A line that a container wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line. ``time`` in seconds since the epoch, ``text`` without its newline; undecodable bytes are replaced."""
+
+    time: float
+    stream: Literal["stdout", "stderr"]
+    text: str

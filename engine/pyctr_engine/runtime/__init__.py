@@ -1,0 +1,1 @@
+"""Spawner, monitor, init: stdlib only, synchronous, cheap to import."""

@@ -1,0 +1,1 @@
+"""Stacks: load, plan, reconcile."""
