@@ -68,9 +68,7 @@ class Database:
         self.path = path
         try:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            self.connection = sqlite3.connect(
-                path, timeout=10.0, isolation_level=None, check_same_thread=False
-            )
+            self.connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
             self._prepare()
         except PermissionError as error:
             raise NotPermitted(

@@ -128,7 +128,7 @@ class Engine:
         raise NotImplementedError
 
     def log_file(self, ref: str) -> str:
-        """Path of the current log file (JSON lines ``{"t":seconds,"s":"stdout","m":text}``), which may not exist yet."""
+        """Path of the current log file (JSON lines ``{"t":…,"s":"stdout","m":…}``); it may not exist yet."""
         raise NotImplementedError
 
     def inspect(self, ref: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ class Engine:
         raise NotImplementedError
 
     def remove_image(self, image: str, force: bool = False) -> list[str]:
-        """Remove a name, and with the last one the image; what was done, a line each (``untagged: …``, ``deleted: …``)."""
+        """Remove a name, and with the last one the image; what was done, a line each."""
         raise NotImplementedError
 
     def import_image(

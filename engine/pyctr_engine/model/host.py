@@ -25,7 +25,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class HostInfo:
-    """What the top line shows: host name, ``root`` or the user's name, ``cgroup v2`` | ``cgroup hybrid`` | ``cgroup v1``."""
+    """What the top line shows; ``cgroup_mode`` is ``v2``, ``hybrid`` or ``v1``."""
 
     hostname: str
     user: str

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 from pyctr_engine.model.spec import ContainerSpec, Port
 
 
-class State(str, Enum):
+class State(StrEnum):
     """A container's state, docker's words."""
 
     CREATED = "created"

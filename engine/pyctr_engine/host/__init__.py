@@ -1,0 +1,1 @@
+"""The host: what it can do, what it lacks, what it uses."""
