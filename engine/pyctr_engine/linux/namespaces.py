@@ -1,0 +1,140 @@
+"""Namespaces and processes: clone3(2), unshare(2), setns(2), and what belongs to a fresh process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from pyctr_engine.linux.libc import syscall
+
+CLONE_NEWTIME = 0x00000080
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+CLONE_PIDFD = 0x00001000
+CLONE_PARENT = 0x00008000
+CLONE_INTO_CGROUP = 0x200000000
+
+SIGCHLD = 17
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_KEEPCAPS = 8
+PR_SET_NAME = 15
+PR_CAPBSET_DROP = 24
+PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT = 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+CLOSE_RANGE_CLOEXEC = 4
+
+
+class _CloneArgs(ctypes.Structure):
+    _fields_ = [
+        (name, ctypes.c_uint64)
+        for name in (
+            "flags",
+            "pidfd",
+            "child_tid",
+            "parent_tid",
+            "exit_signal",
+            "stack",
+            "stack_size",
+            "tls",
+            "set_tid",
+            "set_tid_size",
+            "cgroup",
+        )
+    ]
+
+
+def clone3(flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
+    """Fork with ``flags``; ``cgroup_fd`` is a cgroup v2 directory to be born in.
+
+    Returns (0, -1) in the child, (pid, pidfd) in the parent. The caller must have one thread only, and the child
+    must end in exec or ``os._exit``: no at-fork handlers run. Source: clone(2).
+    """
+    pidfd = ctypes.c_int(-1)
+    args = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd))
+    if not flags & CLONE_PARENT:  # with it, the exit signal is the parent's own and must be 0
+        args.exit_signal = SIGCHLD
+    if cgroup_fd >= 0:
+        args.flags |= CLONE_INTO_CGROUP
+        args.cgroup = cgroup_fd
+    pid = syscall("clone3", args, ctypes.sizeof(args))
+    return pid, pidfd.value if pid else -1
+
+
+def unshare(flags: int) -> None:
+    """Move this process into new namespaces. Source: unshare(2)."""
+    syscall("unshare", flags)
+
+
+def setns(fd: int, flags: int) -> None:
+    """Join the namespace that ``fd`` is, or those of a pidfd that ``flags`` name. Source: setns(2)."""
+    syscall("setns", fd, flags)
+
+
+def prctl(option: int, argument: int = 0, argument3: int = 0) -> int:
+    """Operate on this process. Source: prctl(2)."""
+    return syscall("prctl", option, argument, argument3, 0, 0)
+
+
+def set_name(name: str) -> None:
+    """Name this process as ``ps`` shows it (15 bytes)."""
+    buffer = ctypes.create_string_buffer(name.encode()[:15])
+    syscall("prctl", PR_SET_NAME, buffer, 0, 0, 0)
+
+
+def sethostname(name: str) -> None:
+    """Set the UTS namespace's host name."""
+    data = name.encode()
+    syscall("sethostname", data, len(data))
+
+
+def close_on_exec_from(first: int) -> None:
+    """Mark all descriptors from ``first`` on close-on-exec. Source: close_range(2), Linux 5.11."""
+    syscall("close_range", first, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC)
+
+
+def close_from(first: int) -> None:
+    """Close all descriptors from ``first`` on. Source: close_range(2)."""
+    syscall("close_range", first, 0xFFFFFFFF, 0)
+
+
+def join_new_session_keyring() -> None:
+    """Leave the host's session keyring behind. Source: keyctl(2), KEYCTL_JOIN_SESSION_KEYRING."""
+    syscall("keyctl", 1, None, 0, 0, 0)
+
+
+def start_time(pid: int) -> int:
+    """When a process started, in clock ticks since boot: with the pid, an identity. Raises OSError when it is gone.
+
+    Source: proc_pid_stat(5), field 22.
+    """
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        stat = file.read()
+    return int(stat[stat.rindex(b")") + 2 :].split()[19])
+
+
+def is_running(pid: int, started: int) -> bool:
+    """Whether the process of that pid and start time is there and no zombie."""
+    if pid <= 0:
+        return False
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    return int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+
+
+def exit_code(status: int) -> int:
+    """A wait status as docker tells it: the code, or 128+n after signal n."""
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
