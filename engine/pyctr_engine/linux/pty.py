@@ -9,6 +9,7 @@ import termios
 
 _TIOCSPTLCK = 0x40045431
 _TIOCGPTPEER = 0x5441
+_TIOCGPTN = 0x80045430
 
 
 def open_pair(ptmx: str) -> tuple[int, int]:
@@ -24,7 +25,7 @@ def open_pair(ptmx: str) -> tuple[int, int]:
 
 def number(master: int) -> int:
     """The pair's number: its slave is ``/dev/pts/<number>``."""
-    (value,) = struct.unpack("i", fcntl.ioctl(master, termios.TIOCGPTN, struct.pack("i", 0)))
+    (value,) = struct.unpack("i", fcntl.ioctl(master, _TIOCGPTN, struct.pack("i", 0)))
     return int(value)
 
 

@@ -1,0 +1,102 @@
+"""The spawner: a small process that forks monitors, so that nothing heavy is ever forked or imported on a start.
+
+It is started by the first engine that needs it (``python -I -S``), inherits its listening socket, holds no facts,
+and may die at any time. Import budget: the standard library's light half; no asyncio, no dataclasses.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+
+from pyctr_engine.linux import namespaces
+from pyctr_engine.runtime import monitor
+
+IDLE_SECONDS = 300
+"""It leaves after this long without a request when no monitor of its own is left."""
+
+
+def main(listener_fd: int) -> None:
+    """Serve until idle; ``listener_fd`` is a bound, listening UNIX stream socket."""
+    listener = socket.socket(fileno=listener_fd)
+    path = listener.getsockname()
+    _detach()
+    gc.collect()
+    gc.freeze()  # what is imported now is shared with every monitor; keep the collector from touching it
+    children = 0
+    poller = select.poll()
+    poller.register(listener, select.POLLIN)
+    while True:
+        ready = poller.poll(IDLE_SECONDS * 1000)
+        children -= _reap()
+        if ready:
+            children += _serve(listener)
+        elif children <= 0:
+            _leave(listener, path)
+            return
+
+
+def _detach() -> None:
+    os.setsid()
+    os.chdir("/")
+    os.umask(0o022)
+    namespaces.set_name("pyctr-spawner")
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # only to wake the poll
+
+
+def _reap() -> int:
+    count = 0
+    while True:
+        try:
+            pid, _ = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return count
+        if pid == 0:
+            return count
+        count += 1
+
+
+def _serve(listener: socket.socket) -> int:
+    """Take one request; how many monitors it forked."""
+    try:
+        connection, _ = listener.accept()
+    except OSError:
+        return 0
+    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    if uid != os.geteuid():
+        connection.close()
+        return 0
+    pid = os.fork()
+    if pid:
+        connection.close()
+        return 1
+    # The request is read in the child, so that a slow or silent caller holds up nobody else.
+    listener.close()
+    status = 1
+    try:
+        monitor.main(connection)
+        status = 0
+    except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
+        sys.excepthook(*sys.exc_info())
+    finally:
+        os._exit(status)
+    return 0
+
+
+def _leave(listener: socket.socket, path: str) -> None:
+    """Remove the socket first, then serve whoever connected in between, so that no request is lost."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    listener.setblocking(False)
+    while _serve(listener):
+        pass
