@@ -1,0 +1,42 @@
+# `make` alone says what there is. The work is done by the scripts in .ci/.
+SHELL := /bin/bash
+BIN := .venv/bin
+PYTEST_ARGS ?=
+
+.PHONY: help venv demo test check bench screenshots clean
+
+help: ## Say what there is (the default)
+	@echo "pyctr-tui: a terminal container manager that is its own engine"
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{ printf "%-20s %s\n", $$1, $$2 }'
+
+venv: ## Set up .venv with the program and its tools; as root, install the Debian packages it needs
+	@.ci/debian run
+	@.ci/venv
+
+demo: venv ## Set everything up and bring up stacks/hello.yaml, offline, from the built-in image
+	@.ci/demo
+
+test: venv ## Set everything up, check the code, and run all tests (arguments for pytest: PYTEST_ARGS)
+	@.ci/debian test screenshots
+	@$(MAKE) --no-print-directory check
+	@echo "Running the tests"
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: venv ## Lint, formatting, types, and the floors between the rooms
+	@echo "Checking: ruff, mypy --strict, import-linter"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: venv ## Measure starts, exec, memory and the first paint against the bare kernel
+	@$(BIN)/python -m tests.bench
+
+screenshots: venv ## Take the README's screenshots from a real session
+	@.ci/debian test screenshots
+	@$(BIN)/python -m screenshots.take
+
+clean: ## Remove .venv and caches; containers and images stay
+	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
