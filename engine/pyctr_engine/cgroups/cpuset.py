@@ -1,0 +1,53 @@
+"""The cpuset controller: which CPUs a container may run on.
+
+Joined only when asked for: a cpuset costs the scheduler a domain, and v1's must be filled in before use.
+Sources: admin-guide/cgroup-v2.rst ("Cpuset"), admin-guide/cgroup-v1/cpusets.rst.
+"""
+
+from __future__ import annotations
+
+from pyctr_engine.cgroups import files
+from pyctr_engine.cgroups.setting import Setting
+from pyctr_engine.errors import InvalidValue, Unsupported
+from pyctr_engine.model.spec import Resources
+
+NAME = "cpuset"
+ALWAYS = False
+
+_MOST = 8192  # CPUs; the kernel's largest NR_CPUS
+
+
+def asked(resources: Resources) -> str:
+    """The name of a limit that needs this controller; empty when there is none."""
+    return "cpuset" if resources.cpuset else ""
+
+
+def settings(resources: Resources, version: int) -> list[Setting]:
+    """Limits as writes; raises InvalidValue. v1's memory nodes come from `inherited`."""
+    if not resources.cpuset:
+        return []
+    parse(resources.cpuset)
+    return [Setting("cpuset.cpus", resources.cpuset)]
+
+
+def inherited(base: str) -> tuple[tuple[str, str], ...]:
+    """What each v1 cpuset must be given before anything may join it: all that the hierarchy's root has.
+
+    A new v1 cpuset is empty and refuses processes with ENOSPC. Raises Unsupported when the root can't be read.
+    """
+    try:
+        return tuple((name, files.read(f"{base}/{name}").strip()) for name in ("cpuset.cpus", "cpuset.mems"))
+    except OSError as error:
+        raise Unsupported(f"cannot read the CPUs of {base}: {error.strerror}", "leave the cpuset out") from error
+
+
+def parse(text: str) -> set[int]:
+    """The CPUs in a list such as ``0-1,3``; raises InvalidValue."""
+    found: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < _MOST):
+            raise InvalidValue(f"{text!r} is not a list of CPUs", "0-1,3 means the CPUs 0, 1 and 3")
+        found.update(range(int(first), int(last) + 1))
+    return found

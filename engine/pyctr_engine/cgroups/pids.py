@@ -1,0 +1,42 @@
+"""The pids controller: how many tasks (processes and threads) there are and may be.
+
+The same files on v1 and v2 (admin-guide/cgroup-v2.rst, "PID").
+"""
+
+from __future__ import annotations
+
+from pyctr_engine.cgroups import files
+from pyctr_engine.cgroups.setting import Setting
+from pyctr_engine.errors import InvalidValue
+from pyctr_engine.model.spec import Resources
+
+NAME = "pids"
+
+# Also joined without a limit: it counts tasks for one small read; walking cgroup.procs costs more.
+ALWAYS = True
+
+
+def asked(resources: Resources) -> str:
+    """The name of a limit that needs this controller; empty when there is none."""
+    return "pids_limit" if limit(resources) is not None else ""
+
+
+def settings(resources: Resources, version: int) -> list[Setting]:
+    """Limits as writes; raises InvalidValue."""
+    count = limit(resources)
+    return [] if count is None else [Setting("pids.max", str(count))]
+
+
+def limit(resources: Resources) -> int | None:
+    """The limit; ``None`` without one. 0 and -1 are docker's words for no limit."""
+    count = resources.pids
+    if count is None or count in (0, -1):
+        return None
+    if count < -1:
+        raise InvalidValue(f"a pids limit of {count} can't be", "-1 means no limit")
+    return count
+
+
+def current(directory: str) -> int:
+    """Tasks now."""
+    return files.number(f"{directory}/pids.current")

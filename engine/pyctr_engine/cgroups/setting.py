@@ -1,0 +1,20 @@
+"""What a controller wants written into one of its files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One write.
+
+    Attributes:
+        file: The control file's name, without a directory.
+        value: What is written.
+        asked: Whether a user asked for it. What nobody asked for is left out where the file doesn't exist.
+    """
+
+    file: str
+    value: str
+    asked: bool = True
