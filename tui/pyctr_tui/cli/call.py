@@ -1,0 +1,67 @@
+"""One call of the program: its global options and its engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyctr_engine.engine import Engine
+
+
+class Call:
+    """What every command is given.
+
+    Attributes:
+        ascii: Whether only ASCII may be printed.
+        program: What the program is called in messages.
+    """
+
+    program = "pyctr-tui"
+
+    def __init__(self, state: str | None = None, run: str | None = None, *, ascii: bool = False) -> None:
+        self._state = state
+        self._run = run
+        self._engine: Engine | None = None
+        self.ascii = ascii
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, made on first use."""
+        if self._engine is None:
+            from pyctr_engine.engine import Engine
+            from pyctr_engine.paths import Paths
+
+            self._engine = Engine(Paths(self._state, self._run))
+        return self._engine
+
+    @engine.setter
+    def engine(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def close(self) -> None:
+        """Let go of the engine, if there is one."""
+        if self._engine is not None:
+            self._engine.close()
+
+
+def is_terminal(fd: int) -> bool:
+    """Whether ``fd`` is open and a terminal."""
+    try:
+        return os.isatty(fd)
+    except OSError:
+        return False
+
+
+def report(message: str, hint: str = "") -> None:
+    """Print an error to standard error: one sentence, and what to do."""
+    from pyctr_tui.cli.text import harmless
+
+    sys.stdout.flush()
+    show = harmless if is_terminal(2) else str
+    text = f"{Call.program}: {show(message)}\n"
+    if hint:
+        text += f"  hint: {show(hint)}\n"
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,83 @@
+"""All commands: where each one's code is, so that only its module is imported."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """Where a command is: a function ``(call, words) -> exit code`` of a module of this room.
+
+    ``warm``: it starts containers or programs in them, so the spawner may begin before its module is imported.
+    """
+
+    module: str
+    function: str
+    summary: str
+    warm: bool = False
+
+
+_CONTAINERS = {
+    "run": Command("run", "run", "Make a container and start it", warm=True),
+    "create": Command("run", "create", "Make a container without starting it"),
+    "start": Command("lifecycle", "start", "Start containers that are there", warm=True),
+    "stop": Command("lifecycle", "stop", "Stop containers: their stop signal, then SIGKILL"),
+    "restart": Command("lifecycle", "restart", "Stop containers and start them again", warm=True),
+    "kill": Command("lifecycle", "kill", "Send containers a signal"),
+    "pause": Command("lifecycle", "pause", "Freeze all processes of containers"),
+    "unpause": Command("lifecycle", "unpause", "Let paused containers go on"),
+    "wait": Command("lifecycle", "wait", "Wait until containers end, and print their exit codes"),
+    "rm": Command("lifecycle", "remove", "Remove containers"),
+    "exec": Command("exec", "exec_", "Run a further program in a running container", warm=True),
+    "attach": Command("exec", "attach", "Attach to a running container"),
+    "ps": Command("ps", "ps", "List containers"),
+    "logs": Command("logs", "logs", "Show what containers wrote"),
+    "stats": Command("stats", "stats", "Show what containers use, live"),
+    "top": Command("inspect", "top", "Show a container's processes"),
+    "port": Command("inspect", "port", "Show a container's published ports"),
+    "diff": Command("inspect", "diff", "Show what a container changed against its image"),
+    "inspect": Command("inspect", "inspect", "Show everything about containers, images or volumes"),
+}
+_IMAGES = {
+    "images": Command("images", "images", "List images"),
+    "layers": Command("images", "layers", "Show an image's layers"),
+    "history": Command("images", "history", "Show how an image was made"),
+    "commit": Command("archives", "commit", "Make an image of a container's file system"),
+    "import": Command("archives", "import_", "Make an image of a root file system's tar"),
+    "load": Command("archives", "load", "Load images from an OCI archive or layout"),
+    "save": Command("archives", "save", "Write images to an OCI archive or layout"),
+    "tag": Command("images", "tag", "Give an image one more name"),
+    "rmi": Command("images", "remove", "Remove images"),
+}
+_STACKS = {
+    "up": Command("stacks", "up", "Make a stack's containers be as its file says", warm=True),
+    "down": Command("stacks", "down", "Stop and remove a stack's containers"),
+    "stack ls": Command("stacks", "list_", "List stacks"),
+    "stack config": Command("stacks", "config", "Show a stack file, interpolated and normalised"),
+}
+_SYSTEM = {
+    "volume ls": Command("volumes", "list_", "List volumes"),
+    "volume inspect": Command("volumes", "inspect", "Show everything about volumes"),
+    "volume rm": Command("volumes", "remove", "Remove volumes"),
+    "events": Command("system", "events", "Show what happens, as it happens"),
+    "doctor": Command("system", "doctor", "Examine this host: what works, and what each lack costs"),
+    "system check": Command("system", "check", "Examine the store, the database and what the kernel holds"),
+    "version": Command("system", "version", "Show the version"),
+}
+
+GROUPS = {"Containers": _CONTAINERS, "Images": _IMAGES, "Stacks": _STACKS, "Volumes and the system": _SYSTEM}
+"""What the help shows."""
+
+COMMANDS = {**_CONTAINERS, **_IMAGES, **_STACKS, **_SYSTEM}
+
+ALIASES = {
+    **{f"container {name}": name for name in _CONTAINERS},
+    **{f"image {name}": name for name in ("history", "import", "inspect", "layers", "load", "save", "tag")},
+    "container ls": "ps",
+    "container commit": "commit",
+    "image ls": "images",
+    "image rm": "rmi",
+    "stack ps": "ps",
+    "config": "stack config",
+}
+"""Docker's other names for the same."""
