@@ -28,7 +28,11 @@ class Session(Protocol):
     """A live connection to a program's standard streams, in its container's monitor."""
 
     def fileno(self) -> int:
-        """Readable when `read` has something."""
+        """Readable when `read` may have something; see `has_buffered` for what is already here."""
+
+    @property
+    def has_buffered(self) -> bool:
+        """Whether `read` will return without waiting."""
 
     def read(self) -> tuple[str, bytes]:
         """Block for the next piece: ``("stdout"|"stderr", data)``, ``("exit", b"<code>")`` or ``("closed", b"")``."""
