@@ -341,7 +341,7 @@ def oom_kills(path: str) -> int:
 
     Read it before the cgroup is removed. On v1 a count belongs to one cgroup, on v2 it includes those below.
     """
-    return files.table(path).get("oom_kill", 0) if path else 0
+    return max(0, files.pick(path, "oom_kill")[0]) if path else 0
 
 
 def watch_oom(path: str) -> tuple[int, int]:

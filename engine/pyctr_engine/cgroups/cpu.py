@@ -90,27 +90,30 @@ def usage(unified: str, cpu_v1: str, cpuacct_v1: str, limited: bool) -> CpuUsage
     The unified tree's cpu.stat has usage and its parts even where the controller belongs to v1;
     throttling is counted where the controller is, and only ``limited`` containers are throttled.
     """
-    stat = files.table(f"{unified}/cpu.stat") if unified else _cpuacct(cpuacct_v1)
-    throttle = stat
-    if cpu_v1 and limited:
-        throttle = files.table(f"{cpu_v1}/cpu.stat")
-        throttle["throttled_usec"] = throttle.get("throttled_time", 0) // 1000
-    return CpuUsage(
-        usage=stat.get("usage_usec", 0),
-        user=stat.get("user_usec", 0),
-        system=stat.get("system_usec", 0),
-        periods=throttle.get("nr_periods", 0),
-        throttled_periods=throttle.get("nr_throttled", 0),
-        throttled=throttle.get("throttled_usec", 0),
-    )
+    if unified and not cpu_v1:
+        found = files.pick(f"{unified}/cpu.stat", *_SPENT, *_THROTTLED)
+        return CpuUsage(*(max(0, value) for value in found))
+    spent = files.pick(f"{unified}/cpu.stat", *_SPENT) if unified else _cpuacct(cpuacct_v1)
+    throttled = _throttled_v1(cpu_v1) if limited else ()
+    return CpuUsage(*(max(0, value) for value in (*spent, *throttled)))
 
 
-def _cpuacct(directory: str) -> dict[str, int]:
-    """cpuacct's nanoseconds under the names of v2."""
+_SPENT = ("usage_usec", "user_usec", "system_usec")
+_THROTTLED = ("nr_periods", "nr_throttled", "throttled_usec")
+
+
+def _cpuacct(directory: str) -> tuple[int, ...]:
+    """Nanoseconds as microseconds: all, user's, system's."""
     if not directory:
-        return {}
-    return {
-        "usage_usec": files.number(f"{directory}/cpuacct.usage") // 1000,
-        "user_usec": files.number(f"{directory}/cpuacct.usage_user") // 1000,
-        "system_usec": files.number(f"{directory}/cpuacct.usage_sys") // 1000,
-    }
+        return (0, 0, 0)
+    return tuple(files.number(f"{directory}/cpuacct.{name}") // 1000 for name in ("usage", "usage_user", "usage_sys"))
+
+
+def _throttled_v1(directory: str) -> tuple[int, ...]:
+    """Periods, throttled periods, and the time throttled: v1 counts it in nanoseconds."""
+    if not directory:
+        return (0, 0, 0)
+    periods, throttled, nanoseconds = files.pick(
+        f"{directory}/cpu.stat", "nr_periods", "nr_throttled", "throttled_time"
+    )
+    return periods, throttled, nanoseconds // 1000

@@ -151,6 +151,10 @@ class Layout:
                 path = f"{base}/{parent}/containers/{id}/{setting.file}"
                 (settings if setting.asked else defaults).append((path, setting.value))
         v1 = self._v1_joined(joined)
+        for base in v1:
+            own = f"{base}/{parent}/containers/{id}"
+            given = {path for path, _ in settings}
+            settings += [(f"{own}/{name}", text) for name, text in self._fill(base) if f"{own}/{name}" not in given]
         unified = f"{self.unified}/{parent}/containers/{id}" if self.unified else ""
         directories = tuple(f"{base}/{parent}/containers/{id}" for base in v1)
         monitor = f"{self.unified or self._keeper()}/{parent}/monitors/{id}"
@@ -209,6 +213,10 @@ class Layout:
         """The v1 hierarchy in which a monitor's cgroup names its container; one is enough."""
         return self.v1["freezer"] if "freezer" in self.v1 else next(iter(self.v1.values()))
 
+    def _fill(self, base: str) -> Writes:
+        """What every directory of a v1 hierarchy must hold before processes may join it: CPUs and nodes, if any."""
+        return cpuset.inherited(base) if self.home("cpuset") == (1, base) else ()
+
     def _parents(self, parent: str, joined: list[Controller], v1: tuple[str, ...]) -> tuple[tuple[str, Writes], ...]:
         found: list[tuple[str, Writes]] = []
         if self.unified:
@@ -221,11 +229,7 @@ class Layout:
             base = f"{self.unified}/{parent}"
             found += [(base, enable), (f"{base}/containers", enable), (f"{base}/monitors", ())]
         for base in dict.fromkeys([*v1, *([] if self.unified else [self._keeper()])]):
-            fill = (
-                cpuset.inherited(base)
-                if any(module is cpuset for module in joined) and self.home("cpuset") == (1, base)
-                else ()
-            )
+            fill = self._fill(base)
             count = io.counting() if self.home("io") == (1, base) else ()
             found += [(f"{base}/{parent}", (*fill, *count)), (f"{base}/{parent}/containers", fill)]
             if not self.unified and base == self._keeper():

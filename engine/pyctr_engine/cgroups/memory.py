@@ -82,33 +82,35 @@ class MemoryUsage:
     oom_kills: int = 0
 
 
-def usage(directory: str, version: int, swap: bool = True) -> MemoryUsage:
-    """One reading. ``swap`` false saves v2 a file when the host has no swap."""
-    return _usage_v2(directory, swap) if version == 2 else _usage_v1(directory)
+def usage(directory: str, version: int) -> MemoryUsage:
+    """One reading; zeros where there is nothing to read."""
+    return _usage_v2(directory) if version == 2 else _usage_v1(directory)
 
 
-def _usage_v2(directory: str, swap: bool) -> MemoryUsage:
-    stat = files.table(f"{directory}/memory.stat")
-    kernel = stat.get("kernel")
-    if kernel is None:  # before Linux 5.18
-        kernel = sum(stat.get(key, 0) for key in ("kernel_stack", "pagetables", "percpu", "slab", "vmalloc"))
+def _usage_v2(directory: str) -> MemoryUsage:
+    anon, file, kernel, *older = files.pick(f"{directory}/memory.stat", "anon", "file", "kernel", *_KERNEL_PARTS)
+    if kernel < 0:  # before Linux 5.18
+        kernel = sum(max(0, value) for value in older)
     return MemoryUsage(
         usage=files.number(f"{directory}/memory.current"),
-        anon=stat.get("anon", 0),
-        file=stat.get("file", 0),
+        anon=max(0, anon),
+        file=max(0, file),
         kernel=kernel,
-        swap=files.number(f"{directory}/memory.swap.current") if swap else 0,
-        oom_kills=files.table(f"{directory}/memory.events").get("oom_kill", 0),
+        swap=files.number(f"{directory}/memory.swap.current"),
+        oom_kills=max(0, *files.pick(f"{directory}/memory.events", "oom_kill")),
     )
 
 
+_KERNEL_PARTS = ("kernel_stack", "pagetables", "percpu", "slab", "vmalloc")
+
+
 def _usage_v1(directory: str) -> MemoryUsage:
-    stat = files.table(f"{directory}/memory.stat")
+    anon, file, swap = files.pick(f"{directory}/memory.stat", "total_rss", "total_cache", "total_swap")
     return MemoryUsage(
         usage=files.number(f"{directory}/memory.usage_in_bytes"),
-        anon=stat.get("total_rss", 0),
-        file=stat.get("total_cache", 0),
+        anon=max(0, anon),
+        file=max(0, file),
         kernel=files.number(f"{directory}/memory.kmem.usage_in_bytes"),
-        swap=stat.get("total_swap", 0),
-        oom_kills=files.table(f"{directory}/memory.oom_control").get("oom_kill", 0),
+        swap=max(0, swap),
+        oom_kills=max(0, *files.pick(f"{directory}/memory.oom_control", "oom_kill")),
     )

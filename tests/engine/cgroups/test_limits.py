@@ -1,0 +1,370 @@
+"""Limits, killing, freezing and removing, on this machine's real cgroups."""
+
+from __future__ import annotations
+
+import ast
+import os
+import resource
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_engine.cgroups import control, stats
+from pyctr_engine.cgroups.layout import CgroupPlan, Layout, detect
+from pyctr_engine.errors import EngineError, StartError
+from pyctr_engine.model.spec import Resources
+from pyctr_engine.model.stats import Stats
+
+pytestmark = pytest.mark.root
+
+PARENT = f"pyctr-tui-test-{os.getpid()}"
+MIB = 1 << 20
+
+
+class Cgroup:
+    """A container's cgroups without a container: programs are run in them."""
+
+    def __init__(self, layout: Layout, id: str, resources: Resources) -> None:
+        self.layout, self.id, self.resources = layout, id, resources
+        self.plan: CgroupPlan = layout.plan(PARENT, id, resources)
+        self.children: list[subprocess.Popen[str]] = []
+        control.prepare(self.plan.parents, self.plan.directories, self.plan.settings, self.plan.defaults)
+
+    def run(self, program: str) -> subprocess.Popen[str]:
+        """Start a Python program that joins before its first line."""
+        procs = [*self.plan.attach, *([f"{self.plan.unified}/cgroup.procs"] if self.plan.unified else [])]
+        join = f"for path in {procs!r}:\n    open(path, 'w').write('0')\n"
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", join + program], stdout=subprocess.PIPE, text=True
+        )
+        self.children.append(child)
+        return child
+
+    def read(self) -> Stats:
+        return stats.read(self.layout, PARENT, self.id, self.resources)
+
+    def kill(self) -> None:
+        control.kill(self.plan.unified, self.plan.directories)
+
+    def close(self) -> list[str]:
+        """Kill, reap, remove; returns what could not be removed."""
+        self.kill()
+        for child in self.children:
+            child.wait()
+            if child.stdout:
+                child.stdout.close()
+        return control.remove(self.plan.directories)
+
+
+Maker = Callable[..., Cgroup]
+
+
+@pytest.fixture
+def cgroup() -> Iterator[Maker]:
+    """Makes cgroups with limits; all are removed afterwards."""
+    layout = detect()
+    made: list[Cgroup] = []
+
+    def make(**limits: object) -> Cgroup:
+        made.append(Cgroup(layout, f"{len(made):064x}", Resources(**limits)))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    left = [path for each in made for path in each.close()]
+    control.remove_shared(layout.shared(PARENT))
+    assert left == []
+    assert [path for path in layout.shared(PARENT) if os.path.exists(path)] == []
+
+
+def until(condition: Callable[[], bool], patience: float = 10.0) -> bool:
+    """Wait for something that the kernel or a child does by itself."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.005)
+    return True
+
+
+def first_line(child: subprocess.Popen[str]) -> str:
+    assert child.stdout is not None
+    return child.stdout.readline().strip()
+
+
+def test_memory_above_the_limit_is_killed_and_counted(cgroup: Maker) -> None:
+    group = cgroup(memory=32 * MIB, memory_swap=32 * MIB)
+    fd, events = control.watch_oom(group.plan.oom)
+    try:
+        child = group.run("x = bytearray(200 << 20)")
+        assert child.wait() == -signal.SIGKILL
+        poller = select.poll()
+        poller.register(fd, events)
+        assert poller.poll(5000) != []
+    finally:
+        os.close(fd)
+    assert control.oom_kills(group.plan.oom) == 1
+    assert group.read().oom_kills == 1
+
+
+def test_memory_below_the_limit_is_charged_and_lives(cgroup: Maker) -> None:
+    group = cgroup(memory=96 * MIB)
+    child = group.run("x = bytearray(b'x') * (40 << 20); print('there', flush=True); import time; time.sleep(60)")
+    assert first_line(child) == "there"
+    reading = group.read()
+    assert reading.memory >= reading.anon >= 40 * MIB
+    assert reading.memory <= 96 * MIB
+    assert reading.memory_limit == 96 * MIB
+    assert reading.oom_kills == 0
+
+
+def test_a_cpu_quota_throttles(cgroup: Maker) -> None:
+    group = cgroup(cpus=0.1)
+    # Half a second of CPU time at a tenth of a CPU can't be had without being held back.
+    group.run("import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass").wait()
+    reading = group.read()
+    assert reading.throttled_periods >= 10
+    assert reading.throttled_usec > 100_000
+    assert reading.cpu_usec >= 500_000
+    assert reading.user_usec + reading.system_usec <= reading.cpu_usec + 20_000
+
+
+def test_the_pids_limit_makes_fork_fail(cgroup: Maker) -> None:
+    group = cgroup(pids=3)
+    child = group.run(
+        "import os, time\n"
+        "made = 0\n"
+        "try:\n"
+        "    while made < 50:\n"
+        "        if os.fork() == 0: time.sleep(60)\n"
+        "        made += 1\n"
+        "except BlockingIOError:\n"
+        "    print(made, flush=True)\n"
+        "time.sleep(60)"
+    )
+    assert first_line(child) == "2"
+    reading = group.read()
+    assert (reading.pids, reading.pids_limit) == (3, 3)
+
+
+def test_a_cpuset_binds_to_its_cpus(cgroup: Maker) -> None:
+    last = max(os.sched_getaffinity(0))
+    child = cgroup(cpuset=str(last)).run("import os; print(sorted(os.sched_getaffinity(0)), flush=True)")
+    assert first_line(child) == str([last])
+
+
+def test_direct_io_is_counted(cgroup: Maker, tmp_path: Path) -> None:
+    disk = os.stat(tmp_path).st_dev
+    if os.major(disk) == 0:
+        pytest.skip("the test's directory is not on a disk")
+    group = cgroup()
+    target = str(tmp_path / "file")
+    child = group.run(
+        "import os, mmap\n"
+        f"fd = os.open({target!r}, os.O_RDWR | os.O_CREAT | os.O_DIRECT)\n"
+        "page = mmap.mmap(-1, 1 << 20)\n"
+        "os.write(fd, page); os.fsync(fd); os.preadv(fd, [page], 0)\n"
+    )
+    assert child.wait() == 0
+    reading = group.read()
+    assert reading.write_bytes >= MIB
+    assert reading.read_bytes >= MIB
+    assert reading.read_ops > 0
+
+
+FORKER = """
+import os, time
+for _ in range(4):
+    os.fork()
+os.setsid() if os.getpid() != os.getsid(0) else None
+print('x', flush=True)
+while True:
+    if os.fork() == 0:
+        os._exit(0)
+    os.waitpid(-1, 0)
+"""
+
+
+def test_kill_ends_a_tree_that_keeps_forking(cgroup: Maker) -> None:
+    group = cgroup(pids=200)
+    child = group.run(FORKER)
+    first_line(child)
+    assert until(lambda: len(control.pids(group.plan.directories[0])) >= 16)
+    group.kill()
+    assert child.wait() == -signal.SIGKILL
+    assert until(lambda: control.pids(group.plan.directories[0]) == [])
+
+
+def test_kill_works_without_a_unified_tree(cgroup: Maker) -> None:
+    """The way of a pure v1 host: the freezer holds all still while they are signalled."""
+    group = cgroup()
+    freezer = group.layout.v1.get("freezer")
+    if freezer is None:
+        pytest.skip("no v1 freezer here")
+    directories = [f"{freezer}/{PARENT}/containers/{group.id}"]
+    control.prepare([(f"{freezer}/{PARENT}", ()), (f"{freezer}/{PARENT}/containers", ())], directories, [])
+    try:
+        child = group.run(f"open('{directories[0]}/cgroup.procs', 'w').write('0')\n" + FORKER)
+        first_line(child)
+        assert until(lambda: len(control.pids(directories[0])) >= 16)
+        control.kill("", directories)
+        assert child.wait() == -signal.SIGKILL
+        assert until(lambda: control.pids(directories[0]) == [])
+    finally:
+        group.kill()
+        assert control.remove(directories) == []
+
+
+def test_freeze_stops_progress_and_thaw_lets_it_go_on(cgroup: Maker) -> None:
+    group = cgroup()
+    child = group.run("while True: pass")
+    assert until(lambda: group.read().cpu_usec > 100_000)
+    control.freeze(group.plan.unified, group.plan.directories)
+    before = group.read().cpu_usec
+    time.sleep(0.1)
+    assert group.read().cpu_usec == before
+    control.thaw(group.plan.unified, group.plan.directories)
+    assert until(lambda: group.read().cpu_usec > before)
+    assert child.poll() is None
+
+
+def test_the_v1_freezer_does_the_same(cgroup: Maker) -> None:
+    group = cgroup()
+    freezer = group.layout.v1.get("freezer")
+    if freezer is None:
+        pytest.skip("no v1 freezer here")
+    directories = [f"{freezer}/{PARENT}/containers/{group.id}"]
+    control.prepare([(f"{freezer}/{PARENT}", ()), (f"{freezer}/{PARENT}/containers", ())], directories, [])
+    try:
+        group.run(f"open('{directories[0]}/cgroup.procs', 'w').write('0')\nwhile True: pass")
+        assert until(lambda: control.pids(directories[0]) != [] and group.read().cpu_usec > 100_000)
+        control.freeze("", directories)
+        before = group.read().cpu_usec
+        time.sleep(0.1)
+        assert group.read().cpu_usec == before
+        control.thaw("", directories)
+        assert until(lambda: group.read().cpu_usec > before)
+    finally:
+        group.kill()
+        assert control.remove(directories) == []
+
+
+def test_a_frozen_container_can_be_killed(cgroup: Maker) -> None:
+    group = cgroup()
+    child = group.run("print('x', flush=True)\nwhile True: pass")
+    first_line(child)
+    control.freeze(group.plan.unified, group.plan.directories)
+    group.kill()
+    assert child.wait() == -signal.SIGKILL
+
+
+def test_remove_takes_nested_cgroups_too(cgroup: Maker) -> None:
+    group = cgroup()
+    for directory in group.plan.directories:
+        os.makedirs(f"{directory}/a/b")
+        os.makedirs(f"{directory}/c")
+    assert control.remove(group.plan.directories) == []
+    assert not any(os.path.exists(path) for path in group.plan.directories)
+
+
+def test_remove_waits_a_bounded_time_for_processes(cgroup: Maker) -> None:
+    group = cgroup()
+    first_line(group.run("print('x', flush=True)\nimport time; time.sleep(60)"))
+    left = control.remove(group.plan.directories, timeout=0.05)
+    assert set(left) == set(group.plan.directories)
+
+
+def test_pids_are_found_below_too(cgroup: Maker) -> None:
+    group = cgroup()
+    below = f"{group.plan.directories[0]}/below"
+    os.mkdir(below)
+    child = group.run(
+        f"open('{below}/cgroup.procs', 'w').write('0')\nprint('x', flush=True)\nimport time; time.sleep(60)"
+    )
+    first_line(child)
+    assert control.pids(group.plan.directories[0]) == [child.pid]
+    assert control.pids("/sys/fs/cgroup/not-there") == []
+
+
+def test_what_an_earlier_run_left_is_made_afresh(cgroup: Maker) -> None:
+    group = cgroup()
+    group.run("pass").wait()
+    assert group.read().cpu_usec > 0
+    control.prepare(group.plan.parents, group.plan.directories, group.plan.settings, group.plan.defaults)
+    assert group.read().cpu_usec == 0
+
+
+def test_a_cgroup_still_in_use_is_refused_and_left_alone(cgroup: Maker) -> None:
+    group = cgroup()
+    child = group.run("print('x', flush=True)\nimport time; time.sleep(60)")
+    first_line(child)
+    with pytest.raises(StartError, match="still in use"):
+        control.prepare(group.plan.parents, group.plan.directories, group.plan.settings, group.plan.defaults)
+    assert child.poll() is None
+    assert group.read().pids == 1
+
+
+def test_a_refused_value_is_named_and_everything_is_undone(cgroup: Maker) -> None:
+    group = cgroup()
+    assert control.remove(group.plan.directories) == []
+    _, home = group.layout.directory("pids", PARENT, group.id)
+    with pytest.raises(StartError) as caught:
+        control.prepare(group.plan.parents, group.plan.directories, [(f"{home}/pids.max", "many")])
+    assert caught.value.message == f"cannot write 'many' to {home}/pids.max: invalid argument (EINVAL)"
+    assert not any(os.path.exists(path) for path in group.plan.directories)
+
+
+def test_defaults_are_left_out_where_the_file_is_missing(cgroup: Maker) -> None:
+    group = cgroup()
+    control.prepare(
+        group.plan.parents, group.plan.directories, [], [(f"{group.plan.directories[0]}/no.such.file", "1")]
+    )
+
+
+def test_attaching_a_process_that_is_gone_says_so(cgroup: Maker) -> None:
+    group = cgroup()
+    child = group.run("pass")
+    child.wait()
+    procs = f"{group.plan.directories[0]}/cgroup.procs"
+    with pytest.raises(StartError, match="ESRCH"):
+        control.attach([procs], child.pid)
+
+
+def test_killing_what_is_gone_is_no_error(cgroup: Maker) -> None:
+    group = cgroup()
+    assert control.remove(group.plan.directories) == []
+    group.kill()
+    control.thaw(group.plan.unified, group.plan.directories)
+    with pytest.raises(EngineError):
+        control.freeze(group.plan.unified, group.plan.directories, timeout=0.05)
+
+
+def test_importing_control_stays_light() -> None:
+    """The monitor of every container pays for it."""
+    program = (
+        "import sys; before = set(sys.modules); import pyctr_engine.cgroups.control;"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    engine = os.path.dirname(os.path.dirname(os.path.dirname(control.__file__)))
+    ran = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {engine!r}); {program}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(ast.literal_eval(ran.stdout))
+    assert imported.isdisjoint({"dataclasses", "re", "json", "typing", "inspect", "subprocess", "signal", "enum"})
+
+
+def test_resource_use_is_the_childs_not_ours(cgroup: Maker) -> None:
+    """A reading is of the cgroup, whatever else this machine does."""
+    group = cgroup()
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_utime
+    while resource.getrusage(resource.RUSAGE_SELF).ru_utime < ours + 0.05:
+        pass
+    assert group.read().cpu_usec == 0
