@@ -31,7 +31,8 @@ CREATE TABLE networks (
     name TEXT PRIMARY KEY,
     bridge TEXT NOT NULL UNIQUE,
     subnet TEXT NOT NULL,
-    gateway TEXT NOT NULL
+    gateway TEXT NOT NULL,
+    cursor INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE addresses (
     network TEXT NOT NULL,
