@@ -1,0 +1,111 @@
+"""What makes images and carries them about: ``commit``, ``import``, ``load`` and ``save``.
+
+Ids and names go to standard output, progress to standard error, so that scripts can take the former.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pyctr_engine.model.spec import CommitRequest
+from pyctr_tui.cli import output
+from pyctr_tui.cli.call import Call, is_terminal
+from pyctr_tui.cli.options import Grammar, Option
+from pyctr_tui.cli.progress import ProgressLine
+
+_CHANGE = Option("-c, --change", "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, WORKDIR …", "INSTRUCTION", many=True)
+_MESSAGE = Option("-m, --message", "What changed", "TEXT")
+
+_COMMIT = Grammar(
+    "commit",
+    "CONTAINER [NAME[:TAG]]",
+    "Make an image of what a container changed, and print its id.",
+    Option("-a, --author", "Who made it", "TEXT"),
+    _MESSAGE,
+    _CHANGE,
+    Option("-p, --pause", "Freeze the container meanwhile (the default; --pause=false)"),
+    Option("--exclude", "Leave this path out, and all below it", "PATH", many=True),
+    least=1,
+    most=2,
+)
+_IMPORT = Grammar(
+    "import",
+    "FILE|- [NAME[:TAG]]",
+    "Make an image of a root file system's tar (plain, gzip or zstd), and print its id.",
+    _CHANGE,
+    _MESSAGE,
+    least=1,
+    most=2,
+)
+_LOAD = Grammar(
+    "load",
+    "[FILE|DIRECTORY]",
+    "Load images from an OCI archive or layout.",
+    Option("-i, --input", "The archive or directory; standard input otherwise", "PATH"),
+    Option("-q, --quiet", "No progress"),
+    most=1,
+)
+_SAVE = Grammar(
+    "save",
+    "IMAGE…",
+    "Write images to an OCI archive, or to an OCI layout if the path ends in a slash.",
+    Option("-o, --output", "The archive or directory; standard output otherwise", "PATH"),
+    least=1,
+    most=None,
+)
+
+
+def commit(call: Call, words: Sequence[str]) -> int:
+    """``commit``."""
+    parsed = _COMMIT.parse(words)
+    ref, *name = parsed.arguments
+    request = CommitRequest(
+        name=name[0] if name else "",
+        author=parsed.value("author"),
+        message=parsed.value("message"),
+        changes=tuple(parsed.values("change")),
+        pause=parsed.flag("pause", default=True),
+        exclude=tuple(parsed.values("exclude")),
+    )
+    with ProgressLine(sys.stderr) as progress:
+        image = call.engine.commit(ref, request, progress)
+    print(image.id)
+    return 0
+
+
+def import_(call: Call, words: Sequence[str]) -> int:
+    """``import``."""
+    parsed = _IMPORT.parse(words)
+    path, *name = parsed.arguments
+    changes, message = parsed.values("change"), parsed.value("message")
+    with ProgressLine(sys.stderr) as progress:
+        image = call.engine.import_image(path, name[0] if name else "", changes, message, progress)
+    print(image.id)
+    return 0
+
+
+def load(call: Call, words: Sequence[str]) -> int:
+    """``load``."""
+    parsed = _LOAD.parse(words)
+    path = (parsed.arguments or [parsed.value("input", "-")])[0]
+    if path == "-" and is_terminal(0):
+        raise _LOAD.error("standard input is a terminal, not an archive", "usage: pyctr-tui load -i FILE")
+    with ProgressLine(sys.stderr) as progress:
+        images = call.engine.load(path, None if parsed.flag("quiet") else progress)
+    for image in images:
+        output.line(f"Loaded image: {', '.join(image.names) or image.id}")
+    return 0
+
+
+def save(call: Call, words: Sequence[str]) -> int:
+    """``save``."""
+    parsed = _SAVE.parse(words)
+    path = parsed.value("output", "-")
+    if path == "-" and is_terminal(1):
+        raise _SAVE.error(
+            "standard output is a terminal, no place for an archive", "usage: pyctr-tui save -o FILE IMAGE"
+        )
+    with ProgressLine(sys.stderr) as progress:
+        call.engine.save(parsed.arguments, path, progress)
+    return 0

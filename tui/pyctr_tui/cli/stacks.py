@@ -1,0 +1,150 @@
+"""``up``, ``down``, ``stack ls`` and ``stack config``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyctr_engine.errors import EngineError
+from pyctr_tui.cli import output, stackref, text, values
+from pyctr_tui.cli.call import Call, is_terminal
+from pyctr_tui.cli.options import Grammar, Option, Parsed
+from pyctr_tui.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.stack import Stack
+    from pyctr_engine.model.status import Container
+
+POLL = 0.1
+"""Seconds between two looks at a stack's containers."""
+
+_UP = Grammar(
+    "up",
+    "[STACK.yaml]",
+    "Make a stack's containers be as its file says; what is so already is left alone. With a terminal, the\n"
+    "interface opens on the stack, unless -d or --wait says otherwise.",
+    stackref.FILE,
+    stackref.NAME,
+    Option("-d, --detach", "Return when all are started"),
+    Option("--wait", "Return when all are running"),
+    Option("--wait-timeout", "Seconds to wait at most, 60 by default", "SECONDS"),
+    Option("--dry-run", "Only say what would be done"),
+    most=1,
+)
+_DOWN = Grammar(
+    "down",
+    "[STACK.yaml | NAME]",
+    "Stop and remove a stack's containers.",
+    stackref.FILE,
+    stackref.NAME,
+    Option("-v, --volumes", "Remove its volumes too"),
+    most=1,
+)
+_LIST = Grammar("stack ls", "", "List stacks.", Option("-q, --quiet", "Only names"), output.LIST_FORMAT)
+_CONFIG = Grammar(
+    "stack config",
+    "[STACK.yaml]",
+    "Show a stack file, interpolated and normalised.",
+    stackref.FILE,
+    stackref.NAME,
+    Option("-q, --quiet", "Only check it"),
+    most=1,
+)
+
+
+class NotUpError(EngineError):
+    """``--wait``: a container of the stack ended, or the time did."""
+
+
+def up(call: Call, words: Sequence[str]) -> int:
+    """``up``."""
+    parsed = _UP.parse(words)
+    stack = call.engine.load_stack(_file(parsed), parsed.value("name"))
+    if parsed.flag("dry-run"):
+        for action in call.engine.plan(stack):
+            output.line(f"{action.container}  {action.kind}{f': {action.reason}' if action.reason else ''}")
+        return 0
+    with ProgressLine(sys.stdout) as progress:
+        actions = call.engine.up(stack, progress)
+    if all(action.kind == "keep" for action in actions):
+        output.line(f"{stack.name}  up to date")
+    if parsed.flag("wait"):
+        timeout = values.number(parsed.value("wait-timeout", "60"), "--wait-timeout")
+        _wait(call, stack, timeout)
+        output.line(f"{stack.name}  running")
+    elif not parsed.flag("detach") and all(is_terminal(fd) for fd in (0, 1, 2)):
+        from pyctr_tui.app import run_app
+
+        return run_app(call.engine, stack=stack.name, ascii=call.ascii)
+    return 0
+
+
+def down(call: Call, words: Sequence[str]) -> int:
+    """``down``."""
+    parsed = _DOWN.parse(words)
+    word = _file(parsed) if not parsed.value("name") or parsed.arguments else ""
+    name = stackref.stack_name(call, word, parsed.value("name")) if word else parsed.value("name")
+    with ProgressLine(sys.stdout) as progress:
+        actions = call.engine.down(name, parsed.flag("volumes"), progress)
+    if not actions:
+        output.line(f"{name}  nothing to stop")
+    return 0
+
+
+def list_(call: Call, words: Sequence[str]) -> int:
+    """``stack ls``."""
+    parsed = _LIST.parse(words)
+    found = call.engine.stacks()
+    if parsed.flag("quiet"):
+        output.lines(stack.name for stack in found)
+        return 0
+    rows = (
+        {
+            "Name": stack.name,
+            "Status": f"running({stack.running}/{stack.total})",
+            "ConfigFiles": stack.path,
+            "Running": stack.running,
+            "Total": stack.total,
+        }
+        for stack in found
+    )
+    output.rows(rows, parsed.value("format"), ("Name", "Status", "ConfigFiles"))
+    return 0
+
+
+def config(call: Call, words: Sequence[str]) -> int:
+    """``stack config``."""
+    parsed = _CONFIG.parse(words)
+    shown = call.engine.stack_config(_file(parsed), parsed.value("name"))
+    if not parsed.flag("quiet"):
+        show = text.harmless_line if is_terminal(1) else str
+        output.lines(map(show, shown.splitlines()))
+    return 0
+
+
+def _file(parsed: Parsed) -> str:
+    return stackref.find_file((parsed.arguments or [parsed.value("file")])[0])
+
+
+def _wait(call: Call, stack: Stack, timeout: float) -> None:
+    """Until every container of the stack runs, or has done what it was for (ended with 0). Raises NotUpError."""
+    deadline = time.monotonic() + timeout
+    while True:
+        members = [container for container in call.engine.containers() if container.stack == stack.name]
+        for container in members:
+            if container.state == "exited" and container.status.exit_code:
+                raise NotUpError(
+                    f"{container.name} ended with {container.status.exit_code}", f"`pyctr-tui logs {container.name}`"
+                )
+        waiting = [container for container in members if not _is_up(container)]
+        if not waiting:
+            return
+        if time.monotonic() > deadline:
+            raise NotUpError(f"{waiting[0].name} is {waiting[0].state} after {timeout:g} seconds")
+        time.sleep(POLL)
+
+
+def _is_up(container: Container) -> bool:
+    return container.state == "running" or (container.state == "exited" and container.status.exit_code == 0)
