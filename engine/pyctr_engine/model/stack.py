@@ -33,6 +33,10 @@ class Service:
     replicas: int = 1
     container_name: str = ""
 
+    def container(self, number: int) -> str:
+        """The name of its replica ``number`` (from 1)."""
+        return self.container_name or f"{self.request.stack}-{self.name}-{number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -42,6 +46,9 @@ class Stack:
         name: From ``name:``, ``-p``, or the directory.
         path: The file it was read from, absolute.
         volumes: Named volumes it declares, as the engine names them (``<stack>_<name>`` unless external or named).
+        external_volumes: Named volumes that belong to somebody else: never made, never removed.
+        inactive: Services left out because none of their profiles is active.
+        warnings: Sentences for the user, each beginning with ``file:line:column:``.
     """
 
     name: str
@@ -49,6 +56,8 @@ class Stack:
     services: tuple[Service, ...]
     volumes: tuple[str, ...] = ()
     external_volumes: tuple[str, ...] = ()
+    inactive: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

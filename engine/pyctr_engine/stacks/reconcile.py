@@ -1,0 +1,153 @@
+"""`up` and `down`: plans carried out, in parallel as far as the services' order allows.
+
+What goes wrong with one service keeps back those that depend on it, and nothing else; what has been started stays.
+An interrupt waits for the containers under way and begins no others: each is there or not there, never half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyctr_engine.errors import EngineError, NotFound
+from pyctr_engine.model.stack import Action, Service, Stack
+from pyctr_engine.model.status import Container
+from pyctr_engine.stacks.plan import plan
+from pyctr_engine.stacks.schedule import Outcome, Task, run
+from pyctr_engine.stacks.work import Engine, ProgressSink, Work, renamed
+
+BUILT_IN = ("pyctr/base", "pyctr/base:latest")
+"""Images that the engine makes when a container first asks for them."""
+
+
+def image_ids(engine: Engine, stack: Stack) -> dict[str, str]:
+    """The ids of the images that a stack uses; those that aren't there are left out."""
+    found: dict[str, str] = {}
+    for name in dict.fromkeys(service.request.image for service in stack.services):
+        try:
+            found[name] = engine.image(name).id
+        except NotFound:
+            continue
+    return found
+
+
+def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
+    """Make it so; returns the plan that was carried out.
+
+    Raises:
+        NotFound: an image isn't there; nothing has been done.
+        EngineError: what went wrong, naming the service; the rest has been done as far as it could be.
+    """
+    ids = image_ids(engine, stack)
+    actions = plan(stack, engine.containers(), ids)
+    for action in actions:
+        if action.request and action.request.image not in ids and action.request.image not in BUILT_IN:
+            raise NotFound(
+                f"service {action.service}: there is no image {action.request.image}",
+                "`pyctr-tui images` lists those there are; `pyctr-tui load` and `import` bring more",
+            )
+    work = Work(engine, progress)
+    awaited = {
+        dependency.service
+        for service in stack.services
+        for dependency in service.depends_on
+        if dependency.condition == "service_completed_successfully"
+    }
+    tasks = [task for service in stack.services for task in _tasks(work, service, actions, service.name in awaited)]
+    for action in actions:
+        if action.kind == "keep":
+            work.tell(action.container, action.reason, finished=True)
+    _report(run(tasks, work.stop))
+    return actions
+
+
+def down(
+    engine: Engine,
+    name: str,
+    volumes: bool = False,
+    progress: ProgressSink | None = None,
+    declared: Sequence[str] = (),
+) -> list[Action]:
+    """Stop and remove all containers of a stack, dependents first; returns what was done.
+
+    Args:
+        engine: The engine.
+        name: The stack's name.
+        volumes: Remove its named volumes as well (those in its containers' labels, and ``declared``), and its
+            containers' anonymous ones.
+        progress: Told of each step.
+        declared: The named volumes of the stack as its file declares them, when the file is at hand.
+
+    Raises:
+        EngineError: what went wrong, naming the service.
+    """
+    members = [container for container in engine.containers() if container.stack == name]
+    own = dict.fromkeys(declared)
+    for container in members:
+        own.update(dict.fromkeys(filter(None, container.spec.labels.get("pyctr.volumes", "").split(","))))
+    work = Work(engine, progress)
+    tasks = []
+    for container in members:
+        dependents = [other.name for other in members if container.service in _depends_on(other)]
+        do = work.removal(container.service, container.name, volumes)
+        tasks.append(Task(container.name, do, after=dependents))
+    _report(run(tasks, work.stop))
+    actions = [Action("remove", container.name, container.service, f"part of {name}") for container in members]
+    for volume in own if volumes else ():
+        if work.remove_volume(volume):
+            actions.append(Action("remove", volume, "", "volume"))
+    return actions
+
+
+def _depends_on(container: Container) -> list[str]:
+    """The services that a container's service depends on, as its label tells."""
+    return container.spec.request.labels.get("pyctr.depends_on", "").split(",")
+
+
+def _tasks(work: Work, service: Service, actions: Sequence[Action], awaited: bool) -> list[Task]:
+    """A service's tasks: removals, then its containers, then one under the service's own name for others to need.
+
+    ``awaited``: somebody needs it to complete; then one more task waits for that.
+    """
+    mine = [action for action in actions if action.service == service.name and action.kind != "keep"]
+    removals = [
+        Task(_key(action), work.removal(action.service, action.container, volumes=True))
+        for action in mine
+        if action.kind == "remove"
+    ]
+    needs = [task.key for task in removals]
+    after: list[str] = []
+    for dependency in service.depends_on:
+        completed = dependency.condition == "service_completed_successfully"
+        key = f"{dependency.service}/" if completed else dependency.service
+        (needs if dependency.required else after).append(key)
+    others = [Task(_key(action), work.making(action), needs, after) for action in mine if action.kind != "remove"]
+    tasks = [*removals, *others]
+    tasks.append(Task(service.name, lambda: None, [task.key for task in tasks]))
+    if awaited:
+        names = [service.container(number) for number in range(1, service.replicas + 1)]
+        tasks.append(Task(f"{service.name}/", work.completion(service.name, names), [service.name]))
+    return tasks
+
+
+def _key(action: Action) -> str:
+    """A container's task; services have no slash in their names."""
+    return f"{action.service}/{action.container}"
+
+
+def _report(outcome: Outcome) -> None:
+    """Raise one error for all that went wrong."""
+    errors = list(outcome.failed.values())
+    for error in errors:
+        if not isinstance(error, EngineError):
+            raise error
+    if not errors:
+        return
+    first = errors[0]
+    assert isinstance(first, EngineError)
+    message = "; ".join(dict.fromkeys(str(error) for error in errors))
+    held_back = sorted(
+        {key.partition("/")[0] for key in outcome.skipped} - {key.partition("/")[0] for key in outcome.failed}
+    )
+    if held_back:
+        message += f" (held back by it: {', '.join(held_back)})"
+    raise renamed(first, message) from first

@@ -1,0 +1,148 @@
+"""A stack written out again, as YAML in Compose's names: what the engine made of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, Resources, Security
+from pyctr_engine.model.stack import Service, Stack
+from pyctr_engine.stacks.digest import OWN_LABELS
+from pyctr_engine.stacks.load import load
+
+_DEFAULT = ContainerRequest(image="")
+
+
+def config(path: str, name: str = "", env: Mapping[str, str] | None = None) -> str:
+    """The file with all variables replaced and all short forms written out. Arguments and errors are `load`'s."""
+    return render(load(path, name, env))
+
+
+def render(stack: Stack) -> str:
+    """A stack as YAML that loads as the same stack again."""
+    import yaml
+
+    document: dict[str, Any] = {
+        "name": stack.name,
+        "services": {service.name: _service(service, stack) for service in stack.services},
+    }
+    volumes: dict[str, Any] = {name: {"name": name} for name in stack.volumes}
+    volumes |= {name: {"name": name, "external": True} for name in stack.external_volumes}
+    if volumes:
+        document["volumes"] = volumes
+    text: str = yaml.safe_dump(_escaped(document), sort_keys=False, allow_unicode=True, width=1000)
+    return text
+
+
+def _escaped(value: Any) -> Any:
+    """A dollar sign in a value is written twice, or it would be a variable when read again."""
+    if isinstance(value, str):
+        return value.replace("$", "$$")
+    if isinstance(value, dict):
+        return {key: _escaped(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escaped(item) for item in value]
+    return value
+
+
+def _service(service: Service, stack: Stack) -> dict[str, Any]:
+    """A service's attributes; those that say nothing are left out."""
+    request = service.request
+    found: dict[str, Any] = {"image": request.image}
+    for attribute in ("entrypoint", "command"):
+        value = getattr(request, attribute)
+        if value is not None:
+            found[attribute] = list(value)
+    if service.container_name:
+        found["container_name"] = service.container_name
+    for attribute in ("hostname", "user", "working_dir", "tty", "stdin_open", "init", "stop_signal", "shm_size"):
+        value = getattr(request, attribute)
+        if value != getattr(_DEFAULT, attribute):
+            found[attribute] = value
+    if request.stop_grace != _DEFAULT.stop_grace:
+        found["stop_grace_period"] = f"{request.stop_grace:.9f}".rstrip("0").rstrip(".") + "s"
+    lists: dict[str, Any] = {
+        "environment": dict(pair.split("=", 1) for pair in request.env),
+        "volumes": [_mount(mount) for mount in request.mounts],
+        "ports": [_port(port) for port in request.ports],
+        "devices": [_device(device) for device in request.devices],
+        "labels": {key: value for key, value in request.labels.items() if not key.startswith(OWN_LABELS)},
+        "extra_hosts": [f"{host}={address}" for host, address in request.extra_hosts],
+        "ulimits": {key: {"soft": soft, "hard": hard} for key, (soft, hard) in request.ulimits.items()},
+        "sysctls": dict(request.sysctls),
+    }
+    found |= {name: value for name, value in lists.items() if value}
+    found |= _network(service, stack) | _resources(request.resources) | _security(request.security)
+    if service.depends_on:
+        found["depends_on"] = {
+            item.service: {"condition": item.condition, "required": item.required} for item in service.depends_on
+        }
+    if request.restart.name != "no":
+        retries = f":{request.restart.max_retries}" if request.restart.max_retries else ""
+        found["restart"] = request.restart.name + retries
+    if service.replicas != 1:
+        found["scale"] = service.replicas
+    return found
+
+
+def _network(service: Service, stack: Stack) -> dict[str, Any]:
+    request = service.request
+    if request.network == "bridge":
+        aliases = [alias for alias in request.aliases if alias != service.name]
+        return {"networks": {"default": {"aliases": aliases}}} if aliases else {}
+    for other in stack.services:
+        if request.network == f"container:{other.container(1)}":
+            return {"network_mode": f"service:{other.name}"}
+    return {"network_mode": request.network}
+
+
+def _resources(resources: Resources) -> dict[str, Any]:
+    names = {
+        "memory": "mem_limit",
+        "memory_swap": "memswap_limit",
+        "memory_reservation": "mem_reservation",
+        "pids": "pids_limit",
+    }
+    found = {names.get(field.name, field.name): getattr(resources, field.name) for field in fields(resources)}
+    return {name: value for name, value in found.items() if value not in (None, "")}
+
+
+def _security(security: Security) -> dict[str, Any]:
+    options = ["no-new-privileges:true"] if security.no_new_privileges else []
+    if security.seccomp != "default":
+        options.append(f"seccomp:{security.seccomp}")
+    found: dict[str, Any] = {
+        "privileged": security.privileged,
+        "read_only": security.read_only,
+        "cap_add": list(security.cap_add),
+        "cap_drop": list(security.cap_drop),
+        "security_opt": options,
+        "userns_mode": "" if security.userns == "auto" else security.userns,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def _mount(mount: Mount) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": mount.type}
+    if mount.source:
+        found["source"] = mount.source
+    found["target"] = mount.target
+    if mount.read_only:
+        found["read_only"] = True
+    if mount.type == "tmpfs":
+        found["tmpfs"] = ({"size": mount.size} if mount.size else {}) | {"mode": f"{mount.mode:o}"}
+    return found
+
+
+def _port(port: Port) -> dict[str, Any]:
+    found: dict[str, Any] = {"target": port.container_port}
+    if port.host_port:
+        found["published"] = str(port.host_port)
+    if port.host_ip:
+        found["host_ip"] = port.host_ip
+    return {**found, "protocol": port.protocol}
+
+
+def _device(device: Device) -> dict[str, Any]:
+    return {"source": device.source, "target": device.target, "permissions": device.permissions}
