@@ -19,6 +19,7 @@ _NUMBERS = {
     "pivot_root": (155, 41),
     "mount": (165, 40),
     "umount2": (166, 39),
+    "syncfs": (306, 267),
     "setns": (308, 268),
     "unshare": (272, 97),
     "capget": (125, 90),

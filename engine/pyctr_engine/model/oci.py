@@ -93,6 +93,14 @@ def _rest(data: Json, known: frozenset[str]) -> dict[str, object]:
     return {key: value for key, value in data.items() if key not in known}
 
 
+def _digest(text: str) -> str:
+    """A digest becomes part of a path, so nothing else may pass."""
+    hexadecimal = text.removeprefix("sha256:")
+    if len(text) != 71 or len(hexadecimal) != 64 or set(hexadecimal) - set("0123456789abcdef"):
+        raise ImageFormatError(f"unsupported digest {text[:80]!r}", "only sha256 digests are known")
+    return text
+
+
 def _present(**fields: object) -> dict[str, object]:
     """Those fields that have a value, in this order."""
     return {key: value for key, value in fields.items() if value not in (None, "", [], {})}
@@ -113,13 +121,9 @@ class Descriptor:
     @classmethod
     def from_json(cls, data: Json) -> Descriptor:
         """Read one; the digest must be a sha256 in lower-case hex."""
-        digest = _text(data, "digest")
-        hexadecimal = digest.removeprefix("sha256:")
-        if len(digest) != 71 or len(hexadecimal) != 64 or set(hexadecimal) - set("0123456789abcdef"):
-            raise ImageFormatError(f"unsupported digest {digest[:80]!r}", "only sha256 digests are known")
         return cls(
             _text(data, "mediaType"),
-            digest,
+            _digest(_text(data, "digest")),
             _integer(data, "size"),
             _map(data, "annotations"),
             _rest(data, cls._KNOWN),
@@ -262,7 +266,7 @@ class ImageConfig:
             labels=_map(config, "Labels"),
             stop_signal=_text(config, "StopSignal"),
             on_build=_texts(config, "OnBuild"),
-            diff_ids=_texts(rootfs, "diff_ids"),
+            diff_ids=tuple(map(_digest, _texts(rootfs, "diff_ids"))),
             history=tuple(History.from_json(step) for step in _objects(data, "history")),
             config_extra=_rest(config, cls._KNOWN_CONFIG),
             extra=_rest(data, cls._KNOWN),

@@ -1,0 +1,77 @@
+"""Trees of files that others wrote: removing them, and making what was written last.
+
+Nothing here follows a symlink, so a hostile tree can't lead out of itself.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from pyctr_engine.linux.libc import syscall
+
+_MAX_DEPTH = 128
+"""Levels walked with a descriptor each; what lies deeper is moved up first."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def remove_tree(path: str | bytes) -> None:
+    """Remove a directory and all below it, or a file; nothing there is fine.
+
+    Raises:
+        OSError: what can't be removed.
+    """
+    try:
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
+            os.unlink(path)
+            return
+    except FileNotFoundError:
+        return
+    root = os.open(path, _DIRECTORY)
+    try:
+        while _empty(root, root, 0):
+            pass
+    finally:
+        os.close(root)
+    os.rmdir(path)
+
+
+def _empty(directory: int, root: int, depth: int) -> bool:
+    """Remove what is in ``directory``; whether something was too deep and now waits in ``root``."""
+    again = False
+    with os.scandir(directory) as entries:
+        found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+    for name, is_directory in found:
+        if not is_directory:
+            os.unlink(name, dir_fd=directory)
+            continue
+        if depth >= _MAX_DEPTH:
+            os.rename(name, f".deep-{os.urandom(8).hex()}", src_dir_fd=directory, dst_dir_fd=root)
+            again = True
+            continue
+        child = os.open(name, _DIRECTORY, dir_fd=directory)
+        try:
+            again |= _empty(child, root, depth + 1)
+        finally:
+            os.close(child)
+        os.rmdir(name, dir_fd=directory)
+    return again
+
+
+def sync_directory(path: str) -> None:
+    """Make a directory's entries last: after a rename in it. Source: fsync(2)."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def sync_file_system(path: str) -> None:
+    """Make all that was written to the file system of ``path`` last; one call for many files. Source: syncfs(2)."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        syscall("syncfs", fd, path=path)
+    finally:
+        os.close(fd)
