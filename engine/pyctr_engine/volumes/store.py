@@ -1,0 +1,142 @@
+"""Named volumes: a row in the database and a directory, ``volumes/<name>/_data``, owned by root with mode 0755.
+
+A volume is made when it is first used. Whether one is in use is the engine's to know and to check before `remove`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import string
+import time
+
+from pyctr_engine.database import Database
+from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
+from pyctr_engine.model.volume import Volume
+from pyctr_engine.paths import Paths
+
+NAME_MAX = 255
+_FIRST = frozenset(string.ascii_letters + string.digits)
+_REST = _FIRST | frozenset("_.-")
+_GOING = ".going-"
+"""Prefix of a directory whose volume is removed already; no volume's name begins with a dot."""
+
+
+def check_name(name: str) -> None:
+    """Docker's rule: at least two of ``[a-zA-Z0-9_.-]``, the first a letter or digit; InvalidValue otherwise."""
+    if 2 <= len(name) <= NAME_MAX and name[0] in _FIRST and _REST.issuperset(name):
+        return
+    raise InvalidValue(
+        f"invalid volume name {name!r}",
+        f"2 to {NAME_MAX} of a-z A-Z 0-9 _ . -, beginning with a letter or digit; a host path begins with / or ./",
+    )
+
+
+def anonymous_name() -> str:
+    """A name for a volume that nobody named."""
+    return os.urandom(32).hex()
+
+
+class VolumeStore:
+    """The volumes of one state directory. Methods may be called inside a transaction of the database or outside."""
+
+    def __init__(self, database: Database, paths: Paths) -> None:
+        self._database = database
+        self._paths = paths
+
+    def ensure(self, name: str, stack: str = "") -> tuple[str, bool]:
+        """A volume's directory, made if need be, and whether it was made now.
+
+        Raises:
+            InvalidValue: not a volume's name.
+            NoSpace, NotPermitted: it can't be made.
+        """
+        check_name(name)
+        path = self.path(name)
+        created = False
+        try:
+            os.makedirs(self._paths.volumes, mode=0o700, exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(os.path.dirname(path), 0o755)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(path, 0o755)
+                os.chmod(path, 0o755)  # noqa: S103 - whatever the umask is; others are kept out above it
+                created = True
+        except OSError as error:
+            raise from_os_error(error, f"make volume {name}") from error
+        self._database.connection.execute(
+            "INSERT OR IGNORE INTO volumes (name, created, stack) VALUES (?, ?, ?)", (name, time.time(), stack)
+        )
+        return path, created
+
+    def path(self, name: str) -> str:
+        """Where a volume's files are, whether it exists or not."""
+        return f"{self._paths.volumes}/{name}/_data"
+
+    def is_empty(self, name: str) -> bool:
+        """Whether it has no files: then what the image has at its mount point is to be copied into it."""
+        try:
+            with os.scandir(self.path(name)) as entries:
+                return next(entries, None) is None
+        except FileNotFoundError:
+            return True
+
+    def get(self, name: str) -> Volume:
+        """A volume by name; NotFound when there is none."""
+        row = self._database.connection.execute(
+            "SELECT created, stack FROM volumes WHERE name = ?", (name,)
+        ).fetchone()
+        if row is None:
+            raise NotFound(f"no such volume: {name}", "`pyctr-tui volume ls` lists them")
+        return Volume(name, self.path(name), *row)
+
+    def list(self) -> list[Volume]:
+        """All volumes, by name."""
+        rows = self._database.connection.execute("SELECT name, created, stack FROM volumes ORDER BY name")
+        return [Volume(name, self.path(name), created, stack) for name, created, stack in rows]
+
+    def remove(self, name: str) -> None:
+        """Remove a volume and its files. The caller has made sure that no container uses it.
+
+        The directory is renamed first: a removal that is interrupted leaves no half a volume, and the next one
+        finishes it.
+
+        Raises:
+            NotFound: no such volume.
+            EngineError: its files can't be deleted.
+        """
+        import shutil
+
+        self.get(name)
+        try:
+            with contextlib.suppress(FileNotFoundError):
+                going = f"{self._paths.volumes}/{_GOING}{os.urandom(8).hex()}"
+                os.rename(f"{self._paths.volumes}/{name}", going)
+            self._database.connection.execute("DELETE FROM volumes WHERE name = ?", (name,))
+            for entry in os.listdir(self._paths.volumes):
+                if entry.startswith(_GOING):
+                    shutil.rmtree(f"{self._paths.volumes}/{entry}")
+        except FileNotFoundError:
+            pass  # another process is finishing the same removal
+        except OSError as error:
+            raise from_os_error(error, f"remove volume {name}") from error
+
+    def size(self, name: str) -> int:
+        """Bytes in its files, a file with several names once; what vanishes meanwhile is not counted."""
+        self.get(name)
+        total = 0
+        seen: set[tuple[int, int]] = set()
+        directories = [self.path(name)]
+        while directories:
+            with contextlib.suppress(OSError), os.scandir(directories.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        directories.append(entry.path)
+                        continue
+                    with contextlib.suppress(FileNotFoundError):
+                        status = entry.stat(follow_symlinks=False)
+                        if (status.st_dev, status.st_ino) not in seen:
+                            total += status.st_size
+                        if status.st_nlink > 1:
+                            seen.add((status.st_dev, status.st_ino))
+        return total
