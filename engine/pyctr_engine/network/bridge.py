@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from pyctr_engine.errors import EngineError, Unsupported, from_os_error
 from pyctr_engine.linux import rtnetlink
@@ -18,14 +18,10 @@ from pyctr_engine.network import firewall
 from pyctr_engine.network.addresses import parse_subnet
 
 
-def _nothing() -> Sequence[PublishedPort]:
-    return ()
-
-
-def ensure(network: Network, published: Callable[[], Sequence[PublishedPort]] = _nothing) -> None:
+def ensure(network: Network, published: Sequence[PublishedPort] = ()) -> None:
     """Make what the network lacks; when all is there, which is the rule, look and return (0.3 ms).
 
-    ``published`` tells what the firewall's table must hold if it has to be made: `NetworkStore.published`. The host
+    ``published`` is what the firewall's table is to hold if it has to be made (`NetworkStore.published`). The host
     becomes a router (``net.ipv4.ip_forward``), as with docker and podman, and stays one.
 
     Raises:
@@ -45,7 +41,7 @@ def ensure(network: Network, published: Callable[[], Sequence[PublishedPort]] = 
             ) from error
         raise from_os_error(error, f"set up network {network.name}") from error
     if not intact:
-        firewall.ensure(network, published())
+        firewall.ensure(network, published)
 
 
 def remove(network: Network) -> None:
