@@ -21,7 +21,7 @@ _PROGRAMS = """
     users vdir wc who whoami yes [
     grep egrep fgrep sed awk mawk find xargs diff cmp tar gzip gunzip zcat xz less more which clear tput reset getopt
     getent ps top free kill pgrep pkill pidof uptime watch vmstat sysctl hostname dmesg mount umount mountpoint
-    findmnt setpriv unshare nsenter su flock ionice taskset prlimit renice setsid tini ip ss ping busybox
+    findmnt setpriv unshare nsenter su flock ionice taskset prlimit renice setsid tini ip ss ping
 """.split()
 _SEARCH = ("/usr/bin", "/bin", "/usr/sbin", "/sbin")
 _SHELLS = frozenset({"sh", "bash", "dash", "env"})

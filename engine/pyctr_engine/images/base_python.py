@@ -17,7 +17,8 @@ _LEFT_OUT = frozenset(
     "test tests idlelib ensurepip lib2to3 tkinter turtledemo pydoc_data distutils venv site-packages dist-packages "
     "__pycache__ turtle.py EXTERNALLY-MANAGED sitecustomize.py".split()
 )
-_LEFT_OUT_PREFIXES = ("config-", "_test", "_ctypes_test", "_tkinter", "_xx", "xx")
+_LEFT_OUT_PREFIXES = tuple("config- _test _ctypes_test _tkinter _xx xx nis. _dbm. _gdbm. ossaudiodev.".split())
+"""Tests, and extension modules whose libraries are larger than their use."""
 
 
 @dataclass(frozen=True, slots=True)

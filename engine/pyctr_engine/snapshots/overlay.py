@@ -1,0 +1,114 @@
+"""A container's read-write view: the upper and work directories of an overlay, and what the upper has changed.
+
+Files on disk keep the image's ids (the layers are mounted idmapped), so nothing here converts owners.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pyctr_engine.errors import from_os_error
+from pyctr_engine.linux.tree import remove_tree
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.image import Change, FileType
+
+
+class Snapshot:
+    """The two directories that make a container's file system its own.
+
+    Attributes:
+        upper: Where what it writes goes.
+        work: What overlayfs needs beside it, on the same file system.
+    """
+
+    __slots__ = ("directory", "upper", "work")
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.upper = f"{directory}/upper"
+        self.work = f"{directory}/work"
+
+    def prepare(self, lowers: Sequence[str]) -> None:
+        """Make both; the upper's root takes the mode and owner of the topmost of ``lowers``. Once is enough.
+
+        Raises:
+            EngineError: the directories can't be made.
+        """
+        try:
+            os.makedirs(self.directory, mode=0o700, exist_ok=True)
+            if not os.path.isdir(self.work):
+                os.mkdir(self.work, 0o700)
+            if not os.path.isdir(self.upper):
+                os.mkdir(self.upper, 0o755)
+                status = os.stat(lowers[0]) if lowers else None
+                if status is not None:
+                    os.chown(self.upper, status.st_uid, status.st_gid)
+                os.chmod(self.upper, stat.S_IMODE(status.st_mode) if status is not None else 0o755)
+        except OSError as error:
+            raise from_os_error(error, "prepare the container's file system") from error
+
+    def changes(self, lowers: Sequence[str]) -> list[Change]:
+        """What differs from ``lowers`` (absolute, topmost first), sorted by path.
+
+        As docker does, a directory counts as changed when anything in it did. Safe while the container runs.
+        """
+        from pyctr_engine.linux.overlay import differences
+        from pyctr_engine.model.image import Change
+
+        found: list[Change] = []
+        try:
+            for difference in differences(self.upper, lowers):
+                if not difference.path:
+                    continue
+                mode, deleted = difference.status.st_mode, difference.kind == "D"
+                size = difference.status.st_size if stat.S_ISREG(mode) and not deleted else 0
+                file_type = "file" if deleted else _file_type(mode)
+                found.append(Change("/" + os.fsdecode(difference.path), difference.kind, size, file_type))
+        except FileNotFoundError as error:
+            if error.filename != self.upper:
+                raise from_os_error(error, "read the container's changes") from error
+        except OSError as error:
+            raise from_os_error(error, "read the container's changes") from error
+        return sorted(found, key=lambda change: change.path)
+
+    def size(self) -> int:
+        """Bytes of the files in the upper directory, holes not counted."""
+        return _allocated(self.upper)
+
+    def remove(self) -> None:
+        """Remove both directories; nothing there is fine."""
+        try:
+            remove_tree(self.upper)
+            remove_tree(self.work)
+        except OSError as error:
+            raise from_os_error(error, "remove the container's file system") from error
+
+
+def _file_type(mode: int) -> FileType:
+    if stat.S_ISDIR(mode):
+        return "directory"
+    if stat.S_ISLNK(mode):
+        return "symlink"
+    if stat.S_ISFIFO(mode):
+        return "fifo"
+    return "device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "file"
+
+
+def _allocated(upper: str) -> int:
+    total = 0
+    seen: set[int] = set()
+    for _root, _directories, names, fd in os.fwalk(upper, follow_symlinks=False):
+        for name in names:
+            try:
+                status = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            if stat.S_ISREG(status.st_mode) and status.st_ino not in seen:
+                if status.st_nlink > 1:
+                    seen.add(status.st_ino)
+                total += min(status.st_blocks * 512, status.st_size)
+    return total
