@@ -72,7 +72,7 @@ def differences(upper: str, lowers: Sequence[str]) -> Iterator[Difference]:
     """
     root = os.open(upper, _DIRECTORY)
     try:
-        below = [os.fsencode(lower) for lower in lowers]
+        below = [os.fsencode(os.path.realpath(lower)) for lower in lowers]  # they may be short links
         own = Difference(b"", "C", os.fstat(root), root)
         changed = bool(below) and not _same_directory(root, below[0])
         yield from _with_directory(own, changed, _inside(root, b"", below, False, 0))
