@@ -5,12 +5,16 @@ Rooms are imported where they are needed: ``ps`` must not pay for what ``commit`
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pyctr_engine.errors import Conflict, EngineError
 from pyctr_engine.paths import Paths
 
 if TYPE_CHECKING:
+    from pyctr_engine.containers.context import Context
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
     from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
@@ -63,127 +67,223 @@ class Engine:
     def __init__(self, paths: Paths | None = None) -> None:
         self.paths = paths or Paths()
 
+    @functools.cached_property
+    def _context(self) -> Context:
+        from pyctr_engine.containers.context import Context
+
+        return Context(self.paths)
+
+    def warm(self) -> None:
+        """Start the spawner, if there is none, without waiting for it: for callers that will soon start something.
+
+        Quiet when it fails; the start that needs it will say why.
+        """
+        from pyctr_engine.containers import spawner
+
+        with contextlib.suppress(EngineError, OSError):
+            spawner.connect(self.paths).close()
+
     # -- containers ---------------------------------------------------------------------------------------------
 
     def containers(self) -> list[Container]:
         """All containers, newest first, dead monitors' containers swept first."""
-        raise NotImplementedError
+        from pyctr_engine.containers import listing
+
+        return listing.all_containers(self._context)
 
     def container(self, ref: str) -> Container:
         """One container."""
-        raise NotImplementedError
+        from pyctr_engine.containers import listing
+
+        return listing.one(self._context, ref)
 
     def create(self, request: ContainerRequest) -> Container:
         """Resolve the request, lease what it needs, prepare its file system; don't start it."""
-        raise NotImplementedError
+        from pyctr_engine.containers import create, listing
+
+        return listing.view(self._context, create.create(self._context, request))
 
     def start(self, ref: str) -> Container:
         """Start a created or ended container; a running one is left alone."""
-        raise NotImplementedError
+        from pyctr_engine.containers import listing, start
+
+        container = listing.one(self._context, ref)
+        if not container.state.is_alive:
+            start.start(self._context, container.spec, attach=False).close()
+        return listing.one(self._context, container.id)
 
     def run(self, request: ContainerRequest) -> tuple[Container, Session]:
         """Create and start, attached from the first byte it writes."""
-        raise NotImplementedError
+        from pyctr_engine.containers import create, listing, start
+
+        spec = create.create(self._context, request)
+        try:
+            session = start.start(self._context, spec, attach=True)
+        except EngineError:
+            if request.auto_remove:
+                self.remove(spec.id, force=True, volumes=True)
+            raise
+        return listing.view(self._context, spec), session
 
     def start_attached(self, ref: str) -> Session:
         """Start, attached from the first byte."""
-        raise NotImplementedError
+        from pyctr_engine.containers import start
+
+        return start.start(self._context, self.container(ref).spec, attach=True)
 
     def attach(self, ref: str) -> Session:
         """Attach to a running container's standard streams."""
-        raise NotImplementedError
+        from pyctr_engine.containers import sessions
+
+        return sessions.attach(self._context, self.container(ref))
 
     def exec(self, ref: str, request: ExecRequest) -> Session:
         """Run a further program in a running container."""
-        raise NotImplementedError
+        from pyctr_engine.containers import sessions
+
+        return sessions.exec(self._context, self.container(ref), request)
 
     def stop(self, ref: str, timeout: float | None = None) -> None:
         """Stop signal, grace, SIGKILL; returns when it has ended."""
-        raise NotImplementedError
+        from pyctr_engine.containers import remove
+
+        spec = self.container(ref).spec
+        remove.stop(self._context, spec, spec.request.stop_grace if timeout is None else timeout)
+        self._context.event("container", "stop", spec.id, spec.name)
 
     def kill(self, ref: str, signal: str = "KILL") -> None:
         """Send a signal (name with or without SIG, or number) to its first process."""
-        raise NotImplementedError
+        from pyctr_engine.containers import remove
+
+        container = self.container(ref)
+        number = remove.signal_number(signal)
+        if not remove.send_signal(self._context, container.spec, number):
+            raise Conflict(
+                f"container {container.name} is not running", f"`pyctr-tui start {container.name}` starts it"
+            )
+        self._context.event("container", "kill", container.id, container.name, signal=str(number))
 
     def restart(self, ref: str, timeout: float | None = None) -> Container:
         """Stop (if running) and start."""
-        raise NotImplementedError
+        self.stop(ref, timeout)
+        return self.start(ref)
 
     def pause(self, ref: str) -> None:
         """Freeze all of its processes."""
-        raise NotImplementedError
+        from pyctr_engine.containers import freeze
+
+        freeze.pause(self._context, self.container(ref))
 
     def unpause(self, ref: str) -> None:
         """Let them go on."""
-        raise NotImplementedError
+        from pyctr_engine.containers import freeze
+
+        freeze.unpause(self._context, self.container(ref))
 
     def wait(self, ref: str) -> int:
         """Block until it has ended; its exit code."""
-        raise NotImplementedError
+        from pyctr_engine.containers import sessions
+
+        return sessions.wait(self._context, self.container(ref))
 
     def remove(self, ref: str, force: bool = False, volumes: bool = False) -> None:
         """Remove a container and all that it leased; ``force`` kills a running one first."""
-        raise NotImplementedError
+        from pyctr_engine.containers import listing, remove
+
+        remove.remove(self._context, listing.find(self._context, ref), force, volumes)
 
     def logs(
         self, ref: str, follow: bool = False, tail: int | None = None, since: float | None = None
     ) -> Iterator[LogLine]:
         """What it wrote, oldest first; with ``follow``, until it ends."""
-        raise NotImplementedError
+        from pyctr_engine.containers import logs
+
+        container = self.container(ref)
+
+        def alive() -> bool:
+            return self.container(container.id).state.is_alive
+
+        return logs.read(self.paths.container(container.id), follow, tail, since, alive)
 
     def log_file(self, ref: str) -> str:
         """Path of the current log file (JSON lines ``{"t":…,"s":"stdout","m":…}``); it may not exist yet."""
-        raise NotImplementedError
+        from pyctr_engine.containers import listing
+        from pyctr_engine.runtime.logs import log_path
+
+        return log_path(self.paths.container(listing.find(self._context, ref).id))
 
     def inspect(self, ref: str) -> dict[str, Any]:
         """Everything about it, under docker's field names where they mean the same."""
-        raise NotImplementedError
+        from pyctr_engine.containers import inspect
+
+        container = self.container(ref)
+        with self._context.lock:
+            networks = self._context.networks.list() if container.spec.address else []
+        return inspect.inspect(self.paths, container, networks[0].gateway if networks else "")
 
     def processes(self, ref: str) -> list[ProcessInfo]:
         """Its processes."""
-        raise NotImplementedError
+        from pyctr_engine.containers import usage
+
+        return usage.processes(self._context, self.container(ref))
 
     def changes(self, ref: str) -> list[Change]:
         """What it changed against its image, sorted by path."""
-        raise NotImplementedError
+        from pyctr_engine.containers import commit
+
+        return commit.changes(self._context, self.container(ref).spec)
 
     def commit(self, ref: str, request: CommitRequest, progress: ProgressSink | None = None) -> ImageSummary:
         """Make an image of its file system."""
-        raise NotImplementedError
+        from pyctr_engine.containers import commit
+
+        image = commit.commit(self._context, self.container(ref), request, progress)
+        return self.image(image.id)
 
     def stats(self, ref: str) -> Stats:
         """One reading; raises Conflict when it does not run."""
-        raise NotImplementedError
+        from pyctr_engine.containers import usage
+
+        return usage.stats(self._context, self.container(ref))
 
     def all_stats(self) -> dict[str, Stats]:
         """One reading of each running container, by id."""
-        raise NotImplementedError
+        from pyctr_engine.containers import usage
+
+        return usage.all_stats(self._context)
 
     # -- images -------------------------------------------------------------------------------------------------
 
     def images(self) -> list[ImageSummary]:
         """All images, newest first."""
-        raise NotImplementedError
+        from pyctr_engine.containers import imaging
+
+        return imaging.images(self._context)
 
     def image(self, image: str) -> ImageSummary:
         """One image."""
-        raise NotImplementedError
+        from pyctr_engine.containers import imaging
+
+        return imaging.image(self._context, image)
 
     def inspect_image(self, image: str) -> dict[str, Any]:
         """Everything about an image, under docker's field names."""
-        raise NotImplementedError
+        return self._context.images.inspect(image)
 
     def layers(self, image: str) -> list[LayerInfo]:
         """An image's history with its layers, lowest first."""
-        raise NotImplementedError
+        return self._context.images.layers(image)
 
     def tag(self, image: str, name: str) -> None:
         """Give an image one more name; another image loses it."""
-        raise NotImplementedError
+        self._context.images.tag(image, name)
+        self._context.event("image", "tag", image, name)
 
     def remove_image(self, image: str, force: bool = False) -> list[str]:
         """Remove a name, and with the last one the image; what was done, a line each."""
-        raise NotImplementedError
+        from pyctr_engine.containers import imaging
+
+        return imaging.remove(self._context, image, force)
 
     def import_image(
         self,
@@ -194,78 +294,126 @@ class Engine:
         progress: ProgressSink | None = None,
     ) -> ImageSummary:
         """Make a one-layer image of a root file system's tar (plain, gzip or zstd; ``-`` is standard input)."""
-        raise NotImplementedError
+        made = self._context.images.import_tar(path, name, changes, message, progress)
+        self._context.event("image", "import", made.id, name)
+        return self.image(made.id)
 
     def load(self, path: str, progress: ProgressSink | None = None) -> list[ImageSummary]:
         """Load images from an OCI archive or an OCI layout directory."""
-        raise NotImplementedError
+        loaded = [self.image(image.id) for image in self._context.images.load(path, progress)]
+        for image in loaded:
+            self._context.event("image", "load", image.id, image.names[0] if image.names else "")
+        return loaded
 
     def save(self, images: Sequence[str], path: str, progress: ProgressSink | None = None) -> None:
         """Write images to an OCI archive, or to an OCI layout when ``path`` ends in ``/`` or is a directory."""
-        raise NotImplementedError
+        self._context.images.save(images, path, progress)
 
     # -- stacks -------------------------------------------------------------------------------------------------
 
     def load_stack(self, path: str, name: str = "") -> Stack:
         """Read and check a stack file."""
-        raise NotImplementedError
+        from pyctr_engine.stacks import load
+
+        return load.load(path, name)
 
     def stack_config(self, path: str, name: str = "") -> str:
         """The stack file with all interpolated and normalised, as YAML."""
-        raise NotImplementedError
+        from pyctr_engine.stacks import load
+
+        return load.config(path, name)
 
     def stacks(self) -> list[StackSummary]:
         """All stacks that have containers or were brought up."""
-        raise NotImplementedError
+        from pyctr_engine.stacks.store import StackStore
+
+        with self._context.lock:
+            return StackStore(self._context.database).summaries(self.containers())
 
     def plan(self, stack: Stack) -> list[Action]:
         """What `up` would do."""
-        raise NotImplementedError
+        from pyctr_engine.stacks import plan, reconcile
+
+        return plan.plan(stack, self.containers(), reconcile.image_ids(self, stack))
 
     def up(self, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
         """Make it so; returns what was done."""
-        raise NotImplementedError
+        from pyctr_engine.stacks import reconcile
+        from pyctr_engine.stacks.store import StackStore
+
+        with self._context.lock:
+            StackStore(self._context.database).remember(stack)
+        return reconcile.up(self, stack, progress)
 
     def down(self, name: str, volumes: bool = False, progress: ProgressSink | None = None) -> list[Action]:
         """Stop and remove a stack's containers (by the stack's name)."""
-        raise NotImplementedError
+        from pyctr_engine.stacks import reconcile
+        from pyctr_engine.stacks.store import StackStore
+
+        done = reconcile.down(self, name, volumes=volumes, progress=progress)
+        with self._context.lock:
+            StackStore(self._context.database).forget(name)
+        return done
 
     # -- volumes ------------------------------------------------------------------------------------------------
 
     def volumes(self) -> list[dict[str, Any]]:
         """Named volumes: name, mountpoint, created, size in bytes, used_by."""
-        raise NotImplementedError
+        from pyctr_engine.containers import storage
+
+        return storage.volumes(self._context)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume that no container uses."""
-        raise NotImplementedError
+        from pyctr_engine.containers import create
+
+        with self._context.lock:
+            create.check_unused(self._context, name)
+            self._context.volumes.remove(name)
+        self._context.event("volume", "destroy", name, name)
 
     # -- the host, the past -------------------------------------------------------------------------------------
 
     def events(self, since: float | None = None, follow: bool = True) -> Iterator[Event]:
         """Events from ``since`` on (``None``: from now); with ``follow``, for ever."""
-        raise NotImplementedError
+        from pyctr_engine import events
+
+        return events.read(self.paths.events, since, follow)
 
     def host(self) -> HostInfo:
         """Whose engine this is, and where."""
-        raise NotImplementedError
+        from pyctr_engine.host import info
+
+        return info.info()
 
     def host_stats(self) -> HostStats:
         """One reading of the whole machine."""
-        raise NotImplementedError
+        from pyctr_engine.host import stats
+
+        return stats.stats()
 
     def doctor(self) -> list[Finding]:
         """Examine the host."""
-        raise NotImplementedError
+        from pyctr_engine.host import doctor
+
+        return doctor.doctor(self.paths)
 
     def check(self) -> list[Finding]:
         """Examine the store, the database and what the kernel holds for us."""
-        raise NotImplementedError
+        from pyctr_engine.containers import check
+
+        return check.check(self._context)
 
     def recover(self) -> list[str]:
         """Sweep what dead monitors left; what was swept, a line each."""
-        raise NotImplementedError
+        from pyctr_engine.containers import remove
+
+        return remove.recover(self._context)
 
     def close(self) -> None:
         """Let go of files and sockets; containers go on."""
-        raise NotImplementedError
+        from pyctr_engine.containers import spawner
+
+        spawner.reap_intermediate()
+        if "_context" in self.__dict__ and "database" in self._context.__dict__:
+            self._context.database.close()

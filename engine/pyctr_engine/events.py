@@ -9,7 +9,11 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.event import Event
 
 MAX_BYTES = 8 << 20
 """When the current file is larger than this, it is renamed to ``events.1.jsonl`` and a new one begun."""
@@ -45,3 +49,88 @@ def append(
             os.write(fd, line)
         finally:
             os.close(fd)
+
+
+def read(events_dir: str, since: float | None, follow: bool) -> Iterator[Event]:
+    """Events from ``since`` (seconds since the epoch; ``None``: from now on), oldest first.
+
+    With ``follow`` it waits for more for ever; rotation is followed too.
+    """
+    os.makedirs(events_dir, mode=0o700, exist_ok=True)
+    path = log_path(events_dir)
+    watch = _watch(events_dir) if follow else -1
+    position = inode = 0
+    if since is None:
+        with contextlib.suppress(FileNotFoundError):
+            status = os.stat(path)
+            position, inode = status.st_size, status.st_ino
+    elif os.path.exists(f"{events_dir}/events.1.jsonl"):
+        yield from _parse(f"{events_dir}/events.1.jsonl", 0, since)[0]
+    try:
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                if os.stat(path).st_ino != inode:
+                    if inode:  # what was appended to the old file before it was renamed
+                        yield from _parse(f"{events_dir}/events.1.jsonl", position, since)[0]
+                    position, inode = 0, os.stat(path).st_ino
+                found, position = _parse(path, position, since)
+                yield from found
+            if not follow:
+                return
+            _wait(watch)
+    finally:
+        if watch >= 0:
+            os.close(watch)
+
+
+def _watch(events_dir: str) -> int:
+    from pyctr_engine.linux import inotify
+
+    try:
+        return inotify.watch(events_dir, inotify.IN_MODIFY | inotify.IN_CREATE | inotify.IN_MOVED_FROM)
+    except OSError:  # the user's inotify instances are used up: look twice a second instead
+        return -1
+
+
+def _wait(watch: int) -> None:
+    if watch < 0:
+        time.sleep(0.5)
+        return
+    import select
+
+    from pyctr_engine.linux import inotify
+
+    poller = select.poll()
+    poller.register(watch, select.POLLIN)
+    poller.poll(5000)
+    inotify.drain(watch)
+
+
+def _parse(path: str, position: int, since: float | None) -> tuple[list[Event], int]:
+    """The whole lines from ``position`` on, and where they end."""
+    from pyctr_engine.model.event import Event
+
+    try:
+        with open(path, "rb") as file:
+            file.seek(position)
+            data = file.read()
+    except FileNotFoundError:
+        return [], position
+    end = data.rfind(b"\n") + 1
+    found = []
+    for line in data[:end].splitlines():
+        try:
+            record = json.loads(line)
+            event = Event(
+                record["t"],
+                record["type"],
+                record["action"],
+                record["id"],
+                record["name"],
+                record.get("attributes", {}),
+            )
+        except (ValueError, KeyError, TypeError):
+            continue  # a line torn by a crash
+        if since is None or event.time >= since:
+            found.append(event)
+    return found, position + end

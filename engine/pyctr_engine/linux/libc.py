@@ -28,6 +28,8 @@ _NUMBERS = {
     "seccomp": (317, 277),
     "sethostname": (170, 161),
     "keyctl": (250, 219),
+    "inotify_init1": (294, 26),
+    "inotify_add_watch": (254, 27),
     "pidfd_send_signal": (424, 424),
     "open_tree": (428, 428),
     "move_mount": (429, 429),

@@ -94,8 +94,10 @@ class Cgroup(NamedTuple):
     """Where the container and its monitor live; see `pyctr_engine.cgroups.layout.CgroupPlan` for the fields."""
 
     mode: str
+    parents: list[Any]
     directories: list[str]
     settings: list[list[str]]
+    defaults: list[list[str]]
     attach: list[str]
     clone_into: str
     monitor_directories: list[str]

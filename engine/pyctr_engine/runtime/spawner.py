@@ -6,6 +6,7 @@ and may die at any time. Import budget: the standard library's light half; no as
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import select
@@ -17,23 +18,28 @@ import sys
 from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import monitor
 
-IDLE_SECONDS = 300
-"""It leaves after this long without a request when no monitor of its own is left."""
 
-
-def main(listener_fd: int) -> None:
-    """Serve until idle; ``listener_fd`` is a bound, listening UNIX stream socket."""
+def main(listener_fd: int, run_dir: str, idle_seconds: float) -> None:
+    """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket."""
     listener = socket.socket(fileno=listener_fd)
     path = listener.getsockname()
     _detach()
+    with open(f"{run_dir}/spawner.pid", "w") as file:
+        file.write(f"{os.getpid()} {namespaces.start_time(os.getpid())}")
     gc.collect()
     gc.freeze()  # what is imported now is shared with every monitor; keep the collector from touching it
+    ended = _wake_on_child_exit()
     children = 0
     poller = select.poll()
     poller.register(listener, select.POLLIN)
+    poller.register(ended, select.POLLIN)
     while True:
-        ready = poller.poll(IDLE_SECONDS * 1000)
-        children -= _reap()
+        ready = [fd for fd, _ in poller.poll(idle_seconds * 1000)]
+        if ended in ready:
+            os.read(ended, 4096)
+            children -= _reap()
+            if len(ready) == 1:
+                continue
         if ready:
             children += _serve(listener)
         elif children <= 0:
@@ -49,7 +55,14 @@ def _detach() -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, lambda *_: None)  # only to wake the poll
+
+
+def _wake_on_child_exit() -> int:
+    """A descriptor that is readable when a monitor has ended."""
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return reading
 
 
 def _reap() -> int:
@@ -93,10 +106,8 @@ def _serve(listener: socket.socket) -> int:
 
 def _leave(listener: socket.socket, path: str) -> None:
     """Remove the socket first, then serve whoever connected in between, so that no request is lost."""
-    try:
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
     listener.setblocking(False)
     while _serve(listener):
         pass

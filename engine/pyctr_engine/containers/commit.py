@@ -1,0 +1,72 @@
+"""A container's changes, and the image they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from pyctr_engine.containers import freeze
+from pyctr_engine.containers.context import Context
+from pyctr_engine.model.image import Change
+from pyctr_engine.model.progress import Progress
+from pyctr_engine.model.spec import CommitRequest, ContainerSpec
+from pyctr_engine.model.status import Container, State
+from pyctr_engine.snapshots.overlay import Snapshot
+
+if TYPE_CHECKING:
+    from pyctr_engine.images.store import Image
+    from pyctr_engine.model.oci import ImageConfig
+
+
+def changes(context: Context, spec: ContainerSpec) -> list[Change]:
+    """What a container changed against its image, sorted by path, from its upper directory alone."""
+    directory = context.paths.container(spec.id)
+    lowers = [*(f"{context.paths.layers}/{link}" for link in spec.chain), f"{directory}/stub"]
+    return Snapshot(directory).changes(lowers)
+
+
+def commit(
+    context: Context, container: Container, request: CommitRequest, progress: Callable[[Progress], None] | None
+) -> Image:
+    """Make an image of it, frozen meanwhile if asked and running; a pause that fails is the error told."""
+    base = context.images.resolve(container.spec.image_id)
+    pausing = request.pause and container.state is State.RUNNING
+    if pausing:
+        freeze.pause(context, container)
+    try:
+        image = context.images.commit(
+            base,
+            f"{context.paths.container(container.id)}/upper",
+            merged_config(container.spec, base.config),
+            request,
+            " ".join(container.spec.argv),
+            progress,
+        )
+    finally:
+        if pausing:
+            freeze.unpause(context, _paused(container))
+    context.event("image", "commit", image.id, request.name, container=container.id)
+    return image
+
+
+def merged_config(spec: ContainerSpec, config: ImageConfig) -> ImageConfig:
+    """The image's config with what the container was given in its place, as docker's commit does."""
+    import dataclasses
+
+    asked = spec.request
+    return dataclasses.replace(
+        config,
+        env=tuple(item for item in spec.env if not (asked.tty and item == "TERM=xterm")),
+        entrypoint=config.entrypoint if asked.entrypoint is None else asked.entrypoint,
+        cmd=config.cmd if asked.command is None and asked.entrypoint is None else (asked.command or ()),
+        user=spec.user,
+        working_dir=spec.working_dir,
+        labels={key: value for key, value in spec.labels.items() if not key.startswith("com.docker.compose.")},
+        stop_signal=asked.stop_signal or config.stop_signal,
+    )
+
+
+def _paused(container: Container) -> Container:
+    import dataclasses
+
+    return dataclasses.replace(container, status=dataclasses.replace(container.status, state=State.PAUSED))

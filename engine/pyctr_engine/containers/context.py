@@ -1,0 +1,87 @@
+"""What the functions of this room work with: one engine's paths, database and stores, each made when first needed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pyctr_engine import events
+from pyctr_engine.database import Database
+from pyctr_engine.errors import NotFound, from_os_error
+from pyctr_engine.paths import Paths
+
+if TYPE_CHECKING:
+    from pyctr_engine.cgroups.layout import Layout
+    from pyctr_engine.images.store import ImageStore
+    from pyctr_engine.network.store import NetworkStore
+    from pyctr_engine.volumes.store import VolumeStore
+
+
+class Context:
+    """Shared by the threads of one engine; hold ``lock`` around uses of the database."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.paths = paths
+        self.lock = threading.RLock()
+
+    @cached_property
+    def database(self) -> Database:
+        """The database, opened at first use."""
+        return Database(self.paths.database)
+
+    @cached_property
+    def images(self) -> ImageStore:
+        """The image store."""
+        from pyctr_engine.images.store import ImageStore
+
+        return ImageStore(self.paths)
+
+    @cached_property
+    def networks(self) -> NetworkStore:
+        """Networks and their leases."""
+        from pyctr_engine.network.store import NetworkStore
+
+        return NetworkStore(self.database, self.paths)
+
+    @cached_property
+    def volumes(self) -> VolumeStore:
+        """Named volumes."""
+        from pyctr_engine.volumes.store import VolumeStore
+
+        return VolumeStore(self.database, self.paths)
+
+    @cached_property
+    def cgroups(self) -> Layout:
+        """The host's cgroup hierarchies."""
+        from pyctr_engine.cgroups.layout import detect
+
+        return detect()
+
+    @property
+    def cgroup_parent(self) -> str:
+        """The cgroup under which all of this engine's live, relative to a hierarchy's root."""
+        return f"pyctr-tui-{self.paths.tag}" if self.paths.tag else "pyctr-tui"
+
+    def event(self, type: str, action: str, id: str, name: str, **attributes: str) -> None:
+        """Append to the event log."""
+        events.append(self.paths.events, type, action, id, name, attributes)
+
+    @contextlib.contextmanager
+    def container_lock(self, id: str) -> Iterator[None]:
+        """Keep other engines from starting or removing the same container meanwhile."""
+        try:
+            fd = os.open(self.paths.container(id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFound(f"container {id[:12]} is gone", "`pyctr-tui ps -a` lists all containers") from None
+        except OSError as error:
+            raise from_os_error(error, "lock the container") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(fd)

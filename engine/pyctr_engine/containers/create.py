@@ -1,0 +1,161 @@
+"""Creating a container: a request resolved, its leases taken, its directories made. Nothing runs yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import time
+from typing import TYPE_CHECKING
+
+from pyctr_engine.containers import idranges, names, resolve, store, stub
+from pyctr_engine.containers.context import Context
+from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
+from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
+from pyctr_engine.snapshots.overlay import Snapshot
+
+if TYPE_CHECKING:
+    from pyctr_engine.images.store import Image
+
+
+def create(context: Context, request: ContainerRequest) -> ContainerSpec:
+    """Create a container. Raises EngineError; nothing is left behind then."""
+    resolve.check(request)
+    image = context.images.resolve(request.image)
+    id = os.urandom(32).hex()
+    with context.lock:
+        request = _with_mounts(context, request, image)
+        spec = _record(context, request, image, id)
+    try:
+        _make_directories(context, spec)
+        _fill_new_volumes(context, spec)
+    except BaseException as error:
+        with context.lock:
+            forget(context, spec)
+        remove_directories(context, id)
+        if isinstance(error, OSError):
+            raise from_os_error(error, "make the container's directories") from error
+        raise
+    context.event("container", "create", id, spec.name, image=request.image)
+    return spec
+
+
+def forget(context: Context, spec: ContainerSpec) -> None:
+    """Give back everything that a container leased, and its record. The caller holds the lock."""
+    with context.database.transaction() as connection:
+        store.delete(connection, spec.id)
+        idranges.release(connection, spec.id)
+        if spec.address:
+            context.networks.release(spec.id)
+
+
+def remove_directories(context: Context, id: str) -> None:
+    """Remove a container's durable and run directories."""
+    from pyctr_engine.linux.tree import remove_tree
+
+    for path in (context.paths.run_container(id), context.paths.container(id)):
+        try:
+            remove_tree(path)
+        except OSError as error:
+            raise from_os_error(error, "remove the container's files") from error
+
+
+def joined_container(context: Context, request: ContainerRequest) -> ContainerSpec | None:
+    """The container whose network is shared, for ``--network container:X``."""
+    if not request.network.startswith("container:"):
+        return None
+    return store.find(context.database, request.network.removeprefix("container:"))
+
+
+def _with_mounts(context: Context, request: ContainerRequest, image: Image) -> ContainerRequest:
+    """The request with its mounts resolved: anonymous volumes have names, bind sources exist."""
+    needed = sum(1 for mount in request.mounts if mount.type == "volume" and not mount.source)
+    fresh = [os.urandom(32).hex() for _ in range(needed + len(image.config.volumes))]
+    mounts = resolve.mounts(request, image.config.volumes, fresh)
+    for mount in mounts:
+        if mount.type == "bind" and not os.path.lexists(mount.source):
+            raise InvalidValue(
+                f"cannot bind {mount.source}: no such file or directory", "make it first, or mend the path"
+            )
+    return dataclasses.replace(request, mounts=mounts)
+
+
+def _record(context: Context, request: ContainerRequest, image: Image, id: str) -> ContainerSpec:
+    """Take the leases and write the record, all or nothing."""
+    joined = joined_container(context, request)
+    if request.network not in ("bridge", "none", "host") and joined is None:
+        raise InvalidValue(
+            f"no such network: {request.network}", "bridge, none, host, or container:NAME (one network for now)"
+        )
+    network = context.networks.default() if request.network == "bridge" else None
+    with context.database.transaction() as connection:
+        name = request.name and names.check(request.name)
+        if not name:
+            name = names.choose({row[0] for row in connection.execute("SELECT name FROM containers")})
+        ids: tuple[IdExtent, ...] = ()
+        if joined is not None:
+            ids = joined.ids
+        elif not resolve.uses_host_ids(request):
+            ids = idranges.lease(connection, id, image.extra_ids)
+        address = context.networks.lease(network, id, connection) if network is not None else ""
+        config = image.config
+        spec = ContainerSpec(
+            id=id,
+            name=name,
+            image=request.image,
+            image_id=image.id,
+            argv=resolve.argv(request, config),
+            request=dataclasses.replace(request, name=name),
+            env=resolve.environment(request, config),
+            working_dir=request.working_dir or config.working_dir or "/",
+            user=request.user or config.user,
+            hostname=request.hostname or id[:12],
+            stop_signal=request.stop_signal or config.stop_signal or "SIGTERM",
+            mounts=request.mounts,
+            labels={**config.labels, **request.labels},
+            chain=image.chain,
+            ids=ids,
+            address=address,
+            created=time.time(),
+        )
+        store.insert(connection, spec)
+    return spec
+
+
+def _make_directories(context: Context, spec: ContainerSpec) -> None:
+    directory = context.paths.container(spec.id)
+    os.makedirs(directory, 0o700)
+    lowers = [f"{context.paths.layers}/{link}" for link in spec.chain]
+    Snapshot(directory).prepare(lowers)
+    targets = [(mount.target, mount.type != "bind" or os.path.isdir(mount.source)) for mount in spec.mounts]
+    stub.make(f"{directory}/stub", targets)
+
+
+def _fill_new_volumes(context: Context, spec: ContainerSpec) -> None:
+    """Make named volumes; one that is new takes what the image has at its place, as docker does."""
+    for mount in spec.mounts:
+        if mount.type != "volume":
+            continue
+        with context.lock:
+            path, created = context.volumes.ensure(mount.source, stack=spec.request.stack)
+        if created:
+            from pyctr_engine.containers.copyup import fill
+
+            fill(context.paths, spec, mount.target, path)
+
+
+def check_unused(context: Context, volume: str) -> None:
+    """Raises Conflict when a container mounts the volume."""
+    for spec in store.all_specs(context.database):
+        if any(mount.type == "volume" and mount.source == volume for mount in spec.mounts):
+            raise Conflict(
+                f"volume {volume} is in use by container {spec.name}", f"remove it first: `pyctr-tui rm {spec.name}`"
+            )
+
+
+def volume_mounts(spec: ContainerSpec) -> list[Mount]:
+    """The anonymous volumes of a container: those whose name is 64 hex digits."""
+    return [
+        mount
+        for mount in spec.mounts
+        if mount.type == "volume" and len(mount.source) == 64 and not set(mount.source) - set("0123456789abcdef")
+    ]

@@ -1,0 +1,43 @@
+"""Images together with the containers made from them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pyctr_engine.containers import store
+from pyctr_engine.containers.context import Context
+from pyctr_engine.errors import NotFound
+from pyctr_engine.model.image import ImageSummary
+
+
+def images(context: Context) -> list[ImageSummary]:
+    """All images, newest first, each with who uses it."""
+    used = used_by(context)
+    found = [dataclasses.replace(item, used_by=used.get(item.id, ())) for item in context.images.list()]
+    return sorted(found, key=lambda item: item.created or 0.0, reverse=True)
+
+
+def image(context: Context, ref: str) -> ImageSummary:
+    """One image. Raises NotFound."""
+    id = context.images.resolve(ref).id
+    for item in images(context):
+        if item.id == id:
+            return item
+    raise NotFound(f"no such image: {ref}", "`pyctr-tui images` lists what there is")
+
+
+def remove(context: Context, ref: str, force: bool) -> list[str]:
+    """Remove a name or an image; refuses one that containers use."""
+    id = context.images.resolve(ref).id
+    done = context.images.remove(ref, used_by(context).get(id, ()), force)
+    context.event("image", "delete" if any(line.startswith("deleted") for line in done) else "untag", id, ref)
+    return done
+
+
+def used_by(context: Context) -> dict[str, tuple[str, ...]]:
+    """Image id → ids of the containers made from it."""
+    found: dict[str, tuple[str, ...]] = {}
+    with context.lock:
+        for spec in store.all_specs(context.database):
+            found[spec.image_id] = (*found.get(spec.image_id, ()), spec.id)
+    return found

@@ -1,0 +1,150 @@
+"""Everything about a container under docker's field names, where they mean the same."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from pyctr_engine.model.spec import Mount, Port
+from pyctr_engine.model.status import Container, State
+from pyctr_engine.paths import Paths
+from pyctr_engine.runtime.logs import log_path
+
+
+def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
+    """docker's ``inspect`` of a container; what is ours alone is under ``Pyctr``."""
+    spec, status, asked = container.spec, container.status, container.spec.request
+    return {
+        "Id": spec.id,
+        "Name": f"/{spec.name}",
+        "Created": _time(spec.created),
+        "Path": spec.argv[0],
+        "Args": list(spec.argv[1:]),
+        "State": {
+            "Status": str(status.state),
+            "Running": status.state in (State.RUNNING, State.PAUSED),
+            "Paused": status.state is State.PAUSED,
+            "Restarting": status.state is State.RESTARTING,
+            "OOMKilled": status.oom_killed,
+            "Dead": status.state is State.DEAD,
+            "Pid": status.pid,
+            "ExitCode": status.exit_code or 0,
+            "Error": status.error,
+            "StartedAt": _time(status.started_at),
+            "FinishedAt": _time(status.finished_at),
+        },
+        "Image": spec.image_id,
+        "ResolvConfPath": f"{paths.run_container(spec.id)}/resolv.conf",
+        "HostnamePath": f"{paths.run_container(spec.id)}/hostname",
+        "HostsPath": f"{paths.run_container(spec.id)}/hosts",
+        "LogPath": log_path(paths.container(spec.id)),
+        "RestartCount": 0,
+        "Driver": "overlay",
+        "Config": {
+            "Hostname": spec.hostname,
+            "User": spec.user,
+            "Tty": asked.tty,
+            "OpenStdin": asked.stdin_open,
+            "Env": list(spec.env),
+            "Cmd": list(asked.command) if asked.command is not None else None,
+            "Entrypoint": list(asked.entrypoint) if asked.entrypoint is not None else None,
+            "Image": spec.image,
+            "WorkingDir": spec.working_dir,
+            "Labels": dict(spec.labels),
+            "StopSignal": spec.stop_signal,
+            "StopTimeout": asked.stop_grace,
+        },
+        "HostConfig": _host_config(container),
+        "GraphDriver": {
+            "Name": "overlay",
+            "Data": {
+                "LowerDir": ":".join(f"{paths.layers}/{link}" for link in spec.chain),
+                "UpperDir": f"{paths.container(spec.id)}/upper",
+                "WorkDir": f"{paths.container(spec.id)}/work",
+            },
+        },
+        "Mounts": [_mount(paths, mount) for mount in spec.mounts],
+        "NetworkSettings": _network(container, gateway),
+        "Pyctr": {
+            "Stack": asked.stack,
+            "Service": asked.service,
+            "IdMap": [[extent.container, extent.host, extent.count] for extent in spec.ids],
+            "StartMilliseconds": status.start_ms,
+            "StartTrace": start_trace(paths, spec.id),
+            "MonitorPid": status.monitor_pid,
+        },
+    }
+
+
+def start_trace(paths: Paths, id: str) -> list[dict[str, Any]]:
+    """The steps of the last start: name, begin and end in milliseconds from its beginning."""
+    try:
+        with open(f"{paths.container(id)}/start-trace.json") as file:
+            return [{"Step": name, "Begin": begin, "End": end} for name, begin, end in json.load(file)]
+    except (OSError, ValueError):
+        return []
+
+
+def _host_config(container: Container) -> dict[str, Any]:
+    asked = container.spec.request
+    limits = asked.resources
+    return {
+        "Binds": [f"{m.source}:{m.target}{':ro' if m.read_only else ''}" for m in container.spec.mounts if m.source],
+        "NetworkMode": asked.network,
+        "PortBindings": _bindings(asked.ports),
+        "RestartPolicy": {"Name": asked.restart.name, "MaximumRetryCount": asked.restart.max_retries},
+        "AutoRemove": asked.auto_remove,
+        "CapAdd": list(asked.security.cap_add),
+        "CapDrop": list(asked.security.cap_drop),
+        "Privileged": asked.security.privileged,
+        "ReadonlyRootfs": asked.security.read_only,
+        "SecurityOpt": ["no-new-privileges"] if asked.security.no_new_privileges else [],
+        "UsernsMode": "" if container.spec.ids else "host",
+        "ShmSize": asked.shm_size,
+        "Memory": limits.memory or 0,
+        "MemorySwap": limits.memory_swap or 0,
+        "MemoryReservation": limits.memory_reservation or 0,
+        "NanoCpus": int((limits.cpus or 0) * 1_000_000_000),
+        "CpuShares": limits.cpu_shares or 0,
+        "CpusetCpus": limits.cpuset,
+        "PidsLimit": limits.pids,
+        "Init": asked.init,
+    }
+
+
+def _mount(paths: Paths, mount: Mount) -> dict[str, Any]:
+    source = f"{paths.volumes}/{mount.source}/_data" if mount.type == "volume" else mount.source
+    return {
+        "Type": mount.type,
+        "Name": mount.source if mount.type == "volume" else "",
+        "Source": source,
+        "Destination": mount.target,
+        "RW": not mount.read_only,
+    }
+
+
+def _network(container: Container, gateway: str) -> dict[str, Any]:
+    spec = container.spec
+    address, _, prefix = spec.address.partition("/")
+    endpoint = {"IPAddress": address, "IPPrefixLen": int(prefix or 0), "Gateway": gateway, "Aliases": [spec.name]}
+    return {
+        "Ports": _bindings(container.ports),
+        "IPAddress": address,
+        "Gateway": gateway if address else "",
+        "Networks": {spec.request.network: endpoint} if address else {},
+    }
+
+
+def _bindings(ports: tuple[Port, ...]) -> dict[str, Any]:
+    found: dict[str, list[dict[str, str]]] = {}
+    for port in ports:
+        binding = {"HostIp": port.host_ip or "0.0.0.0", "HostPort": str(port.host_port or "")}
+        found.setdefault(f"{port.container_port}/{port.protocol}", []).append(binding)
+    return found
+
+
+def _time(seconds: float) -> str:
+    if not seconds:
+        return "0001-01-01T00:00:00Z"
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")

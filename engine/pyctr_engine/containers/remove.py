@@ -1,0 +1,211 @@
+"""Ending and sweeping: stop, kill, remove, and what dead monitors left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal as signals
+import socket
+import time
+
+from pyctr_engine.cgroups import control
+from pyctr_engine.containers import create, hosts, status, store
+from pyctr_engine.containers.context import Context
+from pyctr_engine.containers.session import StreamSession
+from pyctr_engine.containers.start import disconnect_network
+from pyctr_engine.errors import Conflict, EngineError, InvalidValue, NotFound
+from pyctr_engine.linux import namespaces
+from pyctr_engine.model.spec import ContainerSpec
+from pyctr_engine.model.status import State
+from pyctr_engine.paths import Paths
+from pyctr_engine.runtime import protocol
+
+
+def monitor(context: Context, spec: ContainerSpec) -> StreamSession | None:
+    """A connection to a container's monitor; ``None`` when it has none."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(f"{context.paths.run_container(spec.id)}/monitor.sock")
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    return StreamSession(connection)
+
+
+def send_signal(context: Context, spec: ContainerSpec, number: int) -> bool:
+    """Signal a container's first process; False when it has ended already."""
+    session = monitor(context, spec)
+    if session is None:
+        return False
+    try:
+        session.request(protocol.SIGNAL, {"signal": number})
+        return bool(session.expect_started(spec.name).get("sent"))
+    except EngineError:
+        return False
+    finally:
+        session.close()
+
+
+def signal_number(text: str) -> int:
+    """``TERM``, ``SIGTERM`` or ``15``. Raises InvalidValue."""
+    name = text.upper().removeprefix("SIG")
+    if name.isdigit() and 0 < int(name) < signals.NSIG:
+        return int(name)
+    try:
+        return int(signals.Signals[f"SIG{name}"])
+    except KeyError:
+        raise InvalidValue(
+            f"no such signal: {text}", "a name such as TERM, or a number; `kill -l` lists them"
+        ) from None
+
+
+def stop(context: Context, spec: ContainerSpec, timeout: float) -> None:
+    """Stop signal, grace, SIGKILL; returns when it has ended. A paused container is let go first."""
+    waiter = monitor(context, spec)
+    if waiter is None:
+        return
+    try:
+        waiter.request(protocol.WAIT, {})
+        unfreeze(context, spec)
+        send_signal(context, spec, signal_number(spec.stop_signal))
+        if not wait_readable(waiter, timeout):
+            send_signal(context, spec, signals.SIGKILL)
+            if not wait_readable(waiter, 10.0):
+                kill_cgroup(context, spec)
+        waiter.wait()
+    finally:
+        waiter.close()
+    after_end(context, spec)
+
+
+def kill_cgroup(context: Context, spec: ContainerSpec) -> None:
+    """SIGKILL everything in a container's cgroup, whatever became of its monitor."""
+    plan = context.cgroups.plan(context.cgroup_parent, spec.id, spec.request.resources)
+    control.kill(plan.unified, plan.directories)
+
+
+def unfreeze(context: Context, spec: ContainerSpec) -> None:
+    """Thaw it, if it is frozen: a frozen process takes no signal."""
+    plan = context.cgroups.plan(context.cgroup_parent, spec.id, spec.request.resources)
+    control.thaw(plan.unified, plan.directories)
+
+
+def wait_readable(session: StreamSession, timeout: float) -> bool:
+    """Wait until a session has something to read."""
+    import select
+
+    poller = select.poll()
+    poller.register(session.fileno(), select.POLLIN)
+    return bool(poller.poll(max(0.0, timeout) * 1000))
+
+
+def after_end(context: Context, spec: ContainerSpec) -> None:
+    """What the engine owes a container that has ended: its ports, and its name at its peers."""
+    disconnect_network(context, spec)
+    hosts.announce(context, spec)
+
+
+def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool) -> None:
+    """Remove a container. Raises Conflict when it runs and ``force`` is off."""
+    alive = status.status_of(status.read_state(context.paths, spec.id)).state.is_alive
+    if alive and not force:
+        raise Conflict(
+            f"container {spec.name} is running", f"stop it first, or remove it anyway: `pyctr-tui rm -f {spec.name}`"
+        )
+    if alive:
+        unfreeze(context, spec)
+        if not send_signal(context, spec, signals.SIGKILL):
+            kill_cgroup(context, spec)
+    with context.container_lock(spec.id):
+        _await_monitor(context, spec)
+        sweep_kernel(context, spec)
+        disconnect_network(context, spec)
+        create.remove_directories(context, spec.id)
+        with context.lock:
+            create.forget(context, spec)
+            if volumes:
+                for mount in create.volume_mounts(spec):
+                    with contextlib.suppress(EngineError):  # another container has it now
+                        create.check_unused(context, mount.source)
+                        context.volumes.remove(mount.source)
+    remove_idle_network(context)
+    hosts.announce(context, spec)
+    context.event("container", "destroy", spec.id, spec.name)
+
+
+def _await_monitor(context: Context, spec: ContainerSpec, seconds: float = 10.0) -> None:
+    """Wait for a monitor that is on its way out; one that doesn't go is killed with all it looks after."""
+    state = status.read_state(context.paths, spec.id)
+    pid, started = int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0))
+    if pid == os.getpid():
+        return  # this is the monitor, become the reaper of its own container
+    deadline = time.monotonic() + seconds
+    while namespaces.is_running(pid, started):
+        if time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signals.SIGKILL)
+        time.sleep(0.002)
+
+
+def sweep_kernel(context: Context, spec: ContainerSpec) -> None:
+    """Kill and remove whatever the kernel still holds of a container that has no monitor."""
+    layout, parent = context.cgroups, context.cgroup_parent
+    left = layout.existing(parent, spec.id)
+    if left:
+        kill_cgroup(context, spec)
+        control.remove(left)
+    control.remove_shared(layout.shared(parent))
+
+
+def remove_idle_network(context: Context) -> None:
+    """Remove the bridge and its firewall table once no container has an address."""
+    with context.lock:
+        networks = context.networks.list()
+        if not networks:
+            return
+        network = networks[0]
+        with context.database.transaction():
+            if context.networks.is_empty(network):
+                from pyctr_engine.network import bridge
+
+                bridge.remove(network)
+
+
+def recover(context: Context) -> list[str]:
+    """Sweep containers whose monitor died without a word; what was done, a line each."""
+    done = []
+    with context.lock:
+        specs = store.all_specs(context.database)
+    for spec in specs:
+        state = status.read_state(context.paths, spec.id)
+        if not state or status.monitor_lives(state):
+            continue
+        if State(state["state"]).is_alive:
+            if _sweep_dead(context, spec):
+                done.append(f"{spec.name}: its monitor had died; ended with 137")
+        elif spec.request.ports:
+            disconnect_network(context, spec)
+        if spec.request.auto_remove and state.get("state") == State.EXITED:
+            with contextlib.suppress(EngineError):
+                remove(context, spec, force=False, volumes=True)
+                done.append(f"{spec.name}: removed (--rm)")
+    return done
+
+
+def _sweep_dead(context: Context, spec: ContainerSpec) -> bool:
+    with context.container_lock(spec.id):
+        state = status.read_state(context.paths, spec.id)
+        if not State(state.get("state", "created")).is_alive or status.monitor_lives(state):
+            return False
+        sweep_kernel(context, spec)
+        status.write_dead(context.paths, spec.id, state)
+    after_end(context, spec)
+    context.event("container", "die", spec.id, spec.name, exitCode="137", reason="monitor died")
+    return True
+
+
+def reap(state_dir: str, run_dir: str, id: str) -> None:
+    """Remove a ``--rm`` container at its end; what its monitor becomes. See `start`."""
+    context = Context(Paths(state_dir, run_dir))
+    with contextlib.suppress(NotFound):
+        remove(context, store.find(context.database, id), force=True, volumes=True)

@@ -1,0 +1,125 @@
+"""The client of the spawner: finds it, starts it when there is none, hands it start requests."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import os
+import socket
+import sys
+
+from pyctr_engine.errors import StoreError, from_os_error
+from pyctr_engine.linux import namespaces
+from pyctr_engine.paths import Paths
+from pyctr_engine.runtime.protocol import StartRequest
+
+IDLE_SECONDS = "60"
+"""The spawner leaves after this long without a request once no monitor of its own is left."""
+
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv[1]); import os; os.fork() and os._exit(0);"
+    "from pyctr_engine.runtime import spawner; spawner.main(int(sys.argv[2]), sys.argv[3], float(sys.argv[4]))"
+)
+
+
+def request_start(paths: Paths, request: StartRequest) -> socket.socket:
+    """Send a start request; the connection on which its monitor will answer."""
+    connection = connect(paths)
+    memfd = os.memfd_create("pyctr-start", os.MFD_CLOEXEC)
+    try:
+        with open(memfd, "wb", closefd=False) as file:
+            file.write(request.encode())
+        connection.sendmsg([b"S"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memfd]))])
+    except OSError as error:
+        connection.close()
+        raise from_os_error(error, "reach the spawner") from error
+    finally:
+        os.close(memfd)
+    return connection
+
+
+def connect(paths: Paths) -> socket.socket:
+    """A connection to the spawner, which is started if there is none.
+
+    The socket is made and listened on here and inherited by the new process, so that a request can be sent at once:
+    it waits in the queue while the spawner imports what it needs.
+    """
+    connection = _try_connect(paths)
+    if connection is not None:
+        return connection
+    try:
+        os.makedirs(paths.run, 0o700, exist_ok=True)
+        lock = os.open(f"{paths.run}/spawner.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise from_os_error(error, "use the run directory") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        connection = _try_connect(paths)
+        if connection is None:
+            _launch(paths)
+            connection = _try_connect(paths)
+    finally:
+        os.close(lock)
+    if connection is None:
+        raise StoreError("the spawner could not be started", f"see {paths.run}/spawner.log")
+    return connection
+
+
+def stop(paths: Paths) -> None:
+    """End an idle spawner (containers and their monitors go on)."""
+    with contextlib.suppress(OSError, ValueError):
+        with open(f"{paths.run}/spawner.pid") as file:
+            pid, started = (int(word) for word in file.read().split())
+        if namespaces.is_running(pid, started):
+            os.kill(pid, 15)
+
+
+def _try_connect(paths: Paths) -> socket.socket | None:
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        connection.connect(paths.spawner_socket)
+    except (FileNotFoundError, ConnectionRefusedError):
+        connection.close()
+        return None
+    except OSError as error:
+        connection.close()
+        raise from_os_error(error, "reach the spawner") from error
+    return connection
+
+
+def _launch(paths: Paths) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(paths.spawner_socket)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(paths.spawner_socket)
+        os.chmod(paths.spawner_socket, 0o600)
+        listener.listen(256)
+        listener.set_inheritable(True)
+        idle = os.environ.get("PYCTR_SPAWNER_IDLE", IDLE_SECONDS)
+        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+        arguments = [sys.executable, "-I", "-S", "-c", _PROGRAM, root, str(listener.fileno()), paths.run, idle]
+        log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        pid = os.posix_spawn(
+            sys.executable,
+            arguments,
+            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, f"{paths.run}/spawner.log", *log),
+            ],
+        )
+    _intermediate.append(pid)
+
+
+_intermediate: list[int] = []
+
+
+def reap_intermediate() -> None:
+    """Collect the short-lived parent of a spawner that this process started."""
+    for pid in list(_intermediate):
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0] == 0:
+                continue
+        _intermediate.remove(pid)

@@ -1,0 +1,244 @@
+"""Starting: a spec becomes a start request, and the monitor's answer a running container."""
+
+from __future__ import annotations
+
+import base64
+import os
+import resource
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store
+from pyctr_engine.containers.context import Context
+from pyctr_engine.containers.session import StreamSession
+from pyctr_engine.errors import Conflict, InvalidValue
+from pyctr_engine.linux import capabilities, rtnetlink
+from pyctr_engine.model.spec import ContainerSpec, Port
+from pyctr_engine.model.status import State
+from pyctr_engine.runtime import protocol
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.network import Network
+
+LOG_BYTES = 10 << 20
+LOG_FILES = 3
+
+
+def start(context: Context, spec: ContainerSpec, attach: bool) -> StreamSession:
+    """Start a container that does not run; the session ends after STARTED unless ``attach``.
+
+    Raises Conflict when it runs already, CommandError or StartError when it can't be started.
+    """
+    with context.container_lock(spec.id):
+        _wait_for_old_monitor(context, spec)
+        network, ports = _connect_network(context, spec)
+        try:
+            request = build_request(context, spec, network, ports, attach)
+            session = StreamSession(spawner.request_start(context.paths, request))
+            session.expect_started(spec.name)
+        except BaseException:
+            disconnect_network(context, spec)
+            raise
+    hosts.announce(context, spec)
+    return session
+
+
+def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:
+    """The monitor of an earlier run may still be writing its last words."""
+    deadline = time.monotonic() + 10.0
+    while True:
+        state = status.read_state(context.paths, spec.id)
+        if not status.monitor_lives(state):
+            return
+        if State(state["state"]).is_alive or time.monotonic() > deadline:
+            raise Conflict(
+                f"container {spec.name} is running already", f"`pyctr-tui exec {spec.name} CMD` runs more in it"
+            )
+        time.sleep(0.002)
+
+
+def _connect_network(context: Context, spec: ContainerSpec) -> tuple[Network | None, tuple[Port, ...]]:
+    """The bridge is up, and the container's ports are published. Raises Conflict for a taken port."""
+    if not spec.address:
+        return None, ()
+    from pyctr_engine.network import bridge, firewall
+    from pyctr_engine.network import ports as published
+
+    with context.lock:
+        network = context.networks.default()
+        ports: tuple[Port, ...] = ()
+        if spec.request.ports:
+            with context.database.transaction() as connection:
+                ports = published.allocate(connection, spec.id, spec.request.ports)
+        bridge.ensure(network, context.networks.published(network))
+        if ports:
+            firewall.publish(network, spec.address.split("/")[0], ports)
+    return network, ports
+
+
+def disconnect_network(context: Context, spec: ContainerSpec) -> None:
+    """Take the published ports back; the address stays leased until the container is removed."""
+    if not spec.address or not spec.request.ports:
+        return
+    from pyctr_engine.network import firewall
+    from pyctr_engine.network import ports as published
+
+    with context.lock:
+        held = published.allocated(context.database.connection, spec.id)
+        if not held:
+            return
+        network = context.networks.default()
+        firewall.unpublish(network, spec.address.split("/")[0], held)
+        with context.database.transaction() as connection:
+            published.release(connection, spec.id)
+
+
+def build_request(
+    context: Context, spec: ContainerSpec, network: Network | None, ports: tuple[Port, ...], attach: bool
+) -> protocol.StartRequest:
+    """Everything that the monitor and init need, as plain values."""
+    paths, asked = context.paths, spec.request
+    kept = resolve.capabilities(asked, capabilities.DEFAULT)
+    filtered = not asked.security.privileged and asked.security.seccomp != "unconfined"
+    root_id = next((extent.host for extent in spec.ids if extent.container == 0), 0)
+    hosts.write_files(context, spec, root_id)
+    net, join = _shared_network(context, spec)
+    return protocol.StartRequest(
+        id=spec.id,
+        name=spec.name,
+        run_dir=paths.run_container(spec.id),
+        state_dir=paths.container(spec.id),
+        events_dir=paths.events,
+        layers=paths.layers,
+        lowers=list(spec.chain),
+        argv=list(spec.argv),
+        env=list(spec.env),
+        cwd=spec.working_dir,
+        user=spec.user,
+        hostname=spec.hostname,
+        tty=asked.tty,
+        stdin=asked.stdin_open,
+        ids=[[extent.container, extent.host, extent.count] for extent in spec.ids],
+        net=net,
+        join=join,
+        network=_interface(spec, network, ports),
+        cgroup=_cgroup(context, spec),
+        binds=_binds(context, spec),
+        tmpfs=[
+            protocol.Tmpfs(mount.target, mount.size, mount.mode, mount.read_only)
+            for mount in spec.mounts
+            if mount.type == "tmpfs"
+        ],
+        devices=[],
+        capabilities=capabilities.mask(kept),
+        seccomp=base64.b64encode(profile.program(paths.cache, kept)).decode() if filtered else "",
+        no_new_privs=asked.security.no_new_privileges,
+        privileged=asked.security.privileged,
+        read_only=asked.security.read_only,
+        init=asked.init,
+        shm_size=asked.shm_size,
+        rlimits=_rlimits(spec),
+        sysctls=_sysctls(spec, net),
+        log_bytes=LOG_BYTES,
+        log_files=LOG_FILES,
+        reap=_reaper(context, spec) if asked.auto_remove else [],
+        attach=attach,
+    )
+
+
+def _shared_network(context: Context, spec: ContainerSpec) -> tuple[str, protocol.Join | None]:
+    wanted = spec.request.network
+    if wanted == "host":
+        return "host", None
+    if not wanted.startswith("container:"):
+        return "private", None
+    other = store.find(context.database, wanted.removeprefix("container:"))
+    state = status.read_state(context.paths, other.id)
+    if status.status_of(state).state is not State.RUNNING:
+        raise Conflict(
+            f"cannot share the network of {other.name}: it is not running",
+            f"start it: `pyctr-tui start {other.name}`",
+        )
+    return "join", protocol.Join(int(state["pid"]), int(state["pid_start"]))
+
+
+def _interface(spec: ContainerSpec, network: Network | None, ports: tuple[Port, ...]) -> protocol.Network | None:
+    if network is None:
+        return None
+    return protocol.Network(
+        bridge=network.bridge,
+        interface=rtnetlink.unique_name(spec.id),
+        address=spec.address,
+        gateway=network.gateway,
+        ports=[[port.protocol, port.host_ip, port.host_port] for port in ports],
+    )
+
+
+def _cgroup(context: Context, spec: ContainerSpec) -> protocol.Cgroup:
+    plan = context.cgroups.plan(context.cgroup_parent, spec.id, spec.request.resources)
+    return protocol.Cgroup(mode=context.cgroups.mode, **plan.as_json())
+
+
+def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
+    run = context.paths.run_container(spec.id)
+    own = {mount.target for mount in spec.mounts}
+    binds = [
+        protocol.Bind(f"{run}/{name}", f"/etc/{name}", idmap=False, recursive=False)
+        for name in ("hosts", "resolv.conf", "hostname")
+        if f"/etc/{name}" not in own
+    ]
+    for mount in spec.mounts:
+        if mount.type == "bind":
+            binds.append(protocol.Bind(mount.source, mount.target, mount.read_only))
+        elif mount.type == "volume":
+            source = f"{context.paths.volumes}/{mount.source}/_data"
+            binds.append(protocol.Bind(source, mount.target, mount.read_only, recursive=False))
+    devices = spec.request.devices
+    binds += [protocol.Bind(device.source, device.target, idmap=False, recursive=False) for device in devices]
+    if spec.request.security.privileged:
+        binds += [protocol.Bind(path, path, idmap=False, recursive=False) for path in _host_devices()]
+    return binds
+
+
+def _host_devices() -> list[str]:
+    """Every device node directly in /dev that a container doesn't have anyway."""
+    import stat
+
+    own = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
+    found = []
+    for entry in os.scandir("/dev"):
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if entry.name not in own and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
+            found.append(entry.path)
+    return sorted(found)
+
+
+def _rlimits(spec: ContainerSpec) -> list[list[int]]:
+    """(resource, soft, hard); without CAP_SYS_RESOURCE no hard limit can be raised, so they are capped at ours."""
+    found = []
+    for name, (soft, hard) in spec.request.ulimits.items():
+        which = getattr(resource, f"RLIMIT_{name.upper()}", None)
+        if which is None:
+            raise InvalidValue(f"no such ulimit: {name}", "nofile, nproc, core, memlock, stack, … (see ulimit(1))")
+        found.append([which, soft, hard])
+    return found
+
+
+def _sysctls(spec: ContainerSpec, net: str) -> list[list[str]]:
+    values = {}
+    if net == "private":
+        values["net.ipv4.ip_unprivileged_port_start"] = "0"
+        values["net.ipv4.ping_group_range"] = "0 65535" if spec.ids else "0 2147483647"
+    values.update(spec.request.sysctls)
+    return [[name, value] for name, value in values.items()]
+
+
+def _reaper(context: Context, spec: ContainerSpec) -> list[str]:
+    """What the monitor of a ``--rm`` container becomes at its end, so that it goes even when nobody looks."""
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pyctr_engine.containers.remove import reap;"
+        "reap(*sys.argv[2:5])"
+    )
+    return [sys.executable, "-I", "-S", "-c", program, root, context.paths.state, context.paths.run, spec.id]

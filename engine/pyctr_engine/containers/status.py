@@ -1,0 +1,71 @@
+"""How a container is: what its monitor wrote, checked against the processes that are really there."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import Any
+
+from pyctr_engine.linux import namespaces
+from pyctr_engine.model.status import ContainerStatus, State
+from pyctr_engine.paths import Paths
+
+CREATED = ContainerStatus(State.CREATED)
+
+
+def read_state(paths: Paths, id: str) -> dict[str, Any]:
+    """``state.json`` as its monitor last wrote it; empty when it was never started.
+
+    The copy in the run directory is the live one; the durable one serves after a reboot.
+    """
+    for directory in (paths.run_container(id), paths.container(id)):
+        try:
+            with open(f"{directory}/state.json", "rb") as file:
+                state: dict[str, Any] = json.loads(file.read())
+        except (OSError, ValueError):
+            continue
+        return state
+    return {}
+
+
+def write_dead(paths: Paths, id: str, state: dict[str, Any]) -> None:
+    """Record, in the place of a monitor that can't any more, that its container has ended."""
+    ended = {**state, "state": "exited", "pid": 0, "exit_code": 137, "finished_at": time.time()}
+    ended["error"] = "its monitor was killed"
+    for directory in (paths.run_container(id), paths.container(id)):
+        os.makedirs(directory, 0o700, exist_ok=True)
+        with open(f"{directory}/state.json.new", "w") as file:
+            json.dump(ended, file)
+        os.rename(f"{directory}/state.json.new", f"{directory}/state.json")
+
+
+def monitor_lives(state: dict[str, Any]) -> bool:
+    """Whether the monitor that wrote this state is still there."""
+    return namespaces.is_running(int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0)))
+
+
+def status_of(state: dict[str, Any], frozen: bool = False) -> ContainerStatus:
+    """The status that a state file means. One that says running without its monitor means the container is dead."""
+    if not state:
+        return CREATED
+    name = State(state["state"])
+    exit_code = state.get("exit_code")
+    finished = float(state.get("finished_at", 0.0))
+    if name.is_alive and not monitor_lives(state):
+        name, exit_code = State.EXITED, 137
+    if name is State.RUNNING and frozen:
+        name = State.PAUSED
+    alive = name.is_alive
+    return ContainerStatus(
+        state=name,
+        pid=int(state.get("pid", 0)) if alive else 0,
+        exit_code=None if exit_code is None else int(exit_code),
+        started_at=float(state.get("started_at", 0.0)),
+        finished_at=0.0 if alive else finished,
+        oom_killed=bool(state.get("oom_killed", False)),
+        error=str(state.get("error", "")),
+        monitor_pid=int(state.get("monitor_pid", 0)) if alive else 0,
+        interface=str(state.get("interface", "")) if alive else "",
+        start_ms=float(state.get("start_ms", 0.0)),
+    )

@@ -1,0 +1,29 @@
+"""Volumes together with the containers that mount them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyctr_engine.containers import store
+from pyctr_engine.containers.context import Context
+
+
+def volumes(context: Context) -> list[dict[str, Any]]:
+    """Name, mountpoint, created, size in bytes, and the names of the containers that mount it."""
+    with context.lock:
+        listed = context.volumes.list()
+        specs = store.all_specs(context.database)
+    return [
+        {
+            "name": volume.name,
+            "mountpoint": volume.mountpoint,
+            "created": volume.created,
+            "size": context.volumes.size(volume.name),
+            "used_by": [
+                spec.name
+                for spec in specs
+                if any(mount.type == "volume" and mount.source == volume.name for mount in spec.mounts)
+            ],
+        }
+        for volume in listed
+    ]

@@ -1,0 +1,103 @@
+"""Containers in the database: specs and names, looked up as docker does: by name, id, or unique id prefix."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict
+from typing import Any
+
+from pyctr_engine.database import Database
+from pyctr_engine.errors import Conflict, InvalidValue, NotFound
+from pyctr_engine.model.spec import (
+    ContainerRequest,
+    ContainerSpec,
+    Device,
+    IdExtent,
+    Mount,
+    Port,
+    Resources,
+    RestartPolicy,
+    Security,
+)
+
+
+def find(database: Database, ref: str) -> ContainerSpec:
+    """The container of that name, id or id prefix. Raises NotFound, or InvalidValue for an ambiguous prefix."""
+    execute = database.connection.execute
+    row = execute("SELECT spec FROM containers WHERE name = ? OR id = ?", (ref, ref)).fetchone()
+    if row is None and ref and all(character in "0123456789abcdef" for character in ref):
+        rows = execute("SELECT spec FROM containers WHERE id GLOB ? LIMIT 2", (ref + "*",)).fetchall()
+        if len(rows) > 1:
+            raise InvalidValue(
+                f"{ref} is the beginning of several containers' ids", "give more of the id, or the name"
+            )
+        row = rows[0] if rows else None
+    if row is None:
+        raise NotFound(f"no such container: {ref}", "`pyctr-tui ps -a` lists all containers")
+    return decode(row[0])
+
+
+def all_specs(database: Database) -> list[ContainerSpec]:
+    """All containers, newest first."""
+    rows = database.connection.execute("SELECT spec FROM containers ORDER BY created DESC, id").fetchall()
+    return [decode(row[0]) for row in rows]
+
+
+def insert(connection: sqlite3.Connection, spec: ContainerSpec) -> None:
+    """Record a container inside the caller's transaction. Raises Conflict when its name is taken."""
+    taken = connection.execute("SELECT id FROM containers WHERE name = ?", (spec.name,)).fetchone()
+    if taken is not None:
+        raise Conflict(
+            f"the name {spec.name} is taken by container {taken[0][:12]}",
+            f"choose another --name, or remove that one: `pyctr-tui rm {spec.name}`",
+        )
+    connection.execute(
+        "INSERT INTO containers (id, name, spec, created) VALUES (?, ?, ?, ?)",
+        (spec.id, spec.name, encode(spec), spec.created),
+    )
+
+
+def update(connection: sqlite3.Connection, spec: ContainerSpec) -> None:
+    """Replace a container's spec."""
+    connection.execute("UPDATE containers SET spec = ?, name = ? WHERE id = ?", (encode(spec), spec.name, spec.id))
+
+
+def delete(connection: sqlite3.Connection, id: str) -> None:
+    """Forget a container."""
+    connection.execute("DELETE FROM containers WHERE id = ?", (id,))
+
+
+def encode(spec: ContainerSpec) -> str:
+    """As JSON."""
+    return json.dumps(asdict(spec), separators=(",", ":"))
+
+
+def decode(text: str) -> ContainerSpec:
+    """Read back what `encode` wrote."""
+    value: dict[str, Any] = json.loads(text)
+    value["request"] = _request(value["request"])
+    value["mounts"] = tuple(Mount(**item) for item in value["mounts"])
+    value["ids"] = tuple(IdExtent(**item) for item in value["ids"])
+    for key in ("argv", "env", "chain"):
+        value[key] = tuple(value[key])
+    return ContainerSpec(**value)
+
+
+def _request(value: dict[str, Any]) -> ContainerRequest:
+    for key in ("command", "entrypoint"):
+        value[key] = None if value[key] is None else tuple(value[key])
+    for key in ("env", "aliases"):
+        value[key] = tuple(value[key])
+    value["mounts"] = tuple(Mount(**item) for item in value["mounts"])
+    value["devices"] = tuple(Device(**item) for item in value["devices"])
+    value["ports"] = tuple(Port(**item) for item in value["ports"])
+    value["extra_hosts"] = tuple((name, address) for name, address in value["extra_hosts"])
+    value["ulimits"] = {name: (soft, hard) for name, (soft, hard) in value["ulimits"].items()}
+    value["resources"] = Resources(**value["resources"])
+    security = value["security"]
+    value["security"] = Security(
+        **{**security, "cap_add": tuple(security["cap_add"]), "cap_drop": tuple(security["cap_drop"])}
+    )
+    value["restart"] = RestartPolicy(**value["restart"])
+    return ContainerRequest(**value)

@@ -1,0 +1,63 @@
+"""What containers use: cgroup readings with their network figures, and their processes."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from pyctr_engine.cgroups import control
+from pyctr_engine.cgroups import stats as readings
+from pyctr_engine.containers import status
+from pyctr_engine.containers.context import Context
+from pyctr_engine.errors import Conflict
+from pyctr_engine.model.host import ProcessInfo
+from pyctr_engine.model.stats import Stats
+from pyctr_engine.model.status import Container
+
+_COUNTERS = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")
+
+
+def stats(context: Context, container: Container) -> Stats:
+    """One reading. Raises Conflict when it does not run."""
+    if not container.state.is_alive:
+        raise Conflict(f"container {container.name} is not running", f"start it: `pyctr-tui start {container.name}`")
+    return _read(context, container.id, container.status.interface)
+
+
+def all_stats(context: Context) -> dict[str, Stats]:
+    """One reading of each running container, by id."""
+    with context.lock:
+        ids = [row[0] for row in context.database.connection.execute("SELECT id FROM containers").fetchall()]
+    found = {}
+    for id in ids:
+        now = status.status_of(status.read_state(context.paths, id))
+        if now.state.is_alive:
+            found[id] = _read(context, id, now.interface)
+    return found
+
+
+def processes(context: Context, container: Container) -> list[ProcessInfo]:
+    """Its processes, those of exec sessions too."""
+    from pyctr_engine.host import processes as host_processes
+
+    existing = context.cgroups.existing(context.cgroup_parent, container.id)
+    inside = [path for path in existing if "/containers/" in path]
+    return host_processes.processes(control.pids(inside[0])) if inside else []
+
+
+def _read(context: Context, id: str, interface: str) -> Stats:
+    reading = readings.read(context.cgroups, context.cgroup_parent, id)
+    if not interface:
+        return reading
+    # what the host's end receives, the container has sent
+    tx_bytes, rx_bytes, tx_packets, rx_packets = (_counter(interface, name) for name in _COUNTERS)
+    return dataclasses.replace(
+        reading, rx_bytes=rx_bytes, tx_bytes=tx_bytes, rx_packets=rx_packets, tx_packets=tx_packets
+    )
+
+
+def _counter(interface: str, name: str) -> int:
+    try:
+        with open(f"/sys/class/net/{interface}/statistics/{name}", "rb") as file:
+            return int(file.read())
+    except OSError:
+        return 0

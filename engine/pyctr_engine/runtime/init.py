@@ -1,0 +1,253 @@
+"""Init: the container's first process, from its birth in new namespaces to the exec of the image's program.
+
+What monitor and init say to each other, on one SEQPACKET socket pair::
+
+    monitor                                          init
+      clone3 ─────────────────────────────────────▶  waits
+      id maps written; trees opened and idmapped
+      GO + fds: layers, data, binds… ─────────────▶  root file system, /dev, binds
+      veth moved into the network namespace
+      NET ────────────────────────────────────────▶  addresses, routes
+             ◀──────────────────────────── TTY + fd  (only with a terminal) the master of its pty
+      cgroups joined
+      CGROUP ─────────────────────────────────────▶  cgroup namespace, masks, user, capabilities, filter
+             ◀───────────────────────── STEPS JSON   the trace
+             ◀──────────────────────────────── EOF   exec succeeded (the socket is close-on-exec)
+             ◀──────────────────────── FAILED JSON   anything else
+"""
+
+from __future__ import annotations
+
+import array
+import base64
+import errno
+import json
+import os
+import resource
+import signal
+import socket
+import stat
+import time
+from typing import NamedTuple, NoReturn
+
+from pyctr_engine.linux import capabilities, namespaces, pty, rtnetlink, seccomp
+from pyctr_engine.linux import mount as m
+from pyctr_engine.runtime import reaper, rootfs, users
+from pyctr_engine.runtime.protocol import Failure, StartRequest
+
+GO, NET, CGROUP, TTY, STEPS, FAILED = b"g", b"n", b"c", b"t", b"s", b"-"
+
+
+class Handed(NamedTuple):
+    """What the monitor hands over: detached trees, and which bind each of them is."""
+
+    layers: int
+    data: int
+    binds: list[tuple[int, str, bool]]
+
+
+class Steps:
+    """Times the steps of a start, and knows which one is under way when something fails."""
+
+    __slots__ = ("current", "done", "path", "started")
+
+    def __init__(self) -> None:
+        self.current = ""
+        self.path = ""
+        self.started = 0.0
+        self.done: list[tuple[str, float, float]] = []
+
+    def begin(self, name: str, path: str = "") -> None:
+        """End the step before, begin this one."""
+        now = time.monotonic()
+        if self.current:
+            self.done.append((self.current, self.started, now))
+        self.current, self.path, self.started = name, path, now
+
+
+def main(request: StartRequest, control: socket.socket, stdio: tuple[int, int, int]) -> NoReturn:
+    """Run in the child of `clone3`; never returns. Ends with 126 or 127 when there is no exec."""
+    steps = Steps()
+    code = 126
+    try:
+        _start(request, control, stdio, steps)
+    except OSError as error:
+        path = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
+        code = 127 if steps.current == "exec" and error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
+        failure = Failure(steps.current, error.strerror or str(error), error.errno or 0, steps.path or path, code)
+        _report(control, failure)
+    except users.UserError as error:
+        _report(control, Failure(steps.current, str(error), 0, "", code))
+    except BaseException as error:  # noqa: BLE001 - the last frame of this process: report, then go
+        _report(control, Failure(steps.current, f"{type(error).__name__}: {error}", 0, steps.path, code))
+    os._exit(code)
+
+
+def _report(control: socket.socket, failure: Failure) -> None:
+    control.send(FAILED + json.dumps(failure).encode())
+
+
+def _start(request: StartRequest, control: socket.socket, stdio: tuple[int, int, int], steps: Steps) -> None:
+    steps.begin("wait for mounts")
+    signal.set_wakeup_fd(-1)
+    os.setsid()
+    handed = _receive_trees(control)
+    steps.begin("become root inside")
+    os.setgroups([])
+    os.setresgid(0, 0, 0)
+    os.setresuid(0, 0, 0)
+    os.umask(0o022)
+    devices = [m.open_tree(f"/dev/{name}") for name in rootfs.DEVICES]
+    steps.begin("root file system")
+    rootfs.enter_root(request, handed.layers, handed.data)
+    for operation in rootfs.operations(request, devices, handed.binds):
+        steps.begin("mount", operation.describe())
+        operation.execute()
+    steps.begin("leave the host's root")
+    rootfs.leave_old_root()
+    if request.tty:
+        steps.begin("terminal")
+        stdio = _open_terminal(control)
+    steps.begin("wait for network")
+    _expect(control, NET)
+    steps.begin("network")
+    _set_up_network(request)
+    steps.begin("wait for cgroups")
+    _expect(control, CGROUP)
+    steps.begin("cgroup namespace")
+    namespaces.unshare(namespaces.CLONE_NEWCGROUP)
+    namespaces.sethostname(request.hostname)
+    for name, value in request.sysctls:
+        steps.begin("sysctl", name)
+        _write_sysctl(name, value)
+    for operation in rootfs.closing_operations(request):
+        steps.begin("protect", operation.describe())
+        operation.execute()
+    steps.begin("standard streams")
+    for target, fd in enumerate(stdio):
+        os.dup2(fd, target, inheritable=True)
+    if request.tty:
+        pty.make_controlling(0)
+    become_user_and_exec(request, control, steps)
+
+
+def _receive_trees(control: socket.socket) -> Handed:
+    """The GO message: JSON [[target, is_directory]…] after the layers' and the data tree."""
+    fds: list[int] = []
+    while True:
+        message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(253 * 4), socket.MSG_CMSG_CLOEXEC)
+        for _, _, data in ancillary:
+            received = array.array("i")
+            received.frombytes(data[: len(data) - len(data) % 4])
+            fds += received
+        if not message:
+            os._exit(126)  # the monitor has gone
+        if message[:1] == GO:
+            break
+    targets = json.loads(message[1:])
+    binds = [(fd, target, is_dir) for fd, (target, is_dir) in zip(fds[2:], targets, strict=True)]
+    return Handed(fds[0], fds[1], binds)
+
+
+def _expect(control: socket.socket, kind: bytes) -> None:
+    if control.recv(16) != kind:
+        os._exit(126)
+
+
+def _open_terminal(control: socket.socket) -> tuple[int, int, int]:
+    """A pty of the container's own devpts; its master goes to the monitor, its slave becomes /dev/console too."""
+    master, slave = pty.open_pair("/dev/pts/ptmx")
+    control.sendmsg([TTY], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
+    rootfs.make_file("/dev/console")
+    m.mount(f"/dev/pts/{pty.number(master)}", "/dev/console", "", m.MS_BIND)
+    os.close(master)
+    return slave, slave, slave
+
+
+def _set_up_network(request: StartRequest) -> None:
+    if request.net != "private":
+        return
+    with rtnetlink.Socket() as netlink:
+        netlink.set_up(netlink.link_index("lo"))
+        if request.network is not None:
+            index = netlink.link_index("eth0")
+            netlink.add_address(index, request.network.address)
+            netlink.set_up(index)
+            netlink.add_default_route(request.network.gateway)
+
+
+def _write_sysctl(name: str, value: str) -> None:
+    with open("/proc/sys/" + name.replace(".", "/"), "w") as file:
+        file.write(value)
+
+
+def become_user_and_exec(request: StartRequest, control: socket.socket, steps: Steps) -> NoReturn:
+    """The last steps: limits, user, capabilities, filter, exec."""
+    steps.begin("user", request.user)
+    user = users.resolve(request.user)
+    own_streams(user)
+    steps.begin("limits")
+    for which, soft, hard in request.rlimits:
+        resource.setrlimit(which, (soft, hard))
+    steps.begin("working directory", request.cwd)
+    enter_directory(request.cwd, user)
+    env = users.environment(request.env, user)
+    steps.begin("exec", request.argv[0])
+    program = users.find_program(request.argv[0], env)
+    argv = reaper.wrap(request.argv, program) if request.init else None
+    steps.begin("capabilities")
+    drop_privileges(request.capabilities, request.seccomp, request.no_new_privs, user, request.privileged)
+    namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
+    steps.begin("exec", request.argv[0])
+    control.send(STEPS + json.dumps(steps.done).encode())
+    reset_signals()
+    namespaces.close_on_exec_from(3)
+    if argv is not None:
+        reaper.run(argv, env)
+    os.execve(program, request.argv, env)
+
+
+def own_streams(user: users.User) -> None:
+    """Give pipes and the terminal to the program's user, so that it can open them again by /dev/stdout."""
+    for fd in (0, 1, 2):
+        mode = os.fstat(fd).st_mode
+        if stat.S_ISFIFO(mode):
+            os.fchown(fd, user.uid, user.gid)
+        elif os.isatty(fd):
+            os.fchown(fd, user.uid, -1)
+
+
+def enter_directory(path: str, user: users.User) -> None:
+    """Make and enter the working directory; what is entered must lie inside the root."""
+    if not os.path.isdir(path):
+        os.makedirs(path, 0o755, exist_ok=True)
+        os.chown(path, user.uid, user.gid)
+    os.chdir(path)
+    if not os.getcwd().startswith("/"):  # "(unreachable)…": CVE-2024-21626
+        raise OSError(errno.EACCES, "the working directory is outside the root", path)
+
+
+def drop_privileges(keep: int, filter: str, no_new_privs: bool, user: users.User, privileged: bool) -> None:
+    """Bounding set, ids, capability sets and the filter, in the order in which each is still allowed."""
+    if no_new_privs:
+        namespaces.prctl(namespaces.PR_SET_NO_NEW_PRIVS, 1)
+    capabilities.drop_bounding(keep, capabilities.last_capability())
+    if filter and not no_new_privs:
+        seccomp.install(base64.b64decode(filter))  # while CAP_SYS_ADMIN is still there
+    os.setgroups(user.groups)
+    os.setresgid(user.gid, user.gid, user.gid)
+    namespaces.prctl(namespaces.PR_SET_KEEPCAPS, 1)
+    os.setresuid(user.uid, user.uid, user.uid)
+    namespaces.prctl(namespaces.PR_SET_KEEPCAPS, 0)
+    kept = keep if user.uid == 0 else 0
+    capabilities.set_capabilities(kept, kept)
+    if filter and no_new_privs:
+        seccomp.install(base64.b64decode(filter))
+
+
+def reset_signals() -> None:
+    """Default dispositions and an empty mask, as a fresh program expects them."""
+    for number in range(1, signal.NSIG):
+        if number not in (signal.SIGKILL, signal.SIGSTOP) and number not in (32, 33):
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())

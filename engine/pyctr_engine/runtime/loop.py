@@ -1,0 +1,50 @@
+"""A small event loop: descriptors, what to call when they are ready, nothing else."""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+
+Callback = Callable[[int], None]
+
+
+class Loop:
+    """epoll with a callback per descriptor."""
+
+    __slots__ = ("_callbacks", "_epoll", "_running")
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._callbacks: dict[int, Callback] = {}
+        self._running = False
+
+    def add(self, fd: int, events: int, callback: Callback) -> None:
+        """Call ``callback(events)`` whenever ``fd`` is ready."""
+        self._epoll.register(fd, events)
+        self._callbacks[fd] = callback
+
+    def change(self, fd: int, events: int) -> None:
+        """Wait for other events from now on; errors and hang-ups are always told."""
+        self._epoll.modify(fd, events)
+
+    def remove(self, fd: int) -> None:
+        """Forget ``fd``, before it is closed."""
+        if self._callbacks.pop(fd, None) is not None:
+            self._epoll.unregister(fd)
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        self._running = True
+        while self._running:
+            self.turn(-1)
+
+    def stop(self) -> None:
+        """Make `run` return after this turn."""
+        self._running = False
+
+    def turn(self, timeout: float) -> None:
+        """Wait once (seconds; -1 for ever) and call what is ready."""
+        for fd, events in self._epoll.poll(timeout):
+            callback = self._callbacks.get(fd)
+            if callback is not None:  # an earlier callback of this turn may have removed it
+                callback(events)

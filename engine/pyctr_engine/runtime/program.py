@@ -1,0 +1,299 @@
+"""A running program and the clients attached to its standard streams, inside a monitor."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import socket
+from collections.abc import Callable
+
+from pyctr_engine.linux import namespaces, pty
+from pyctr_engine.runtime import protocol
+from pyctr_engine.runtime.birth import Streams
+from pyctr_engine.runtime.logs import LogWriter
+from pyctr_engine.runtime.loop import Loop
+
+_READ_BYTES = 64 << 10
+HIGH_WATER = 1 << 20
+"""With this much unsent to an attached client, its program's output is read no further, until half of it is gone."""
+_INPUT_WATER = 256 << 10
+
+
+class Client:
+    """One connection, with what is still to be sent to it."""
+
+    __slots__ = ("_closing", "_loop", "_on_frame", "_on_gone", "_out", "_reader", "_socket", "_wanted", "program")
+
+    def __init__(
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        on_frame: Callable[[Client, bytes, bytes], None],
+        on_gone: Callable[[Client], None],
+    ) -> None:
+        self._loop = loop
+        self._socket = connection
+        self._on_frame = on_frame
+        self._on_gone = on_gone
+        self._reader = protocol.FrameReader()
+        self._out = bytearray()
+        self._closing = False
+        self._wanted = select.EPOLLIN
+        self.program: Program | None = None
+        loop.add(connection.fileno(), self._wanted, self._on_event)
+
+    @property
+    def pending(self) -> int:
+        """Bytes not yet sent."""
+        return len(self._out)
+
+    def send(self, data: bytes) -> None:
+        """Send now what the socket takes, the rest when it can."""
+        if self._socket.fileno() < 0:
+            return
+        self._out += data
+        self._flush()
+
+    def close_when_sent(self) -> None:
+        """Close once everything is sent."""
+        self._closing = True
+        self._flush()
+
+    def close(self) -> None:
+        """Close now."""
+        if self._socket.fileno() < 0:
+            return
+        self._loop.remove(self._socket.fileno())
+        self._socket.close()
+        self._out.clear()
+        if self.program is not None:
+            self.program.detach(self)
+        self._on_gone(self)
+
+    def listen(self, on: bool) -> None:
+        """Whether to read from it: off while its program takes no more input."""
+        wanted = self._wanted | select.EPOLLIN if on else self._wanted & ~select.EPOLLIN
+        self._want(wanted)
+
+    def _want(self, wanted: int) -> None:
+        if wanted != self._wanted and self._socket.fileno() >= 0:
+            self._wanted = wanted
+            self._loop.change(self._socket.fileno(), wanted)
+
+    def _flush(self) -> None:
+        if self._socket.fileno() < 0:
+            return
+        try:
+            while self._out:
+                del self._out[: self._socket.send(self._out)]
+        except BlockingIOError:
+            self._want(self._wanted | select.EPOLLOUT)
+            return
+        except OSError:
+            self.close()
+            return
+        self._want(self._wanted & ~select.EPOLLOUT)
+        if self._closing:
+            self.close()
+
+    def _on_event(self, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._flush()
+            if self.program is not None:
+                self.program.relieve()
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and self._socket.fileno() >= 0:
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            data = self._socket.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.close()
+            return
+        try:
+            for kind, payload in self._reader.feed(data):
+                self._on_frame(self, kind, payload)
+        except (ValueError, KeyError, TypeError):  # not our protocol
+            self.close()
+
+
+class Program:
+    """A process, its pipes or terminal, its log, and who watches."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        pid: int,
+        pidfd: int,
+        streams: Streams,
+        tty: bool,
+        on_end: Callable[[Program], None],
+        log: LogWriter | None,
+    ) -> None:
+        self.pid = pid
+        self.code = 0
+        self.clients: list[Client] = []
+        self._loop = loop
+        self._pidfd = pidfd
+        self._tty = tty
+        self._on_end = on_end
+        self._log = log
+        self._into = streams.into
+        self._input = bytearray()
+        self._input_ends = False
+        self._ended = False
+        self._outputs = {streams.out: ("stdout", protocol.STDOUT)}
+        if streams.err >= 0:
+            self._outputs[streams.err] = ("stderr", protocol.STDERR)
+        self._paused = False
+        for fd in {streams.into, streams.out, streams.err} - {-1}:
+            os.set_blocking(fd, False)
+
+    def begin(self) -> None:
+        """Start reading what it writes, and waiting for its end."""
+        for fd in self._outputs:
+            self._loop.add(fd, select.EPOLLIN, lambda events, fd=fd: self._on_output(fd, events))  # type: ignore[misc]
+        if self._into >= 0 and self._into not in self._outputs:
+            self._loop.add(self._into, 0, self._on_input)
+        self._loop.add(self._pidfd, select.EPOLLIN, lambda _: self.wait_for_end())
+
+    # -- clients ------------------------------------------------------------------------------------------------
+
+    def attach(self, client: Client) -> None:
+        """Let a client see what it writes from now on, and write to it."""
+        client.program = self
+        self.clients.append(client)
+
+    def detach(self, client: Client) -> None:
+        """Let go of a client."""
+        if client in self.clients:
+            self.clients.remove(client)
+        self.relieve()
+
+    def on_frame(self, client: Client, kind: bytes, payload: bytes) -> None:
+        """Input, its end, or a new size."""
+        if kind == protocol.STDIN and self._into >= 0:
+            self._input += payload
+            if len(self._input) > _INPUT_WATER:
+                client.listen(False)
+            self._write_input()
+        elif kind == protocol.EOF:
+            self._input_ends = True
+            self._write_input()
+        elif kind == protocol.RESIZE and self._tty and self._into >= 0:
+            size = json.loads(payload)
+            pty.set_size(self._into, int(size["rows"]), int(size["columns"]))
+
+    def relieve(self) -> None:
+        """Go on reading when no client lags behind any more."""
+        if self._paused and all(client.pending < HIGH_WATER // 2 for client in self.clients):
+            self._paused = False
+            self._update_interest()
+
+    # -- streams ------------------------------------------------------------------------------------------------
+
+    def _on_output(self, fd: int, events: int) -> None:
+        if events & select.EPOLLOUT:
+            self._write_input()
+        if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and not self._paused:
+            self._read_output(fd)
+
+    def _read_output(self, fd: int) -> bool:
+        """Take one piece of output; False when there is none now, or never will be."""
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        except OSError:  # EIO: the last slave of the terminal was closed
+            data = b""
+        if not data:
+            self._close_output(fd)
+            return False
+        name, kind = self._outputs[fd]
+        if self._log is not None:
+            self._log.write(name, data)
+        if self.clients:
+            message = protocol.frame(kind, data)
+            for client in list(self.clients):
+                client.send(message)
+            if any(client.pending > HIGH_WATER for client in self.clients) and not self._ended:
+                self._paused = True
+                self._update_interest()
+        return True
+
+    def _close_output(self, fd: int) -> None:
+        self._loop.remove(fd)
+        del self._outputs[fd]
+        os.close(fd)
+        if fd == self._into:
+            self._into = -1
+
+    def _on_input(self, events: int) -> None:
+        if events & select.EPOLLERR:
+            self._close_input()
+        else:
+            self._write_input()
+
+    def _write_input(self) -> None:
+        if self._into < 0:
+            return
+        try:
+            while self._input:
+                del self._input[: os.write(self._into, self._input[:_READ_BYTES])]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._close_input()
+            return
+        if len(self._input) < _INPUT_WATER // 2:
+            for client in self.clients:
+                client.listen(True)
+        if self._input_ends and not self._input and not self._tty:
+            self._close_input()
+            return
+        self._update_interest()
+
+    def _close_input(self) -> None:
+        self._input.clear()
+        if self._into >= 0 and self._into not in self._outputs:
+            self._loop.remove(self._into)
+            os.close(self._into)
+            self._into = -1
+
+    def _update_interest(self) -> None:
+        reading = 0 if self._paused else select.EPOLLIN
+        writing = select.EPOLLOUT if self._input else 0
+        for fd in self._outputs:
+            self._loop.change(fd, reading | (writing if fd == self._into else 0))
+        if self._into >= 0 and self._into not in self._outputs:
+            self._loop.change(self._into, writing)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def wait_for_end(self) -> None:
+        """Reap it (it has ended, or is about to), take what it still wrote, and tell whoever made it."""
+        if self._ended:
+            return
+        self._ended = True
+        _, status = os.waitpid(self.pid, 0)
+        self.code = namespaces.exit_code(status)
+        self._loop.remove(self._pidfd)
+        os.close(self._pidfd)
+        for fd in list(self._outputs):
+            while self._read_output(fd):
+                pass
+        for fd in list(self._outputs):  # somebody in the background may hold them open: nobody waits for that
+            self._close_output(fd)
+        self._close_input()
+        self._on_end(self)
+
+    def tell_end(self) -> None:
+        """Tell the clients how it ended, and part."""
+        for client in list(self.clients):
+            client.send(protocol.frame_json(protocol.EXIT, {"code": self.code}))
+            client.close_when_sent()
