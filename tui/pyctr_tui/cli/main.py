@@ -8,10 +8,11 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing's own costs 8 ms, which the spawner can better use
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pyctr_engine.engine import Engine
     from pyctr_tui.cli.call import Call
     from pyctr_tui.cli.commands import Command

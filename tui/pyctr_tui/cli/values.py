@@ -52,7 +52,7 @@ def seconds(text: str, what: str) -> float:
         return float(rest)
     except ValueError:
         pass
-    while rest:
+    while rest or not text.strip():
         digits = len(rest) - len(rest.lstrip("0123456789."))
         letters = len(rest) - digits - len(rest[digits:].lstrip("hmsnuµ"))
         try:

@@ -1,0 +1,283 @@
+"""An engine that remembers what it was asked, and answers from what a test put into it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from pyctr_engine.containers.session import StreamSession
+from pyctr_engine.engine import Engine, ProgressSink, Session
+from pyctr_engine.errors import EngineError, NotFound
+from pyctr_engine.model.event import Event
+from pyctr_engine.model.host import Finding, ProcessInfo
+from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
+from pyctr_engine.model.log import LogLine
+from pyctr_engine.model.progress import Progress
+from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, ExecRequest, Port
+from pyctr_engine.model.stack import Action, Stack, StackSummary
+from pyctr_engine.model.stats import HostStats, Stats
+from pyctr_engine.model.status import Container, ContainerStatus, State
+from pyctr_engine.runtime import protocol
+
+ID = "0123456789abcdef" * 4
+
+Program = Callable[["Monitor"], int]
+"""What stands for a container's program: gets the monitor's end of the session, returns its exit code."""
+
+
+class Monitor:
+    """The other end of a session, speaking the real protocol."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._reader = protocol.FrameReader()
+        self._frames: list[tuple[bytes, bytes]] = []
+
+    def send(self, kind: bytes, data: bytes) -> None:
+        self._connection.sendall(protocol.frame(kind, data))
+
+    def receive(self) -> tuple[bytes, bytes]:
+        """The next frame from the client; two empty ones when it has gone."""
+        while not self._frames:
+            data = self._connection.recv(65536)
+            if not data:
+                return b"", b""
+            self._frames = self._reader.feed(data)
+        return self._frames.pop(0)
+
+    def vanish(self) -> None:
+        self._connection.shutdown(socket.SHUT_RDWR)
+
+    def exit(self, code: int) -> None:
+        self.send(protocol.EXIT, json.dumps({"code": code}).encode())
+
+
+def session(program: Program) -> Session:
+    """A session with ``program`` at its other end, in a thread."""
+    ours, theirs = socket.socketpair()
+
+    def play() -> None:
+        monitor = Monitor(theirs)
+        try:
+            monitor.exit(program(monitor))
+        except OSError:
+            pass  # it vanished, or its client has gone
+        finally:
+            theirs.close()
+
+    threading.Thread(target=play, daemon=True).start()
+    return StreamSession(ours)
+
+
+def ends_with(code: int, output: bytes = b"") -> Program:
+    """A program that writes ``output`` and ends."""
+
+    def program(monitor: Monitor) -> int:
+        if output:
+            monitor.send(protocol.STDOUT, output)
+        return code
+
+    return program
+
+
+def container(
+    name: str = "web",
+    state: State = State.RUNNING,
+    request: ContainerRequest | None = None,
+    ports: tuple[Port, ...] = (),
+    id: str = ID,
+    argv: tuple[str, ...] = ("sleep", "1000"),
+    created: float = 0.0,
+    **status: Any,
+) -> Container:
+    request = request or ContainerRequest(image="pyctr/base:latest")
+    spec = ContainerSpec(
+        id=id,
+        name=name,
+        image=request.image,
+        image_id="sha256:" + "ab" * 32,
+        argv=argv,
+        request=request,
+        env=(),
+        working_dir="/",
+        user="",
+        hostname=name,
+        stop_signal="TERM",
+        mounts=request.mounts,
+        labels=request.labels,
+        chain=(),
+        ids=(),
+        address="",
+        created=created,
+    )
+    return Container(spec, ContainerStatus(state, **status), ports)
+
+
+class FakeEngine(Engine):
+    """What happens is in ``calls``: a method's name and its arguments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[Any, ...]] = []
+        self.containers_: list[Container] = []
+        self.images_: list[ImageSummary] = []
+        self.layers_: list[LayerInfo] = []
+        self.changes_: list[Change] = []
+        self.logs_: dict[str, list[LogLine]] = {}
+        self.events_: list[Event] = []
+        self.findings_: list[Finding] = []
+        self.volumes_: list[dict[str, Any]] = []
+        self.stats_: list[dict[str, Stats]] = []
+        self.actions_: list[Action] = []
+        self.progress_: list[Progress] = []
+        self.inspected_: dict[str, dict[str, Any]] = {}
+        self.processes_: list[ProcessInfo] = []
+        self.stack_ = Stack("hello", "/srv/hello.yaml", ())
+        self.program: Program = ends_with(0)
+        self.failure: EngineError | None = None
+
+    def _called(self, *call: Any) -> None:
+        self.calls.append(call)
+        if self.failure is not None:
+            raise self.failure
+
+    def warm(self) -> None:
+        self.calls.append(("warm",))
+
+    def close(self) -> None:
+        pass
+
+    def containers(self) -> list[Container]:
+        return self.containers_
+
+    def container(self, ref: str) -> Container:
+        for found in self.containers_:
+            if ref in (found.name, found.id):
+                return found
+        raise NotFound(f"there is no container {ref}", "`pyctr-tui ps -a` lists containers")
+
+    def create(self, request: ContainerRequest) -> Container:
+        self._called("create", request)
+        return container("made", State.CREATED, request)
+
+    def start(self, ref: str) -> Container:
+        self._called("start", ref)
+        return container()
+
+    def run(self, request: ContainerRequest) -> tuple[Container, Session]:
+        self._called("run", request)
+        return container("made", State.RUNNING, request), session(self.program)
+
+    def start_attached(self, ref: str) -> Session:
+        self._called("start_attached", ref)
+        return session(self.program)
+
+    def attach(self, ref: str) -> Session:
+        self._called("attach", ref)
+        return session(self.program)
+
+    def exec(self, ref: str, request: ExecRequest) -> Session:
+        self._called("exec", ref, request)
+        return session(self.program)
+
+    def stop(self, ref: str, timeout: float | None = None) -> None:
+        self.container(ref)
+        self._called("stop", ref, timeout)
+
+    def kill(self, ref: str, signal: str = "KILL") -> None:
+        self._called("kill", ref, signal)
+
+    def wait(self, ref: str) -> int:
+        self._called("wait", ref)
+        return 3
+
+    def remove(self, ref: str, force: bool = False, volumes: bool = False) -> None:
+        self.calls.append(("remove", ref, force, volumes))
+
+    def logs(
+        self, ref: str, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> Iterator[LogLine]:
+        self._called("logs", ref, follow, tail, since)
+        return iter(self.logs_[ref])
+
+    def inspect(self, ref: str) -> dict[str, Any]:
+        if ref not in self.inspected_:
+            raise NotFound(f"there is no container {ref}")
+        return self.inspected_[ref]
+
+    def inspect_image(self, image: str) -> dict[str, Any]:
+        raise NotFound(f"there is no image {image}")
+
+    def processes(self, ref: str) -> list[ProcessInfo]:
+        return self.processes_
+
+    def changes(self, ref: str) -> list[Change]:
+        return self.changes_
+
+    def commit(self, ref: str, request: CommitRequest, progress: ProgressSink | None = None) -> ImageSummary:
+        self._called("commit", ref, request)
+        for step in self.progress_:
+            if progress:
+                progress(step)
+        return ImageSummary("sha256:" + "cd" * 32, (request.name,), 0.0, 1, 1, "sha256:" + "ef" * 32)
+
+    def all_stats(self) -> dict[str, Stats]:
+        return self.stats_.pop(0)
+
+    def images(self) -> list[ImageSummary]:
+        return self.images_
+
+    def layers(self, image: str) -> list[LayerInfo]:
+        return self.layers_
+
+    def remove_image(self, image: str, force: bool = False) -> list[str]:
+        self._called("remove_image", image, force)
+        return [f"Untagged: {image}"]
+
+    def load_stack(self, path: str, name: str = "") -> Stack:
+        self._called("load_stack", path, name)
+        return self.stack_
+
+    def stacks(self) -> list[StackSummary]:
+        return [StackSummary("hello", "/srv/hello.yaml", 1, 2)]
+
+    def up(self, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
+        self._called("up", stack.name)
+        for step in self.progress_:
+            if progress:
+                progress(step)
+        return self.actions_
+
+    def down(self, name: str, volumes: bool = False, progress: ProgressSink | None = None) -> list[Action]:
+        self._called("down", name, volumes)
+        return self.actions_
+
+    def volumes(self) -> list[dict[str, Any]]:
+        return self.volumes_
+
+    def events(self, since: float | None = None, follow: bool = True) -> Iterator[Event]:
+        self._called("events", since, follow)
+        return iter(self.events_)
+
+    def host_stats(self) -> HostStats:
+        return HostStats(0.0, 2, 0, 0, 0, 1 << 30)
+
+    def doctor(self) -> list[Finding]:
+        return self.findings_
+
+    def check(self) -> list[Finding]:
+        return self.findings_
+
+    def import_image(
+        self,
+        path: str,
+        name: str,
+        changes: Sequence[str] = (),
+        message: str = "",
+        progress: ProgressSink | None = None,
+    ) -> ImageSummary:
+        self._called("import_image", path, name, list(changes), message)
+        return ImageSummary("sha256:" + "cd" * 32, (name,), 0.0, 1, 1, "sha256:" + "ef" * 32)
