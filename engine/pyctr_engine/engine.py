@@ -114,7 +114,7 @@ class Engine:
 
     def run(self, request: ContainerRequest) -> tuple[Container, Session]:
         """Create and start, attached from the first byte it writes."""
-        from pyctr_engine.containers import create, listing, start
+        from pyctr_engine.containers import create, listing, remove, start
 
         spec = create.create(self._context, request)
         try:
@@ -123,6 +123,8 @@ class Engine:
             if request.auto_remove:
                 self.remove(spec.id, force=True, volumes=True)
             raise
+        if request.auto_remove:
+            session.on_exit = lambda: remove.remove(self._context, spec, force=True, volumes=True, keep_shared=True)
         return listing.view(self._context, spec), session
 
     def start_attached(self, ref: str) -> Session:

@@ -20,7 +20,7 @@ def write_files(context: Context, spec: ContainerSpec, owner: int) -> None:
     """Write the three files before a start; ``owner`` is the host's id of the container's root."""
     run = context.paths.run_container(spec.id)
     os.makedirs(run, 0o700, exist_ok=True)
-    _write(f"{run}/hosts", hosts_of(spec, peers(context, spec)), owner)
+    _write(f"{run}/hosts", hosts_of(context, spec, peers(context, spec)), owner)
     _write(f"{run}/hostname", spec.hostname + "\n", owner)
     _write(f"{run}/resolv.conf", names.resolv_conf_text(), owner)
 
@@ -32,7 +32,7 @@ def announce(context: Context, spec: ContainerSpec) -> None:
     with context.lock:
         for peer in peers(context, spec):
             with contextlib.suppress(FileNotFoundError):
-                text = hosts_of(peer, peers(context, peer))
+                text = hosts_of(context, peer, peers(context, peer))
                 names.write_in_place(f"{context.paths.run_container(peer.id)}/hosts", text)
 
 
@@ -49,12 +49,11 @@ def peers(context: Context, spec: ContainerSpec) -> list[ContainerSpec]:
         ]
 
 
-def hosts_of(spec: ContainerSpec, others: list[ContainerSpec]) -> str:
+def hosts_of(context: Context, spec: ContainerSpec, others: list[ContainerSpec]) -> str:
     """The text of a container's /etc/hosts."""
-    entries = [(_ip(other), _names(other)) for other in others]
-    if spec.address:
-        entries.insert(0, (_ip(spec), _names(spec)))
-    return names.hosts_text(entries, spec.hostname, _ip(spec), spec.request.extra_hosts)
+    entries = [(_ip(other), _names(other)) for other in ([spec] if spec.address else []) + others]
+    gateway = context.networks.default().gateway if spec.address else ""
+    return names.hosts_text(entries, spec.hostname, _ip(spec), spec.request.extra_hosts, gateway)
 
 
 def _ip(spec: ContainerSpec) -> str:

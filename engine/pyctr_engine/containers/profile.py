@@ -70,9 +70,9 @@ lsm_set_self_attr
 """
 _BY_CAPABILITY = {
     "DAC_READ_SEARCH": "open_by_handle_at",
-    "SYS_ADMIN": "bpf clone fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr move_mount "
-    "open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 unshare "
-    "pivot_root",
+    "SYS_ADMIN": "bpf clone fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr "
+    "move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns syslog umount umount2 "
+    "unshare pivot_root",
     "SYS_BOOT": "reboot",
     "SYS_CHROOT": "chroot",
     "SYS_MODULE": "delete_module init_module finit_module",

@@ -25,7 +25,8 @@ def monitor(context: Context, spec: ContainerSpec) -> StreamSession | None:
     """A connection to a container's monitor; ``None`` when it has none."""
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.connect(f"{context.paths.run_container(spec.id)}/monitor.sock")
+        with protocol.short_path(context.paths.run_container(spec.id)) as directory:
+            connection.connect(f"{directory}/monitor.sock")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
@@ -105,8 +106,12 @@ def after_end(context: Context, spec: ContainerSpec) -> None:
     hosts.announce(context, spec)
 
 
-def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool) -> None:
-    """Remove a container. Raises Conflict when it runs and ``force`` is off."""
+def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, keep_shared: bool = False) -> None:
+    """Remove a container. Raises Conflict when it runs and ``force`` is off.
+
+    With the last container go the bridge and the cgroups that all share, unless ``keep_shared``: one that comes and
+    goes by ``--rm`` is likely to be followed by another, and the spawner sweeps when it leaves.
+    """
     alive = status.status_of(status.read_state(context.paths, spec.id)).state.is_alive
     if alive and not force:
         raise Conflict(
@@ -128,7 +133,8 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool) ->
                     with contextlib.suppress(EngineError):  # another container has it now
                         create.check_unused(context, mount.source)
                         context.volumes.remove(mount.source)
-    remove_idle_network(context)
+    if not keep_shared:
+        remove_shared(context)
     hosts.announce(context, spec)
     context.event("container", "destroy", spec.id, spec.name)
 
@@ -154,11 +160,11 @@ def sweep_kernel(context: Context, spec: ContainerSpec) -> None:
     if left:
         kill_cgroup(context, spec)
         control.remove(left)
-    control.remove_shared(layout.shared(parent))
 
 
-def remove_idle_network(context: Context) -> None:
-    """Remove the bridge and its firewall table once no container has an address."""
+def remove_shared(context: Context) -> None:
+    """Remove what containers share once no container is left on it: the bridge with its firewall table, cgroups."""
+    control.remove_shared(context.cgroups.shared(context.cgroup_parent))
     with context.lock:
         networks = context.networks.list()
         if not networks:
@@ -202,6 +208,13 @@ def _sweep_dead(context: Context, spec: ContainerSpec) -> bool:
     after_end(context, spec)
     context.event("container", "die", spec.id, spec.name, exitCode="137", reason="monitor died")
     return True
+
+
+def sweep_idle(state_dir: str, run_dir: str) -> None:
+    """What the spawner becomes when it leaves: remove what is shared if nobody is left on it."""
+    paths = Paths(state_dir, run_dir)
+    if os.path.exists(paths.database):
+        remove_shared(Context(paths))
 
 
 def reap(state_dir: str, run_dir: str, id: str) -> None:

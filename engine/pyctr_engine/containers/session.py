@@ -6,6 +6,7 @@ import contextlib
 import json
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pyctr_engine.errors import CommandError, EngineError, StartError
@@ -21,13 +22,17 @@ _HINTS = {
 
 
 class StreamSession:
-    """One connection to a monitor, cut into frames. Reading and writing may happen in two threads."""
+    """One connection to a monitor, cut into frames. Reading and writing may happen in two threads.
+
+    ``on_exit`` is called once, before the end is told: an attached ``--rm`` container is removed by its caller.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
         self._reader = protocol.FrameReader()
         self._frames: list[tuple[bytes, bytes]] = []
         self._sending = threading.Lock()
+        self.on_exit: Callable[[], None] | None = None
 
     def fileno(self) -> int:
         """Readable when `read` may have something; see `has_buffered` for what is already here."""
@@ -47,6 +52,8 @@ class StreamSession:
             if kind == protocol.STDERR:
                 return "stderr", payload
             if kind == protocol.EXIT:
+                if self.on_exit is not None:
+                    self.on_exit()
                 return "exit", b"%d" % json.loads(payload)["code"]
             if not kind:
                 return "closed", b""

@@ -12,14 +12,14 @@ import sys
 from pyctr_engine.errors import StoreError, from_os_error
 from pyctr_engine.linux import namespaces
 from pyctr_engine.paths import Paths
-from pyctr_engine.runtime.protocol import StartRequest
+from pyctr_engine.runtime.protocol import StartRequest, short_path
 
 IDLE_SECONDS = "60"
 """The spawner leaves after this long without a request once no monitor of its own is left."""
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); import os; os.fork() and os._exit(0);"
-    "from pyctr_engine.runtime import spawner; spawner.main(int(sys.argv[2]), sys.argv[3], float(sys.argv[4]))"
+    "from pyctr_engine.runtime import spawner; spawner.main(int(sys.argv[2]), *sys.argv[3:6])"
 )
 
 
@@ -78,7 +78,8 @@ def stop(paths: Paths) -> None:
 def _try_connect(paths: Paths) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        connection.connect(paths.spawner_socket)
+        with short_path(paths.run) as directory:
+            connection.connect(f"{directory}/spawner.sock")
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
@@ -92,13 +93,25 @@ def _launch(paths: Paths) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(paths.spawner_socket)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(paths.spawner_socket)
+        with short_path(paths.run) as directory:
+            listener.bind(f"{directory}/spawner.sock")
         os.chmod(paths.spawner_socket, 0o600)
         listener.listen(256)
         listener.set_inheritable(True)
         idle = os.environ.get("PYCTR_SPAWNER_IDLE", IDLE_SECONDS)
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        arguments = [sys.executable, "-I", "-S", "-c", _PROGRAM, root, str(listener.fileno()), paths.run, idle]
+        arguments = [
+            sys.executable,
+            "-I",
+            "-S",
+            "-c",
+            _PROGRAM,
+            root,
+            str(listener.fileno()),
+            paths.run,
+            idle,
+            paths.state,
+        ]
         log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         pid = os.posix_spawn(
             sys.executable,

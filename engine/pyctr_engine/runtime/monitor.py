@@ -73,6 +73,7 @@ class Monitor:
         self.sessions: dict[int, Program] = {}
         self.waiters: list[Client] = []
         self.clients: set[Client] = set()
+        self.reaps = False
 
     # -- the life of a container --------------------------------------------------------------------------------
 
@@ -102,12 +103,12 @@ class Monitor:
         self._finish()
 
     def _listen(self) -> socket.socket:
-        path = f"{self.request.run_dir}/monitor.sock"
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+            os.unlink(f"{self.request.run_dir}/monitor.sock")
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         os.umask(0o077)
-        listener.bind(path)
+        with protocol.short_path(self.request.run_dir) as directory:
+            listener.bind(f"{directory}/monitor.sock")
         os.umask(0o022)
         listener.listen(64)
         listener.setblocking(False)
@@ -183,6 +184,7 @@ class Monitor:
         if self.state["oom_killed"]:
             events.append(self.request.events_dir, "container", "oom", self.request.id, self.request.name)
         events.append(self.request.events_dir, "container", "die", self.request.id, self.request.name, attributes)
+        self.reaps = bool(self.request.reap) and not (self.request.attach and program.clients)
         for session in list(self.sessions.values()):
             session.wait_for_end()
         program.tell_end()
@@ -208,7 +210,7 @@ class Monitor:
         for client in list(self.clients):
             client.close()
         self._leave_cgroup()
-        if self.request.reap:
+        if self.reaps:
             os.execv(self.request.reap[0], self.request.reap)
 
     def _leave_cgroup(self) -> None:

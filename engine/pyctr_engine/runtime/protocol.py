@@ -20,8 +20,11 @@ Named tuples, not dataclasses: this is imported by the spawner, and ``dataclasse
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import struct
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
@@ -41,6 +44,16 @@ def frame(kind: bytes, payload: bytes = b"") -> bytes:
 def frame_json(kind: bytes, value: object) -> bytes:
     """One frame with a JSON payload."""
     return frame(kind, json.dumps(value, separators=(",", ":")).encode())
+
+
+@contextlib.contextmanager
+def short_path(directory: str) -> Iterator[str]:
+    """A short name for a directory, however long its path is: a UNIX socket's address holds 107 bytes."""
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{fd}"
+    finally:
+        os.close(fd)
 
 
 class FrameReader:
@@ -134,7 +147,7 @@ class StartRequest(NamedTuple):
         seccomp: The filter program, base64; empty for none.
         network: ``None`` with ``net`` saying which: ``private`` (loopback only), ``host`` or ``join``.
         log_bytes, log_files: Rotation of the log.
-        reap: A command line to become at the end (``--rm``), or empty.
+        reap: A command line to become at the end (``--rm``) when no attached caller is there to remove it; or empty.
     """
 
     id: str

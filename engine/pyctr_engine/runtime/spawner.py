@@ -14,15 +14,16 @@ import signal
 import socket
 import struct
 import sys
+from typing import NoReturn
 
 from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import monitor
 
 
-def main(listener_fd: int, run_dir: str, idle_seconds: float) -> None:
+def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str) -> None:
     """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket."""
     listener = socket.socket(fileno=listener_fd)
-    path = listener.getsockname()
+    patience = float(idle_seconds) * 1000
     _detach()
     with open(f"{run_dir}/spawner.pid", "w") as file:
         file.write(f"{os.getpid()} {namespaces.start_time(os.getpid())}")
@@ -34,7 +35,7 @@ def main(listener_fd: int, run_dir: str, idle_seconds: float) -> None:
     poller.register(listener, select.POLLIN)
     poller.register(ended, select.POLLIN)
     while True:
-        ready = [fd for fd, _ in poller.poll(idle_seconds * 1000)]
+        ready = [fd for fd, _ in poller.poll(patience)]
         if ended in ready:
             os.read(ended, 4096)
             children -= _reap()
@@ -43,8 +44,8 @@ def main(listener_fd: int, run_dir: str, idle_seconds: float) -> None:
         if ready:
             children += _serve(listener)
         elif children <= 0:
-            _leave(listener, path)
-            return
+            _leave(listener, run_dir)
+            _sweep(state_dir, run_dir)
 
 
 def _detach() -> None:
@@ -104,10 +105,21 @@ def _serve(listener: socket.socket) -> int:
     return 0
 
 
-def _leave(listener: socket.socket, path: str) -> None:
+def _sweep(state_dir: str, run_dir: str) -> NoReturn:
+    """Become what removes a network that nobody uses any more: that needs the database, which is not ours."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pyctr_engine.containers.remove import sweep_idle;"
+        "sweep_idle(*sys.argv[2:4])"
+    )
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", program, root, state_dir, run_dir])
+
+
+def _leave(listener: socket.socket, run_dir: str) -> None:
     """Remove the socket first, then serve whoever connected in between, so that no request is lost."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    for name in ("spawner.sock", "spawner.pid"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{run_dir}/{name}")
     listener.setblocking(False)
     while _serve(listener):
         pass
