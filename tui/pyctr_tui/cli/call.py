@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # not typing's own: see main.py
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
 
 
 class Call:
-    """What every command is given.
+    """What every command is given. The directories are those of the command line, ``None`` for the usual ones."""
 
-    Attributes:
-        ascii: Whether only ASCII may be printed.
-        program: What the program is called in messages.
-    """
-
-    program = "pyctr-tui"
-
-    def __init__(self, state: str | None = None, run: str | None = None, *, ascii: bool = False) -> None:
+    def __init__(self, state: str | None = None, run: str | None = None) -> None:
         self._state = state
         self._run = run
         self._engine: Engine | None = None
-        self.ascii = ascii
+
+    @property
+    def ascii(self) -> bool:
+        """Whether only ASCII may be printed: ``--ascii``, or PYCTR_ASCII."""
+        return os.environ.get("PYCTR_ASCII", "0") not in ("", "0")
 
     @property
     def engine(self) -> Engine:
@@ -60,7 +57,7 @@ def report(message: str, hint: str = "") -> None:
 
     sys.stdout.flush()
     show = harmless if is_terminal(2) else str
-    text = f"{Call.program}: {show(message)}\n"
+    text = f"pyctr-tui: {show(message)}\n"
     if hint:
         text += f"  hint: {show(hint)}\n"
     sys.stderr.write(text)

@@ -49,7 +49,9 @@ def _run(words: list[str], engine: Engine | None) -> int:
         return 0
     if "version" in options:
         words = ["version"]
-    call = Call(options.get("state-dir"), options.get("run-dir"), ascii="ascii" in options)
+    if "ascii" in options:
+        os.environ["PYCTR_ASCII"] = "1"
+    call = Call(options.get("state-dir"), options.get("run-dir"))
     if engine is not None:
         call.engine = engine
     try:
@@ -118,14 +120,9 @@ def _find(words: list[str]) -> tuple[Command, list[str]]:
 
 
 def _open_tui(call: Call) -> int:
-    from pyctr_tui.cli.call import is_terminal, report
-
-    if not all(is_terminal(fd) for fd in (0, 1, 2)):
-        report("the terminal interface needs a terminal", "`pyctr-tui --help` lists the commands that don't")
-        return 1
     from pyctr_tui.app import run_app
 
-    return run_app(call.engine, ascii=call.ascii)
+    return run_app(call.engine)
 
 
 def help_text() -> str:
@@ -145,7 +142,7 @@ def help_text() -> str:
         "Options:",
         "  --state-dir DIR  where images, containers and volumes are kept (PYCTR_STATE_DIR)",
         "  --run-dir DIR    where running containers' sockets are (PYCTR_RUN_DIR)",
-        "  --ascii          print and draw with ASCII only",
+        "  --ascii          print and draw with ASCII only (PYCTR_ASCII=1)",
         "  --version        show the version",
     ]
     return "\n".join(lines) + "\n"

@@ -77,7 +77,7 @@ def up(call: Call, words: Sequence[str]) -> int:
     elif not parsed.flag("detach") and all(is_terminal(fd) for fd in (0, 1, 2)):
         from pyctr_tui.app import run_app
 
-        return run_app(call.engine, stack=stack.name, ascii=call.ascii)
+        return run_app(call.engine, stack.name)
     return 0
 
 
