@@ -30,9 +30,9 @@ def ensure(network: Network, published: Sequence[PublishedPort] = ()) -> None:
         EngineError: another program's interface has the bridge's name, or the kernel refused.
     """
     try:
-        _ensure_link(network)
+        made = _ensure_link(network)
         _set("net/ipv4/ip_forward", "1")
-        intact = firewall.is_intact(network)
+        intact = not made and firewall.is_intact(network)  # a table beside no bridge may be of an earlier subnet
     except OSError as error:
         if error.errno in (errno.EOPNOTSUPP, errno.EPROTONOSUPPORT):
             raise Unsupported(
@@ -68,7 +68,8 @@ def ports(network: Network) -> list[str]:
         return []
 
 
-def _ensure_link(network: Network) -> None:
+def _ensure_link(network: Network) -> bool:
+    """Whether the bridge had to be given its address: it is new, or somebody took the address away."""
     with rtnetlink.Socket() as netlink:
         address = _address(network.bridge)
         if address is not None and address != network.gateway:
@@ -92,6 +93,7 @@ def _ensure_link(network: Network) -> None:
         elif not _is_up(network.bridge):
             netlink.set_up(netlink.link_index(network.bridge))
     _set(f"net/ipv4/conf/{network.bridge}/route_localnet", "1")
+    return address is None
 
 
 def _address(interface: str) -> str | None:
