@@ -38,7 +38,7 @@ def prepare(
     """
     made: list[str] = []
     try:
-        for _ in range(3):  # a parent may be removed by the end of another container just before ours is made in it
+        for _ in range(20):  # a parent may be removed (`remove_shared`) just before ours is made in it
             if _make(parents, directories, made):
                 break
         else:
@@ -79,9 +79,9 @@ def _mkdir(path: str) -> bool:
     """Whether it was made; false when it was there. FileNotFoundError is the caller's."""
     try:
         os.mkdir(path, 0o755)
-    except FileNotFoundError:
-        raise
     except OSError as error:
+        if error.errno in _GONE:
+            raise FileNotFoundError(path) from error
         if error.errno == EEXIST or (error.errno == EROFS and os.path.isdir(path)):
             return False
         raise _failure(f"make the cgroup {path}", error) from error
@@ -92,16 +92,16 @@ def _settle(path: str, value: str) -> None:
     """Give a parent what it must hold, unless it has it: then it may even belong to somebody else (delegation)."""
     try:
         held = files.read(path).split()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise _failure(f"read {path}", error) from error
-    if path.endswith("/cgroup.subtree_control"):
-        value = " ".join(word for word in value.split() if word.lstrip("+") not in held)
+        if path.endswith("/cgroup.subtree_control"):
+            value = " ".join(word for word in value.split() if word.lstrip("+") not in held)
+        elif held:
+            value = ""
         if value:
-            _write(path, value)
-    elif not held:
-        _write(path, value)
+            files.write(path, value)
+    except OSError as error:
+        if error.errno in _GONE and not os.path.exists(path):
+            raise FileNotFoundError(path) from error
+        raise _failure(f"write {value!r} to {path}", error) from error
 
 
 def _write(path: str, value: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cache
 
 from pyctr_engine.cgroups import files
 from pyctr_engine.cgroups.setting import Setting
@@ -65,39 +65,47 @@ class IoUsage:
     write_ops: int = 0
 
 
-def usage(directory: str, version: int) -> IoUsage:
+def usage(directory: str, version: int, devices: str = "/sys/dev/block") -> IoUsage:
     """One reading; zeros where the kernel counts nothing."""
-    return _usage_v2(directory) if version == 2 else _usage_v1(directory)
+    return _usage_v2(directory, devices) if version == 2 else _usage_v1(directory, devices)
 
 
-def _usage_v2(directory: str) -> IoUsage:
+def _usage_v2(directory: str, devices: str) -> IoUsage:
     """Lines like ``8:0 rbytes=90112 wbytes=0 rios=7 wios=0 dbytes=0 dios=0``; a device without I/O has no pairs."""
     sums = {"rbytes": 0, "wbytes": 0, "rios": 0, "wios": 0}
-    try:
-        words = files.read(f"{directory}/io.stat").split()
-    except OSError:
-        return IoUsage()
-    for word in words:
-        key, _, value = word.partition("=")
-        if key in sums and value.isdigit():
-            sums[key] += int(value)
+    for number, *pairs in _lines(f"{directory}/io.stat"):
+        if not pairs or not _is_disk(devices, number):
+            continue
+        for pair in pairs:
+            key, _, value = pair.partition("=")
+            if key in sums and value.isdigit():
+                sums[key] += int(value)
     return IoUsage(sums["rbytes"], sums["wbytes"], sums["rios"], sums["wios"])
 
 
-def _usage_v1(directory: str) -> IoUsage:
-    read_bytes, write_bytes = _sums(f"{directory}/blkio.throttle.io_service_bytes_recursive")
-    read_ops, write_ops = _sums(f"{directory}/blkio.throttle.io_serviced_recursive")
+def _usage_v1(directory: str, devices: str) -> IoUsage:
+    read_bytes, write_bytes = _sums(f"{directory}/blkio.throttle.io_service_bytes_recursive", devices)
+    read_ops, write_ops = _sums(f"{directory}/blkio.throttle.io_serviced_recursive", devices)
     return IoUsage(read_bytes, write_bytes, read_ops, write_ops)
 
 
-def _sums(path: str) -> tuple[int, int]:
+def _sums(path: str, devices: str) -> tuple[int, int]:
     """Reads and writes in lines like ``254:0 Read 4096``, all disks together."""
-    try:
-        words = files.read(path).split()
-    except OSError:
-        return 0, 0
     sums = {"Read": 0, "Write": 0}
-    for key, value in pairwise(words):
-        if key in sums and value.isdigit():
-            sums[key] += int(value)
+    for number, *words in _lines(path):
+        if len(words) == 2 and words[0] in sums and _is_disk(devices, number):
+            sums[words[0]] += int(words[1])
     return sums["Read"], sums["Write"]
+
+
+def _lines(path: str) -> list[list[str]]:
+    try:
+        return [words for line in files.read(path).split("\n") if (words := line.split())]
+    except OSError:
+        return []
+
+
+@cache
+def _is_disk(devices: str, number: str) -> bool:
+    """Whether a device is one with hardware behind it (or unknown): what dm, md and loop pass on is counted below."""
+    return os.path.exists(f"{devices}/{number}/device") or not os.path.exists(f"{devices}/{number}")

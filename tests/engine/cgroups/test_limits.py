@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from pyctr_engine.cgroups import control, stats
 from pyctr_engine.cgroups.layout import CgroupPlan, Layout, detect
 from pyctr_engine.errors import EngineError, StartError
+from pyctr_engine.linux import namespaces
 from pyctr_engine.model.spec import Resources
 from pyctr_engine.model.stats import Stats
 
@@ -342,6 +344,48 @@ def test_killing_what_is_gone_is_no_error(cgroup: Maker) -> None:
     control.thaw(group.plan.unified, group.plan.directories)
     with pytest.raises(EngineError):
         control.freeze(group.plan.unified, group.plan.directories, timeout=0.05)
+
+
+def test_a_process_can_be_born_in_its_cgroup(cgroup: Maker) -> None:
+    """As a start does it where there is a unified tree; what it forks can never escape a kill."""
+    group = cgroup()
+    if not group.plan.clone_into:
+        pytest.skip("no unified tree here")
+    directory = os.open(group.plan.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    pid, pidfd = namespaces.clone3(0, directory)
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    os.close(directory)
+    try:
+        assert control.pids(group.plan.unified) == [pid]
+        group.kill()
+        assert os.waitpid(pid, 0) == (pid, signal.SIGKILL)
+    finally:
+        os.close(pidfd)
+
+
+def test_shared_parents_may_vanish_while_a_cgroup_is_made(cgroup: Maker) -> None:
+    """One container ends and takes the empty parents with it while another starts."""
+    group = cgroup()
+    shared = group.layout.shared(PARENT)
+    stop = threading.Event()
+
+    def sweep() -> None:
+        while not stop.is_set():
+            control.remove_shared(shared)
+            time.sleep(0.001)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for _ in range(50):
+            assert control.remove(group.plan.directories) == []
+            control.prepare(group.plan.parents, group.plan.directories, group.plan.settings, group.plan.defaults)
+            assert group.read().pids == 0
+    finally:
+        stop.set()
+        sweeper.join()
 
 
 def test_importing_control_stays_light() -> None:

@@ -84,7 +84,20 @@ def test_lists_of_cpus_that_cannot_be(text: str) -> None:
         cpuset.settings(Resources(cpuset=text), 2)
 
 
-def test_only_real_disks_are_counted(tmp_path: Path) -> None:
+def test_what_a_stacked_device_passes_on_is_counted_once(tmp_path: Path) -> None:
+    """dm-crypt on a disk: both show the same bytes."""
+    trees.fill(tmp_path / "devices/259:0", device="")
+    trees.fill(tmp_path / "devices/253:0", dev="")
+    stat = "259:0 rbytes=10 wbytes=20 rios=1 wios=2\n253:0 rbytes=10 wbytes=20 rios=1 wios=2\n"
+    trees.fill(tmp_path / "v2", io__stat=stat)
+    blkio = "259:0 Read 10\n259:0 Write 20\n253:0 Read 10\n253:0 Write 20\nTotal 60\n"
+    trees.fill(tmp_path / "v1", blkio__throttle__io_service_bytes_recursive=blkio)
+    devices = str(tmp_path / "devices")
+    assert io.usage(str(tmp_path / "v2"), 2, devices) == io.IoUsage(10, 20, 1, 2)
+    assert io.usage(str(tmp_path / "v1"), 1, devices) == io.IoUsage(10, 20)
+
+
+def test_counting_is_switched_on_for_real_disks(tmp_path: Path) -> None:
     trees.fill(tmp_path / "vda", dev="254:0\n", device="")
     trees.fill(tmp_path / "dm-0", dev="253:0\n")
     assert io.counting(str(tmp_path)) == (("blkio.throttle.read_bps_device", "254:0 18446744073709551615"),)

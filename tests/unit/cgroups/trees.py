@@ -63,29 +63,29 @@ full avg10=0.25 avg60=0.10 avg300=0.00 total=2345
 """
 
 BLKIO_BYTES = """\
-254:0 Read 4096
-254:0 Write 8192
-254:0 Sync 12288
-254:0 Async 0
-254:0 Discard 0
-254:0 Total 12288
-8:0 Read 1
-8:0 Write 2
-8:0 Total 3
+4094:0 Read 4096
+4094:0 Write 8192
+4094:0 Sync 12288
+4094:0 Async 0
+4094:0 Discard 0
+4094:0 Total 12288
+4095:0 Read 1
+4095:0 Write 2
+4095:0 Total 3
 Total 12291
 """
 
 BLKIO_OPS = """\
-254:0 Read 1
-254:0 Write 2
-254:0 Total 3
+4094:0 Read 1
+4094:0 Write 2
+4094:0 Total 3
 Total 3
 """
 
 IO_STAT = """\
-7:0
-254:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0
-8:0 rbytes=1 wbytes=2 rios=0 wios=0 dbytes=5 dios=5
+4093:0
+4094:0 rbytes=4096 wbytes=8192 rios=1 wios=2 dbytes=0 dios=0
+4095:0 rbytes=1 wbytes=2 rios=0 wios=0 dbytes=5 dios=5
 """
 
 
