@@ -1,0 +1,184 @@
+"""The sampler: the threads that ask the engine, so that the interface never waits for the kernel.
+
+One thread reads containers and figures once a second, at once when an event says that something changed; another
+follows the event log; a third answers questions about what is selected. What they find is put on a queue that
+the interface empties when it has time: a slow terminal costs lists nothing but their oldest states.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyctr_engine.errors import EngineError
+from pyctr_tui.samples import HostSample, Sample, host_sample, sample
+from pyctr_tui.view import ContainerView, EventView, ImageView, container_view, event_view, image_view
+
+if TYPE_CHECKING:
+    from pyctr_engine.engine import Engine
+    from pyctr_engine.model.host import HostInfo
+    from pyctr_engine.model.stats import HostStats, Stats
+
+PERIOD = 1.0
+PAST = 3600.0
+"""Seconds of events to show at the start."""
+BACKLOG = 900
+"""States kept for an interface that doesn't fetch them (it is suspended): as many as a graph shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The engine at one moment. ``images`` is ``None`` when they are as before.
+
+    Attributes:
+        time: Seconds since the epoch.
+        samples: What each running container uses, by id; empty for a reading that looked at names only.
+        error: Why a part is missing; empty otherwise.
+    """
+
+    time: float
+    containers: tuple[ContainerView, ...]
+    samples: Mapping[str, Sample]
+    host: HostSample | None
+    images: tuple[ImageView, ...] | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """Events since the last time, oldest first."""
+
+    events: tuple[EventView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Whose engine this is."""
+
+    host: HostInfo
+
+
+Message = Snapshot | Happened | Known
+
+
+class Feed:
+    """Reads the engine in threads of its own; see the module."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._queue: deque[Message] = deque(maxlen=BACKLOG)
+        self._notify: Callable[[], None] | None = None
+        self._told = False
+        self._wake = threading.Event()
+        self._stopped = False
+        self._images_due = True
+        self._before: dict[str, Stats] = {}
+        self._host_before: HostStats | None = None
+
+    # -- for the interface --------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to read. Threads are daemons: a call that hangs in the kernel doesn't keep the program alive."""
+        threading.Thread(target=self._sample, name="sampler", daemon=True).start()
+        threading.Thread(target=self._follow, name="events", daemon=True).start()
+
+    def connect(self, notify: Callable[[], None]) -> None:
+        """Call ``notify`` (from a thread, at most once per `take`) when there is something to take."""
+        self._notify = notify
+        if self._queue:
+            self._tell()
+
+    def take(self) -> list[Message]:
+        """All that came since the last time, oldest first."""
+        self._told = False
+        taken: list[Message] = []
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self._queue.popleft())
+        return taken
+
+    def refresh(self, images: bool = False) -> None:
+        """Read again at once."""
+        if images:
+            self._images_due = True
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Read no more."""
+        self._stopped = True
+        self._wake.set()
+
+    # -- the threads --------------------------------------------------------------------------------------------
+
+    def _put(self, message: Message) -> None:
+        self._queue.append(message)
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._notify is not None and not self._told:
+            self._told = True
+            self._notify()
+
+    def _sample(self) -> None:
+        self._put(self.read(figures=False))
+        with contextlib.suppress(EngineError):
+            self._put(Known(self._engine.host()))
+        due = time.monotonic()
+        while not self._stopped:
+            figures = time.monotonic() >= due
+            if figures:
+                due = max(due + PERIOD, time.monotonic() + PERIOD / 2)
+            self._put(self.read(figures))
+            self._wake.wait(max(0.0, due - time.monotonic()))
+            if self._wake.is_set():
+                time.sleep(0.02)  # one reading for a burst of events
+                self._wake.clear()
+
+    def read(self, figures: bool = True) -> Snapshot:
+        """One reading, with what each container uses or without."""
+        error = ""
+        containers: tuple[ContainerView, ...] = ()
+        samples: dict[str, Sample] = {}
+        host: HostSample | None = None
+        images: tuple[ImageView, ...] | None = None
+        try:
+            containers = tuple(container_view(container) for container in self._engine.containers())
+            if figures:
+                samples, host = self._figures()
+            if self._images_due:
+                self._images_due = False
+                images = tuple(image_view(image) for image in self._engine.images())
+        except EngineError as trouble:
+            error = trouble.message + (f" · {trouble.hint}" if trouble.hint else "")
+        return Snapshot(self._clock(), containers, samples, host, images, error)
+
+    def _figures(self) -> tuple[dict[str, Sample], HostSample]:
+        stats = self._engine.all_stats()
+        samples = {id: sample(self._before.get(id), now) for id, now in stats.items()}
+        self._before = stats
+        now = self._engine.host_stats()
+        host = host_sample(self._host_before, now)
+        self._host_before = now
+        return samples, host
+
+    def _follow(self) -> None:
+        since = self._clock() - PAST
+        while not self._stopped:
+            try:
+                for event in self._engine.events(since=since, follow=True):
+                    since = max(since, event.time)
+                    self._put(Happened((event_view(event),)))
+                    if event.type == "image" or event.action in ("commit", "create", "destroy"):
+                        self._images_due = True
+                    self._wake.set()
+                    if self._stopped:
+                        return
+            except EngineError:
+                pass
+            time.sleep(PERIOD)

@@ -1,0 +1,1 @@
+"""Reading container logs: by offset, off the interface's thread, in bounded memory."""

@@ -1,0 +1,309 @@
+"""Tabs 6 to 9: what a container changed, everything about it, its processes, and how to get a terminal in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from rich.segment import Segment
+
+from pyctr_tui import glyphs
+from pyctr_tui.figures import age, count, exact_size, size
+from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.panes.tabbed import TabPane, tab_at, tab_title
+from pyctr_tui.safe_text import safe
+from pyctr_tui.widgets.draw import Line, cells, fit_tail, gap, width_of
+
+if TYPE_CHECKING:
+    from textual import events
+
+    from pyctr_tui.palette import Palette
+    from pyctr_tui.store import Store
+    from pyctr_tui.view import ChangeView, ProcessView
+
+Item = TypeVar("Item")
+KINDS = {"A": ("+", "good", "added"), "C": ("~", "warn", "changed"), "D": ("-", "bad", "deleted")}
+TYPES = {"file": "", "directory": "/", "symlink": "@", "device": "%", "fifo": "|", "socket": "="}
+DEEPEST = 12
+"""Levels of an inspected object that are shown."""
+
+
+class TabList(ListPane[Item]):
+    """A list that is one of the tabs."""
+
+    tab = ""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(id=self.tab)
+        self.store = store
+        self.subject = ""
+        self.error = ""
+        self.waiting = True
+        self.scope = self.tab
+
+    def show_subject(self, name: str) -> None:
+        """Look at something else: empty until the answer comes."""
+        if name != self.subject:
+            self.subject, self.error, self.waiting = name, "", bool(name)
+            self.cursor = self.top = 0
+            self.show(())
+
+    def show_error(self, message: str) -> None:
+        """Say why there is nothing."""
+        self.error, self.waiting = message, False
+        self.show(())
+
+    def title(self) -> Line:
+        """The tabs."""
+        return tab_title(self.palette, self.tab, self.has_focus)
+
+    def empty(self, width: int) -> list[Line]:
+        """Loading, an error, or nothing."""
+        if self.error:
+            return [[gap(1), Segment(self.error, self.palette.bad)]]
+        text = "reading …" if self.waiting else self.nothing() if self.subject else "select a container"
+        return [[gap(1), Segment(text, self.palette.dim)]]
+
+    def nothing(self) -> str:
+        """What to say when the answer is empty."""
+        return "nothing"
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a tab's name shows it, one on a line selects."""
+        if self.framed and event.y == 0:
+            if tab := tab_at(event.x):
+                self.screen.action_pane(tab)  # type: ignore[attr-defined]
+            return
+        super().on_click(event)
+
+
+def draw_change(change: ChangeView, width: int, palette: Palette, left_out: bool = False) -> Line:
+    """A changed path with its kind and size, as the diff and the commit dialog show it."""
+    symbol, tone, _ = KINDS.get(change.kind, ("?", "dim", ""))
+    path = change.path + TYPES.get(change.file_type, "")
+    figure = size(change.size) if change.size else glyphs.DASH
+    style = palette.faint if left_out else palette.dim if change.file_type == "directory" else palette.text
+    return [
+        gap(1),
+        Segment(f"{symbol} ", palette.faint if left_out else getattr(palette, tone)),
+        Segment(fit_tail(path, max(4, width - 12)), style),
+        cells(figure, 7, palette.faint if left_out or not change.size else palette.edge["memory"], right=True),
+        gap(2),
+    ]
+
+
+class DiffPane(TabList["ChangeView"]):
+    """What a commit would take."""
+
+    tab = "diff"
+
+    def key(self, item: ChangeView) -> str:
+        """The path."""
+        return item.raw
+
+    def nothing(self) -> str:
+        """No change."""
+        return "it has changed nothing"
+
+    def show_changes(self, changes: Sequence[ChangeView]) -> None:
+        """Show these."""
+        self.error, self.waiting = "", False
+        self.show(changes)
+
+    def header(self, width: int) -> Line:
+        """How much it is."""
+        if not self.items:
+            return []
+        total = sum(change.size for change in self.items)
+        kinds = [
+            f"{amount} {word}"
+            for kind, (_, _, word) in KINDS.items()
+            if (amount := sum(change.kind == kind for change in self.items))
+        ]
+        head = Segment(f" {exact_size(total)}", self.palette.strong)
+        return [head, Segment(f" in {count(len(self.items), 'path')} {glyphs.DOT} {', '.join(kinds)}", self.palette.dim)]
+
+    def subtitle(self) -> Line:
+        """Whose."""
+        return [Segment(f"{self.subject} {glyphs.DOT} C commits", self.palette.dim)] if self.subject else []
+
+    def draw(self, item: ChangeView, width: int) -> Line:
+        """One path."""
+        return draw_change(item, width, self.palette)
+
+
+class ProcessesPane(TabList["ProcessView"]):
+    """The processes of a container as the host sees them."""
+
+    tab = "ps"
+
+    def key(self, item: ProcessView) -> str:
+        """The host's pid."""
+        return str(item.pid)
+
+    def nothing(self) -> str:
+        """No process."""
+        return "it is not running"
+
+    def show_processes(self, processes: Sequence[ProcessView]) -> None:
+        """Show these."""
+        self.error, self.waiting = "", False
+        self.show(processes)
+
+    def header(self, width: int) -> Line:
+        """Column titles."""
+        dim = self.palette.dim
+        right = [("PID", 8), ("PPID", 8)]
+        line = [cells(name, wide, dim, right=True) for name, wide in right]
+        line += [gap(2), cells("USER", 10, dim), cells("S", 2, dim), cells("AGE", 5, dim, right=True)]
+        line += [cells("CPU", 8, dim, right=True), cells("RSS", 7, dim, right=True), gap(2)]
+        return [*line, cells("COMMAND", max(width - 53, 7), dim)]
+
+    def subtitle(self) -> Line:
+        """Whose."""
+        if not self.subject:
+            return []
+        return [Segment(f"{self.subject} {glyphs.DOT} {count(len(self.items), 'process').replace('sss', 'sses')}", self.palette.dim)]
+
+    def draw(self, item: ProcessView, width: int) -> Line:
+        """One process."""
+        palette = self.palette
+        old = age(self.store.clock() - item.started_at) if item.started_at else glyphs.DASH
+        seconds = item.cpu_seconds
+        used = f"{seconds:.1f}s" if seconds < 600 else f"{seconds / 60:.0f}m"
+        return [
+            cells(str(item.pid), 8, palette.text, right=True),
+            cells(str(item.ppid), 8, palette.dim, right=True),
+            gap(2),
+            cells(item.user, 10, palette.dim),
+            cells(item.state[:1], 2, palette.good if item.state[:1] == "R" else palette.dim),
+            cells(old, 5, palette.dim, right=True),
+            cells(used, 8, palette.strong if seconds >= 1 else palette.dim, right=True),
+            cells(size(item.rss), 7, palette.text, right=True),
+            gap(2),
+            cells(item.command, max(width - 53, 4), palette.text),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class InfoLine:
+    """One line of an inspected object. ``number`` makes it unique."""
+
+    number: int
+    depth: int
+    key: str
+    value: str
+
+
+class InfoPane(TabList[InfoLine]):
+    """Everything the engine knows about a container or an image, as an outline."""
+
+    tab = "info"
+    has_header = False
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.shifted = 0
+
+    def key(self, item: InfoLine) -> str:
+        """Its place."""
+        return str(item.number)
+
+    def show_object(self, value: Mapping[str, Any]) -> None:
+        """Show this."""
+        self.error, self.waiting = "", False
+        self.show(outline(value))
+
+    def shift(self, by: int) -> None:
+        """Show columns further right (or left)."""
+        self.shifted = max(0, self.shifted + by)
+        self.repaint()
+
+    def subtitle(self) -> Line:
+        """Of what."""
+        return [Segment(self.subject, self.palette.dim)] if self.subject else []
+
+    def draw(self, item: InfoLine, width: int) -> Line:
+        """A key and its value."""
+        palette = self.palette
+        lead = 1 + 2 * item.depth
+        value = item.value[self.shifted :]
+        if not item.value:
+            style = palette.accent if item.depth == 0 else palette.text
+            return [gap(lead), cells(item.key, max(width - lead, 1), style)]
+        key_width = max(20 - 2 * item.depth, width_of(item.key) + 2) if item.key else 0
+        tone = palette.dim if item.value in ("null", "false", "0", "{}", "[]", '""', "—") else palette.strong
+        return [
+            gap(lead),
+            cells(item.key, min(key_width, max(width - lead - 4, 1)), palette.dim),
+            cells(value, max(width - lead - key_width, 1), tone),
+        ]
+
+
+def outline(value: Mapping[str, Any]) -> list[InfoLine]:
+    """An object as indented keys and values, in its own order."""
+    lines: list[InfoLine] = []
+
+    def add(key: str, item: object, depth: int) -> None:
+        if isinstance(item, Mapping) and item and depth < DEEPEST:
+            lines.append(InfoLine(len(lines), depth, key, ""))
+            for name, inner in item.items():
+                add(safe(str(name)), inner, depth + 1)
+        elif isinstance(item, (list, tuple)) and item and depth < DEEPEST:
+            lines.append(InfoLine(len(lines), depth, key, ""))
+            for inner in item:
+                add(glyphs.DOT, inner, depth + 1)
+        else:
+            lines.append(InfoLine(len(lines), depth, key, _scalar(item)))
+
+    for name, item in value.items():
+        add(safe(str(name)), item, 0)
+    return lines
+
+
+def _scalar(item: object) -> str:
+    if item is None or item == "":
+        return "—"
+    if isinstance(item, bool):
+        return "true" if item else "false"
+    if isinstance(item, (dict, list, tuple)):
+        return "—" if not item else "…"
+    return safe(str(item))
+
+
+class TermPane(TabPane):
+    """How to get a terminal in the container."""
+
+    tab = "term"
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(id="term")
+        self.store = store
+        self.ref = ""
+        self.scope = "term"
+
+    def show_subject(self, ref: str) -> None:
+        """Look at another container."""
+        self.ref = ref
+        self.repaint()
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        """The keys, and what they do."""
+        palette = self.palette
+        one = self.store.by_id.get(self.ref)
+        lines: list[Line] = [[]]
+        if one is None:
+            return [[], [gap(2), Segment("select a container to open a shell in it", palette.dim)]]
+        if not one.state.can_exec:
+            word = "paused: p lets it go on" if one.is_up else "not running: s starts it"
+            return [[], [gap(2), Segment(one.name, palette.strong), Segment(f" is {word}", palette.dim)]]
+        keys = (
+            ("e", f"opens a shell in {one.name}, over the whole screen"),
+            ("Enter", "the same"),
+            ("Ctrl+] d", "leaves it: the shell ends, the container goes on"),
+        )
+        for key, text in keys:
+            lines.append([gap(2), cells(key, 10, palette.accent), Segment(text, palette.text)])
+        lines += [[], [gap(2), Segment(f"$ pyctr-tui exec -it {one.name} sh", palette.faint)]]
+        return lines

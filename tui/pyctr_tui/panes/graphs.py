@@ -1,0 +1,251 @@
+"""Tab 4: the selected container's (or stack's) graphs, and the peek under the lists of a small terminal."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from pyctr_tui import glyphs
+from pyctr_tui.figures import age
+from pyctr_tui.panes.charts import SPANS, Charts, Subject
+from pyctr_tui.panes.tabbed import TabPane
+from pyctr_tui.palette import Hue
+from pyctr_tui.samples import KEPT
+from pyctr_tui.widgets.draw import Line, beside, column, fill, gap, length, spread
+from pyctr_tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from pyctr_tui.store import Store
+    from pyctr_tui.view import ContainerView, EventView
+
+NOBODY = Subject("", ())
+MARKED = ("oom", "start", "restart", "die", "commit", "pause", "unpause")
+
+
+class GraphsPane(TabPane):
+    """Six graphs, as many at full size as there is room for."""
+
+    tab = "graphs"
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(id="graphs")
+        self.store = store
+        self.subject = NOBODY
+        self.zoom: int | None = None
+        """Seconds a column was set to by hand; ``None`` follows how much past there is."""
+
+    def show_subject(self, subject: Subject) -> None:
+        """Look at something else."""
+        self.subject = subject
+        self.repaint()
+
+    def stretch(self, by: int) -> None:
+        """Show more of the past (+1) or less (-1)."""
+        now = self.step(self._graph_width())
+        wider = [span for span in SPANS if (span > now if by > 0 else span < now)]
+        if wider:
+            self.zoom = wider[0] if by > 0 else wider[-1]
+        self.repaint()
+
+    def step(self, width: int) -> int:
+        """Seconds a column stands for: as few as still show all the past there is."""
+        if self.zoom is not None:
+            return self.zoom
+        return span_step(self.store, self.subject, width)
+
+    def _graph_width(self) -> int:
+        width, height = self.inner_size
+        return max(8, (width - 5) // 2 if self._is_grid(width, height) else width - 2)
+
+    @staticmethod
+    def _is_grid(width: int, height: int) -> bool:
+        return width >= 84 and height >= 24
+
+    def subtitle(self) -> Line:
+        """Whose, and how much of the past."""
+        if not self.subject.ids:
+            return []
+        span = age(self.step(self._graph_width()) * self._graph_width() * 2)
+        text = f"{self.subject.name} {glyphs.DOT} {span} {glyphs.DOT} + - span {glyphs.DOT} z zoom"
+        return [Segment(text, self.palette.dim)]
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        """The graphs, or why there are none."""
+        if not self.subject.ids:
+            return [[], [gap(2), Segment("select a container to see what it uses", self.palette.dim)]]
+        one = self.store.by_id.get(self.subject.ids[0]) if self.subject.is_one else None
+        inner, graph = width - 2, self._graph_width()
+        charts = Charts(self.store, self.palette, self.subject, self.step(graph))
+        if one is not None and not one.is_up:
+            return [[gap(1), *line] for line in self._ended(one, inner)]
+        grid = self._is_grid(width, height)
+        body = self._grid(charts, inner, height - 1) if grid else self._stacked(charts, inner, height - 1)
+        body.append(self._axis(charts, graph, inner))
+        return [[gap(1), *line] for line in body]
+
+    def _grid(self, charts: Charts, width: int, height: int) -> list[Line]:
+        """Two columns of three."""
+        each = (width - 3) // 2
+        heights = [height // 3 + (1 if row < height % 3 else 0) for row in range(3)]
+        lines: list[Line] = []
+        pairs: tuple[tuple[Hue, Hue], ...] = (("cpu", "memory"), ("io", "net"), ("pids", "pressure"))
+        for (left, right), rows in zip(pairs, heights, strict=True):
+            marks = self._cells_of_oom(charts, each)
+            lines += beside(
+                column(charts.block(left, each, rows - 2), each, rows),
+                column(charts.block(right, each, rows - 2, marks if right == "memory" else ()), each, rows),
+                3,
+            )
+        return lines
+
+    def _stacked(self, charts: Charts, width: int, height: int) -> list[Line]:
+        """cpu and memory tall, io and net short, pids and pressure a line each; what doesn't fit goes last first."""
+        room = height - 2
+        if room < 8:
+            rows = max(1, (height - 2) // 2)
+            return column([*charts.block("cpu", width, rows), *charts.block("memory", width, rows)], width, height)
+        gaps = 1 if room >= 24 else 0
+        small = max(1, min(5, room * 12 // 100)) if room >= 14 else 0
+        fixed = 2 + (2 * (small + 1) if small else 0) + gaps * (4 if small else 2)
+        tall = max(1, (room - fixed) // 2)
+        extra = max(0, room - fixed - 2 * tall)
+        blank: list[Line] = [[]] * gaps
+        lines = [*charts.block("cpu", width, tall + extra), *blank]
+        lines += [*charts.block("memory", width, tall, self._cells_of_oom(charts, width)), *blank]
+        if small:
+            lines += [*charts.block("io", width, small), *blank, *charts.block("net", width, small), *blank]
+        lines += [charts.one_line("pids", width), charts.one_line("pressure", width)]
+        return column(lines, width, height)
+
+    # -- the past's events --------------------------------------------------------------------------------------
+
+    def _happened(self, charts: Charts, width: int, kinds: tuple[str, ...]) -> list[tuple[int, EventView]]:
+        """Events of the subject in sight, with the cell they fall into."""
+        per_cell = charts.step * 2
+        last = charts.end // per_cell
+        found = []
+        family = self._family()
+        for event in self.store.events:
+            cell = width - 1 - (last - int(event.time) // per_cell)
+            if event.action in kinds and event.id in family and 0 <= cell < width:
+                found.append((cell, event))
+        return found
+
+    def _family(self) -> set[str]:
+        """The subject and the other containers of its stack: what happens to one shows in the others' curves."""
+        by_id = self.store.by_id
+        stacks = {by_id[id].stack for id in self.subject.ids if id in by_id} - {""}
+        return {*self.subject.ids, *(one.id for one in by_id.values() if one.stack in stacks)}
+
+    def _cells_of_oom(self, charts: Charts, width: int) -> list[int]:
+        return [cell for cell, _ in self._happened(charts, width, ("oom",))]
+
+    def _axis(self, charts: Charts, graph: int, width: int) -> Line:
+        """From when to now, with the last thing that happened in between."""
+        palette = self.palette
+        begin = time.strftime("%H:%M", time.localtime(charts.end - charts.step * graph * 2))
+        left: Line = [Segment(begin + " ", palette.dim)]
+        right: Line = [Segment(f" now {glyphs.CLOSED}", palette.dim)]
+        room = width - length(left) - length(right)
+        happened = self._happened(charts, graph, MARKED)
+        if not happened or room < 30:
+            return [*left, Segment(glyphs.LIMIT * max(room, 0), palette.frame), *right]
+        cell, event = happened[-1]
+        when = time.strftime("%H:%M", time.localtime(event.time))
+        tone = getattr(palette, event.tone)
+        word = "OOM" if event.action == "oom" else event.action
+        label = f"{glyphs.WARNING if event.tone == 'bad' else event.symbol} {word} {event.name} {when}"
+        label = label[: room - 2]
+        at = max(0, min(round(cell * room / max(graph, 1)), room - len(label) - 1))
+        rest = room - at - len(label) - 1
+        return [
+            *left,
+            Segment(glyphs.LIMIT * at, palette.frame),
+            Segment(label + " ", tone),
+            Segment(glyphs.LIMIT * max(rest, 0), palette.frame),
+            *right,
+        ]
+
+    def _ended(self, one: ContainerView, width: int) -> list[Line]:
+        """Why there is nothing to draw, and what to do."""
+        palette = self.palette
+        tone = palette.bad if one.failed else palette.dim
+        now = self.store.clock()
+        lines: list[Line] = [[], [Segment(f"{one.symbol()} {one.name}", tone), gap(1), Segment(_fate(one), palette.text)]]
+        if one.finished_at:
+            when = time.strftime("%H:%M:%S", time.localtime(one.finished_at))
+            ran = f"{glyphs.DOT} ran {age(one.finished_at - one.started_at)}" if one.started_at else ""
+            lines.append([Segment(f"at {when}, {age(now - one.finished_at)} ago {ran}", palette.dim)])
+        if one.error:
+            lines.append([Segment(one.error, palette.bad)])
+        lines += [[], [Segment("command  ", palette.dim), Segment(one.command, palette.text)]]
+        lines += [[], [Segment("s", palette.accent), Segment(" starts it   ", palette.dim)]]
+        lines[-1] += [Segment("5", palette.accent), Segment(" its last words   ", palette.dim)]
+        lines[-1] += [Segment("C", palette.accent), Segment(" keeps what it changed", palette.dim)]
+        return [fill(line, width) for line in lines]
+
+
+def span_step(store: Store, subject: Subject, width: int) -> int:
+    """Seconds a column has to stand for so that all the past there is fits into ``width`` cells."""
+    past = max((len(store.rings[id]) for id in subject.ids if id in store.rings), default=0)
+    return max(1, -(-min(past, KEPT) // (width * 2)))
+
+
+def _fate(one: ContainerView) -> str:
+    """How it ended, in words."""
+    if one.oom:
+        return "was killed by the kernel: out of memory"
+    if one.exit_code is None:
+        return "was never started"
+    if one.exit_code > 128:
+        return f"ended with exit code {one.exit_code} (signal {one.exit_code - 128})"
+    return f"ended with exit code {one.exit_code}"
+
+
+class PeekPane(Pane, can_focus=False):
+    """Six lines under the list of a small terminal: cpu and memory of what is selected."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(framed=False, id="peek")
+        self.store = store
+        self.subject = NOBODY
+
+    def show_subject(self, subject: Subject) -> None:
+        """Look at something else."""
+        self.subject = subject
+        self.repaint()
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        """A rule, two graphs side by side, and a line that says whose."""
+        palette = self.palette
+        lines: list[Line] = [[Segment(glyphs.BAR_REST * width, palette.frame)]]
+        one = self.store.by_id.get(self.subject.ids[0]) if self.subject.is_one else None
+        if not self.subject.ids:
+            return lines
+        if one is not None and not one.is_up:
+            lines += [[gap(1), Segment(f"{one.symbol()} {one.name} ", palette.text), Segment(_fate(one), palette.dim)]]
+            if one.error:
+                lines.append([gap(1), Segment(one.error, palette.bad)])
+            return lines
+        two = width >= 50
+        each = (width - 5) // 2 if two else width - 2
+        charts = Charts(self.store, palette, self.subject, span_step(self.store, self.subject, each))
+        rows = height - 3
+        left = column(charts.block("cpu", each, rows), each, rows + 1)
+        block = beside(left, column(charts.block("memory", each, rows), each, rows + 1), 3) if two else left
+        lines += [[gap(1), *line] for line in block]
+        lines.append(spread([gap(1), *self._whose(one, charts)], [], width))
+        return lines
+
+    def _whose(self, one: ContainerView | None, charts: Charts) -> Line:
+        palette = self.palette
+        name = Segment(self.subject.name, palette.strong)
+        pids = charts.now("pids")
+        count = f"{pids:.0f} pids" if pids == pids else ""
+        if one is None:
+            return [name, Segment(f"  {len(self.subject.ids)} containers {glyphs.DOT} {count}", palette.dim)]
+        word = one.word(self.store.clock())
+        dot = glyphs.DOT
+        return [name, Segment(f"  {one.image} {dot} up {word} {dot} {count}", palette.dim)]

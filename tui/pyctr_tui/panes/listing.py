@@ -1,0 +1,172 @@
+"""A pane with a list in it: cursor, scrolling, marks, mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from textual.message import Message
+
+from pyctr_tui.widgets.draw import Line
+from pyctr_tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from textual import events
+
+Item = TypeVar("Item")
+
+
+class ListPane(Pane, Generic[Item]):
+    """Shows one item a line. The cursor keeps to its item (by key) when the list changes around it.
+
+    Attributes:
+        cursor: Index of the selected item; 0 when the list is empty.
+        top: Index of the first item in sight.
+    """
+
+    class Moved(Message):
+        """The cursor stands on another item."""
+
+        def __init__(self, pane: ListPane[object]) -> None:
+            self.pane = pane
+            super().__init__()
+
+    class Opened(Message):
+        """An item was chosen (Enter, or a second click)."""
+
+        def __init__(self, pane: ListPane[object]) -> None:
+            self.pane = pane
+            super().__init__()
+
+    scope = "list"
+    has_header = True
+
+    def __init__(self, *, framed: bool = True, id: str | None = None) -> None:
+        super().__init__(framed=framed, id=id)
+        self.items: Sequence[Item] = ()
+        self.cursor = 0
+        self.top = 0
+
+    # -- what subclasses say ------------------------------------------------------------------------------------
+
+    def key(self, item: Item) -> str:
+        """What makes an item the same one after a change."""
+        raise NotImplementedError
+
+    def header(self, width: int) -> Line:
+        """The column titles."""
+        return []
+
+    def draw(self, item: Item, width: int) -> Line:
+        """One item."""
+        raise NotImplementedError
+
+    def empty(self, width: int) -> list[Line]:
+        """What to say when there is nothing to list."""
+        return []
+
+    # -- the list -----------------------------------------------------------------------------------------------
+
+    @property
+    def selected(self) -> Item | None:
+        """The item under the cursor."""
+        return self.items[self.cursor] if 0 <= self.cursor < len(self.items) else None
+
+    def show(self, items: Sequence[Item]) -> None:
+        """Show these items, the cursor on the same one as before if it is still there."""
+        before = self.selected
+        key = None if before is None else self.key(before)
+        self.items = items
+        if key is not None:
+            here = self.cursor
+            if not (here < len(items) and self.key(items[here]) == key):
+                found = next((index for index, item in enumerate(items) if self.key(item) == key), None)
+                self.cursor = min(here, max(len(items) - 1, 0)) if found is None else found
+        after = self.selected
+        self._keep_in_sight()
+        self.repaint()
+        if (None if after is None else self.key(after)) != key:
+            self.post_message(self.Moved(self))  # type: ignore[arg-type]
+
+    def select(self, key: str) -> bool:
+        """Put the cursor on the item with ``key``; whether there is one."""
+        for index, item in enumerate(self.items):
+            if self.key(item) == key:
+                self.move_to(index)
+                return True
+        return False
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on an index, or the nearest there is."""
+        index = max(0, min(index, len(self.items) - 1))
+        if index != self.cursor:
+            self.cursor = index
+            self._keep_in_sight()
+            self.repaint()
+            self.post_message(self.Moved(self))  # type: ignore[arg-type]
+
+    def move(self, by: int) -> None:
+        """Move the cursor by lines."""
+        self.move_to(self.cursor + by)
+
+    @property
+    def page(self) -> int:
+        """How many items are in sight."""
+        return max(1, self.inner_size[1] - self.has_header)
+
+    def _keep_in_sight(self) -> None:
+        room = self.page
+        self.top = max(0, min(self.top, max(0, len(self.items) - room)))
+        if self.cursor < self.top:
+            self.top = self.cursor
+        elif self.cursor >= self.top + room:
+            self.top = self.cursor - room + 1
+        if self.top == 1 and self.cursor < room:
+            self.top = 0
+
+    # -- painting -----------------------------------------------------------------------------------------------
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        """Header and the items in sight."""
+        self._keep_in_sight()
+        lines: list[Line] = [self.header(width)] if self.has_header else []
+        if not self.items:
+            return lines + self.empty(width)
+        lines += [self.draw(item, width) for item in self.items[self.top : self.top + self.page]]
+        return lines
+
+    def highlight(self) -> tuple[int, object] | None:
+        """The cursor's line."""
+        if not self.items:
+            return None
+        style = self.palette.selected if self.has_focus else self.palette.selected_away
+        return self.cursor - self.top + self.has_header, style
+
+    def thumb(self, height: int) -> tuple[int, int] | None:
+        """Where the items in sight stand among all."""
+        total = len(self.items)
+        if total <= self.page:
+            return None
+        start = self.has_header + self.top * self.page // total
+        return start, start + max(0, self.page * self.page // total - 1)
+
+    # -- mouse --------------------------------------------------------------------------------------------------
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Three lines on."""
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Three lines back."""
+        event.stop()
+        self.move(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select; a double click opens."""
+        index = self.top + event.y - self.framed - self.has_header
+        if event.y - self.framed < self.has_header or not 0 <= index < len(self.items):
+            return
+        self.move_to(index)
+        if event.chain == 2:
+            self.post_message(self.Opened(self))  # type: ignore[arg-type]

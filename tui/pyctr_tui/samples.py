@@ -1,0 +1,187 @@
+"""Rates from pairs of readings, and the ring of the last quarter of an hour for each container."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.stats import HostStats, Stats
+
+KEPT = 900
+"""Seconds of history kept for each container."""
+SLACK = 300
+"""A ring is cut back to `KEPT` when it is this much longer."""
+BRIDGED = 3
+"""Missing seconds that are filled with the value before: a late reading is no gap."""
+
+METRICS = (
+    "cpu", "throttled", "memory", "anon", "file", "kernel", "read", "write", "rx", "tx", "pids",
+    "psi_cpu", "psi_memory", "psi_io",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a container used in the last second.
+
+    Attributes:
+        cpu: CPUs' worth of time (1.0 is one CPU busy).
+        throttled: Share of the scheduler's periods in which it was held back, 0 to 100.
+        memory, anon, file, kernel: Bytes.
+        read, write, rx, tx: Bytes per second.
+        psi_cpu, psi_memory, psi_io: Percent of the last 10 s in which some task waited; NaN when unknown.
+        cpu_limit, memory_limit, pids_limit: ``None`` without limit.
+    """
+
+    cpu: float = 0.0
+    throttled: float = 0.0
+    memory: float = 0.0
+    anon: float = 0.0
+    file: float = 0.0
+    kernel: float = 0.0
+    read: float = 0.0
+    write: float = 0.0
+    rx: float = 0.0
+    tx: float = 0.0
+    pids: float = 0.0
+    psi_cpu: float = math.nan
+    psi_memory: float = math.nan
+    psi_io: float = math.nan
+    cpu_limit: float | None = None
+    memory_limit: int | None = None
+    pids_limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """What the machine uses. ``cpu`` in percent of all CPUs, ``pressure`` the worst of the three, percent."""
+
+    cpu: float
+    cpus: int
+    memory_used: int
+    memory_total: int
+    pressure: float | None
+
+
+def sample(before: Stats | None, now: Stats) -> Sample:
+    """The rates between two readings; without a first one, rates are 0."""
+    seconds = now.time - before.time if before is not None else 0.0
+    if before is None or seconds <= 0 or now.cpu_usec < before.cpu_usec:
+        before, seconds = now, 1.0
+    periods = now.periods - before.periods
+
+    def rate(later: int, earlier: int) -> float:
+        return max(0.0, (later - earlier) / seconds)
+
+    return Sample(
+        cpu=rate(now.cpu_usec, before.cpu_usec) / 1e6,
+        throttled=100 * (now.throttled_periods - before.throttled_periods) / periods if periods > 0 else 0.0,
+        memory=now.memory,
+        anon=now.anon,
+        file=now.file,
+        kernel=now.kernel,
+        read=rate(now.read_bytes, before.read_bytes),
+        write=rate(now.write_bytes, before.write_bytes),
+        rx=rate(now.rx_bytes, before.rx_bytes),
+        tx=rate(now.tx_bytes, before.tx_bytes),
+        pids=now.pids,
+        psi_cpu=_known(now.cpu_pressure.some),
+        psi_memory=_known(now.memory_pressure.some),
+        psi_io=_known(now.io_pressure.some),
+        cpu_limit=now.cpu_limit,
+        memory_limit=now.memory_limit,
+        pids_limit=now.pids_limit,
+    )
+
+
+def host_sample(before: HostStats | None, now: HostStats) -> HostSample:
+    """The machine between two readings."""
+    busy = now.cpu_busy_usec - (before.cpu_busy_usec if before else 0)
+    total = now.cpu_total_usec - (before.cpu_total_usec if before else 0)
+    known = [
+        pressure.some
+        for pressure in (now.cpu_pressure, now.memory_pressure, now.io_pressure)
+        if pressure.some is not None
+    ]
+    return HostSample(
+        cpu=max(0.0, min(100.0, 100 * busy / total)) if total > 0 else 0.0,
+        cpus=now.cpus,
+        memory_used=now.memory_used,
+        memory_total=now.memory_total,
+        pressure=max(known) if known else None,
+    )
+
+
+def _known(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+class Ring:
+    """The past of one thing, one slot a second, in 4-byte floats; a second without a reading is NaN.
+
+    Attributes:
+        start: The second (since the epoch) of the first slot.
+    """
+
+    __slots__ = ("start", "values")
+
+    def __init__(self, metrics: Sequence[str] = METRICS) -> None:
+        self.start = 0
+        self.values: dict[str, array[float]] = {metric: array("f") for metric in metrics}
+
+    def __len__(self) -> int:
+        return len(next(iter(self.values.values())))
+
+    def append(self, second: int, reading: Mapping[str, float]) -> None:
+        """Keep a reading of ``second``; one of a second that is there already replaces it."""
+        length = len(self)
+        if not length:
+            self.start = second
+        missing = second - (self.start + length)
+        if missing < -1:
+            return
+        if missing > KEPT:
+            self.start = second
+            for values in self.values.values():
+                del values[:]
+            missing = 0
+        for metric, values in self.values.items():
+            value = reading.get(metric, math.nan)
+            if missing == -1:
+                values[-1] = value
+                continue
+            if missing:
+                values.extend([values[-1] if missing <= BRIDGED else math.nan] * missing)
+            values.append(value)
+        if len(self) > KEPT + SLACK:
+            surplus = len(self) - KEPT
+            for values in self.values.values():
+                del values[:surplus]
+            self.start += surplus
+
+    def buckets(self, metric: str, step: int, columns: int, end: int) -> list[float]:
+        """``columns`` values, each the highest of ``step`` seconds, the last holding second ``end``.
+
+        Buckets are counted from the epoch, so the same second is always in the same one.
+        """
+        values = self.values[metric]
+        first = (end // step - columns + 1) * step
+        out: list[float] = []
+        for low in range(first - self.start, first - self.start + columns * step, step):
+            piece = values[max(low, 0) : max(low + step, 0)]
+            known = [value for value in piece if value == value]
+            out.append(max(known) if known else math.nan)
+        return out
+
+    def last(self, metric: str, count: int) -> list[float]:
+        """The last ``count`` seconds, fewer when there are fewer."""
+        return list(self.values[metric][-count:])
+
+
+def reading(sample: Sample) -> dict[str, float]:
+    """A sample as a ring keeps it."""
+    return {metric: getattr(sample, metric) for metric in METRICS}

@@ -1,0 +1,165 @@
+"""The screen as an SVG picture: text in runs at their cells, braille as dots, box drawing as lines.
+
+Fonts seldom have braille at the width of a cell, and renderers ignore the widths of runs, so nothing here is left
+to them that has to line up. A line is any sequence of rich segments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from rich.color import ColorType
+from rich.segment import Segment
+from rich.style import Style
+from rich.terminal_theme import TerminalTheme
+
+from pyctr_tui.widgets.draw import width_of
+
+FONT_SIZE = 15.0
+CELL = FONT_SIZE * 0.60205
+"""Width of a cell: DejaVu Sans Mono's advance."""
+LINE = 19.0
+PAD = 8.0
+BAR = 30.0
+FONTS = "'DejaVu Sans Mono','Liberation Mono',Menlo,Consolas,monospace"
+
+THEME = TerminalTheme(
+    (16, 21, 28), (211, 218, 226),
+    [(16, 21, 28), (229, 115, 104), (127, 201, 138), (224, 174, 93), (143, 165, 242), (169, 161, 211), (79, 184, 196),
+     (211, 218, 226)],
+    [(72, 82, 94), (240, 140, 130), (150, 220, 160), (240, 200, 120), (165, 185, 255), (190, 182, 235),
+     (110, 205, 215), (255, 255, 255)],
+)  # fmt: skip
+
+_LINES: dict[str, str] = {
+    "─": "lr", "│": "ud", "╭": "dr", "╮": "dl", "╰": "ur", "╯": "ul", "├": "udr", "┤": "udl", "━": "LR", "┃": "UD",
+    "┬": "dlr", "┴": "ulr", "┼": "udlr",
+}  # fmt: skip
+_DOTS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
+
+
+def svg(lines: Sequence[Iterable[Segment]], width: int, title: str = "") -> str:
+    """The lines as an SVG document with a window's title bar when ``title`` is given."""
+    top = (BAR if title else 0.0) + PAD
+    total_width = width * CELL + 2 * PAD
+    total_height = len(lines) * LINE + PAD + top
+    back = _hex(None, False)
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width:.1f} {total_height:.1f}" '
+        f'width="{total_width:.0f}" height="{total_height:.0f}">',
+        f'<rect width="100%" height="100%" rx="8" fill="{back}" stroke="#30363d"/>',
+    ]
+    if title:
+        out += _title_bar(title, total_width)
+    out.append(f'<g font-family="{FONTS}" font-size="{FONT_SIZE}" xml:space="preserve">')
+    for row, line in enumerate(lines):
+        _draw_line(out, line, top + row * LINE)
+    out.append("</g></svg>")
+    return "\n".join(out)
+
+
+def _title_bar(title: str, width: float) -> list[str]:
+    lights = "".join(
+        f'<circle cx="{20 + 20 * index}" cy="{BAR / 2}" r="6" fill="{colour}"/>'
+        for index, colour in enumerate(("#e57368", "#e0ae5d", "#7fc98a"))
+    )
+    return [
+        f'<path d="M0 8a8 8 0 0 1 8-8H{width - 8:.1f}a8 8 0 0 1 8 8V{BAR}H0Z" fill="#262a2f"/>',
+        lights,
+        f'<text x="{width / 2:.1f}" y="{BAR / 2 + 5}" text-anchor="middle" font-family="{FONTS}" font-size="13" '
+        f'font-weight="bold" fill="#c8ced6">{escape(title)}</text>',
+    ]
+
+
+def _draw_line(out: list[str], line: Iterable[Segment], y: float) -> None:
+    column = 0
+    for text, style, control in line:
+        if control or not text:
+            continue
+        fore, back = _colours(style)
+        cells = width_of(text)
+        x = PAD + column * CELL
+        if back is not None:
+            out.append(f'<rect x="{x:.2f}" y="{y:.1f}" width="{cells * CELL + 0.3:.2f}" height="{LINE + 0.3}" fill="{back}"/>')
+        _draw_text(out, text, style or Style.null(), fore, column, y)
+        column += cells
+
+
+def _draw_text(out: list[str], text: str, style: Style, fore: str, column: int, y: float) -> None:
+    """Plain runs as text; every other character alone, at its own cell."""
+    run, start = "", column
+    dots: list[str] = []
+    for character in text:
+        if character.isascii() and character != " ":
+            if not run:
+                start = column
+            run += character
+        elif character == " " and run:
+            run += character
+        else:
+            _put_run(out, run.rstrip(), style, fore, start, y)
+            run = ""
+            if "\u2800" <= character <= "\u28ff":
+                dots += _braille(ord(character) - 0x2800, column, y)
+            elif character in _LINES or character == "╌":
+                out.append(_box(character, fore, column, y))
+            elif character != " ":
+                _put_run(out, character, style, fore, column, y)
+        column += width_of(character)
+    _put_run(out, run.rstrip(), style, fore, start, y)
+    if dots:
+        out.append(f'<path d="{"".join(dots)}" stroke="{fore}" stroke-width="2.5" stroke-linecap="round"/>')
+
+
+def _put_run(out: list[str], text: str, style: Style, fore: str, column: int, y: float) -> None:
+    if not text:
+        return
+    weight = ' font-weight="bold"' if style.bold else ""
+    line = ' text-decoration="underline"' if style.underline else ""
+    faint = ' opacity="0.6"' if style.dim else ""
+    x = PAD + column * CELL
+    out.append(f'<text x="{x:.2f}" y="{y + LINE * 0.75:.1f}" fill="{fore}"{weight}{line}{faint}>{escape(text)}</text>')
+
+
+def _braille(code: int, column: int, y: float) -> list[str]:
+    """Round dots, as zero-length strokes."""
+    dots = []
+    for bit, (across, down) in enumerate(_DOTS):
+        if code & (1 << bit):
+            x = PAD + (column + 0.25 + 0.5 * across) * CELL
+            dots.append(f"M{x:.1f} {y + LINE * (0.125 + 0.25 * down):.1f}h0")
+    return dots
+
+
+def _box(character: str, fore: str, column: int, y: float) -> str:
+    left, middle, right = (PAD + (column + part) * CELL for part in (0, 0.5, 1))
+    upper, centre, lower = y, y + LINE / 2, y + LINE
+    if character == "╌":
+        return f'<path d="M{left + 1:.1f} {centre}H{left + 3.4:.1f}M{middle + 1:.1f} {centre}H{middle + 3.4:.1f}" stroke="{fore}" fill="none"/>'
+    ways = _LINES[character]
+    heavy = 2.6 if ways.isupper() else 1.1
+    ends = {"l": f"H{left:.1f}", "r": f"H{right:.1f}", "u": f"V{upper:.1f}", "d": f"V{lower:.1f}"}
+    path = "".join(f"M{middle:.1f} {centre:.1f}{ends[way]}" for way in ways.lower())
+    if character in "╭╮╰╯":
+        vertical = lower if "d" in ways else upper
+        side = right if "r" in ways else left
+        path = f"M{middle:.1f} {vertical:.1f}Q{middle:.1f} {centre:.1f} {side:.1f} {centre:.1f}"
+    return f'<path d="{path}" stroke="{fore}" stroke-width="{heavy}" fill="none"/>'
+
+
+def _colours(style: Style | None) -> tuple[str, str | None]:
+    if style is None:
+        return _hex(None, True), None
+    fore, back = _hex(style, True), _hex(style, False)
+    if style.reverse:
+        return back, fore
+    has_back = style.bgcolor is not None and style.bgcolor.type is not ColorType.DEFAULT
+    return fore, back if has_back else None
+
+
+def _hex(style: Style | None, foreground: bool) -> str:
+    colour = None if style is None else style.color if foreground else style.bgcolor
+    if colour is None:
+        return (THEME.foreground_color if foreground else THEME.background_color).hex
+    return colour.get_truecolor(THEME, foreground=foreground).hex
