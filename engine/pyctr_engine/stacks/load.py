@@ -59,6 +59,13 @@ def load(path: str, name: str = "", env: Table[str, str] | None = None) -> Stack
     return _join_networks(stack, drafts)
 
 
+def config(path: str, name: str = "", env: Table[str, str] | None = None) -> str:
+    """The file with all variables replaced and all short forms written out, as YAML. See `load`."""
+    from pyctr_engine.stacks.render import render
+
+    return render(load(path, name, env))
+
+
 def _variables(path: str, context: Context) -> dict[str, str]:
     """The environment over the ``.env`` file beside the stack file, when there is one."""
     given = dict(context.variables)

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, Resources, Security
 from pyctr_engine.model.stack import Service, Stack
 from pyctr_engine.stacks.digest import OWN_LABELS
-from pyctr_engine.stacks.load import load
 
 _DEFAULT = ContainerRequest(image="")
-
-
-def config(path: str, name: str = "", env: Mapping[str, str] | None = None) -> str:
-    """The file with all variables replaced and all short forms written out. Arguments and errors are `load`'s."""
-    return render(load(path, name, env))
 
 
 def render(stack: Stack) -> str:

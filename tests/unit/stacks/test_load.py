@@ -9,8 +9,8 @@ import pytest
 
 from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, Resources, RestartPolicy
 from pyctr_engine.model.stack import Dependency, Service, Stack
-from pyctr_engine.stacks.load import load
-from pyctr_engine.stacks.render import config, render
+from pyctr_engine.stacks.load import config, load
+from pyctr_engine.stacks.render import render
 
 GOOD = Path(__file__).parent / "good"
 EXAMPLES = Path(__file__).parents[3] / "stacks"

@@ -66,7 +66,7 @@ def order(drafts: Table[str, Draft]) -> list[Draft]:
     """Each after what it depends on, in the file's order otherwise. Raises InvalidStack that names a cycle."""
     sorter = graphlib.TopologicalSorter({name: list(draft.depends_on) for name, draft in drafts.items()})
     try:
-        return [drafts[name] for name in sorter.static_order()]
+        sorter.prepare()
     except graphlib.CycleError as error:
         # graphlib lists each before the one that depends on it; people read "a depends on b" the other way round
         cycle: list[str] = error.args[1][::-1]
@@ -74,3 +74,15 @@ def order(drafts: Table[str, Draft]) -> list[Draft]:
         raise place.error(
             f"services depend on each other in a circle: {' → '.join(cycle)}", "break it somewhere"
         ) from None
+    # graphlib's own order goes level by level; this one stays near the file's
+    done: dict[str, Draft] = {}
+    pending = list(drafts)[::-1]
+    while pending:
+        draft = drafts[pending[-1]]
+        missing = [name for name in draft.depends_on if name not in done]
+        if missing:
+            pending += missing[::-1]
+        else:
+            done.setdefault(draft.name, draft)
+            pending.pop()
+    return list(done.values())
