@@ -7,14 +7,17 @@ own. The same host gives the same digest: entries are sorted, times are zero, ow
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from pyctr_engine.errors import NotFound
 from pyctr_engine.images.base_files import Tree, collect
+from pyctr_engine.images.commit import store_image
 from pyctr_engine.images.ingest import ingest_tar
-from pyctr_engine.model.oci import CONFIG, Descriptor, History, ImageConfig, Manifest
+from pyctr_engine.images.platform import architecture
+from pyctr_engine.images.tar_writer import END, header, padding
+from pyctr_engine.model.oci import History, ImageConfig
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored
@@ -26,8 +29,6 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 def ensure(store: ImageStore) -> Stored:
     """The image, made now if it isn't there; of several processes at once one makes it."""
-    from pyctr_engine.errors import NotFound
-
     try:
         return store.find(NAME)
     except NotFound:
@@ -48,16 +49,11 @@ def build(store: ImageStore) -> Stored:
     """Make the image of what the host has now."""
     with store.layout.adding():
         done = ingest_tar(store.layout, store.layers_on_disk, tar_of(collect()), ())
-        data = json.dumps(configuration(done.layer.diff_id).to_json(), separators=(",", ":")).encode()
-        config = store.layout.write_bytes(data, CONFIG)
-        manifest = Manifest(Descriptor(CONFIG, config.digest, config.size), (done.descriptor,))
-        return store.add(manifest, data, NAME)
+        return store_image(store, configuration(done.layer.diff_id), (done.descriptor,), NAME)
 
 
 def configuration(diff_id: str) -> ImageConfig:
     """How to run it."""
-    from pyctr_engine.images.platform import architecture
-
     return ImageConfig(
         architecture=architecture(),
         created=EPOCH,
@@ -70,8 +66,6 @@ def configuration(diff_id: str) -> ImageConfig:
 
 def tar_of(tree: Tree) -> Iterator[bytes]:
     """The tree as a tar, always the same for the same tree."""
-    from pyctr_engine.images.tar_writer import END, header, padding
-
     for path, entry in sorted(tree.items()):
         if entry.source:
             with open(entry.source, "rb") as file:

@@ -46,7 +46,7 @@ class Extractor:
         self._whiteouts: set[bytes] = set()
         self._times: dict[bytes, int] = {b"": 0}
         self._ids: set[int] = set()
-        self._implicit: dict[bytes, None] = {}
+        self._implicit: dict[bytes, None] = {b"": None}
         self._notes: list[str] = []
         self._entries = 0
         self._size = 0
@@ -71,6 +71,7 @@ class Extractor:
         if not path:
             if not member.isdir():
                 raise Refused("the root is not a directory")
+            self._implicit.pop(path, None)
             self._attributes(path, member)
             return
         self._need_parent(path)

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import ImageFormatError, StoreError
+from pyctr_engine.images.implicit import adopt_attributes
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
 from pyctr_engine.images.streams import MEDIA_TYPES, Compression, compress, decompress, read_file, recognise
-from pyctr_engine.images.unpack import Limits, Unpacked, Unpacker
+from pyctr_engine.images.unpack import Unpacked, Unpacker
 from pyctr_engine.model.oci import Descriptor
 from pyctr_engine.model.progress import Progress
 
@@ -54,16 +55,21 @@ class _Tap:
 
 
 def ingest_tar(
-    layout: Layout, layers: LayerStore, tar: Iterable[bytes], below: tuple[str, ...], limits: Limits | None = None
+    layout: Layout, layers: LayerStore, tar: Iterable[bytes], below: tuple[str, ...], expected: str = ""
 ) -> Ingested:
-    """Store an uncompressed layer tar, compressed, on top of the layers with diff ids ``below``."""
+    """Store an uncompressed layer tar, compressed, on top of the layers with diff ids ``below``.
+
+    ``expected`` is what its diff id has to be; empty for whatever it is.
+    """
     tap = _Tap(tar)
-    with layers.staged() as aside, Unpacker(f"{aside}/fs", not below, limits) as unpacker, BlobWriter(layout) as blob:
+    with layers.staged() as aside, Unpacker(f"{aside}/fs", not below) as unpacker, BlobWriter(layout) as blob:
         for piece in compress(_through(tap, unpacker.write)):
             blob.write(piece)
         unpacked = unpacker.finish()
-        layer = _publish(layers, aside, (*below, tap.digest), unpacked)
-        return Ingested(blob.commit(MEDIA_TYPES["zstd"]), layer, unpacked.notes)
+        if expected:
+            _check_diff_id(tap.digest, expected)
+        descriptor = blob.commit(MEDIA_TYPES["zstd"])
+        return Ingested(descriptor, _publish(layers, aside, (*below, tap.digest), unpacked), unpacked.notes)
 
 
 def ingest_blob(
@@ -72,16 +78,18 @@ def ingest_blob(
     chunks: Iterable[bytes],
     compression: Compression,
     below: tuple[str, ...],
-    limits: Limits | None = None,
+    expected: tuple[Descriptor, str] | None = None,
 ) -> Ingested:
-    """Store a layer as it comes, byte for byte."""
-    with layers.staged() as aside, Unpacker(f"{aside}/fs", not below, limits) as unpacker, BlobWriter(layout) as blob:
+    """Store a layer as it comes, byte for byte; ``expected``: what it and its diff id have to be."""
+    with layers.staged() as aside, Unpacker(f"{aside}/fs", not below) as unpacker, BlobWriter(layout) as blob:
         tap = _Tap(decompress(_through(chunks, blob.write), compression))
         for piece in tap:
             unpacker.write(piece)
         unpacked = unpacker.finish()
-        layer = _publish(layers, aside, (*below, tap.digest), unpacked)
-        return Ingested(blob.commit(MEDIA_TYPES[compression]), layer, unpacked.notes)
+        if expected is not None:
+            _check_diff_id(tap.digest, expected[1])
+        descriptor = blob.commit(MEDIA_TYPES[compression], expected[0] if expected else None)
+        return Ingested(descriptor, _publish(layers, aside, (*below, tap.digest), unpacked), unpacked.notes)
 
 
 def unpack_blob(
@@ -93,8 +101,7 @@ def unpack_blob(
         for piece in tap:
             unpacker.write(piece)
         unpacked = unpacker.finish()
-        if tap.digest != diff_ids[-1]:
-            raise ImageFormatError(f"a layer is not what its image says: {tap.digest} instead of {diff_ids[-1]}")
+        _check_diff_id(tap.digest, diff_ids[-1])
         return _publish(layers, aside, diff_ids, unpacked)
 
 
@@ -104,25 +111,29 @@ def _through(chunks: Iterable[bytes], also: Callable[[bytes], None]) -> Iterator
         yield chunk
 
 
+def _check_diff_id(found: str, expected: str) -> None:
+    if found != expected:
+        raise ImageFormatError(f"a layer is not what its image says: {found} instead of {expected}")
+
+
 def _publish(layers: LayerStore, aside: str, diff_ids: tuple[str, ...], unpacked: Unpacked) -> Layer:
+    """Give an unpacked layer its place; directories it didn't describe become those of the layers below."""
     chains = chain_ids(diff_ids)
+    adopt_attributes(f"{aside}/fs", unpacked.implicit, [layers.fs(chain) for chain in reversed(chains[:-1])])
     layer = Layer(chains[-1], diff_ids[-1], "", unpacked.size, unpacked.entries, unpacked.ids, unpacked.opaque)
     return layers.publish(aside, layer)
 
 
 def counted(
     chunks: Iterable[bytes], total: int, subject: str, text: str, progress: ProgressSink | None
-) -> Iterable[bytes]:
+) -> Iterator[bytes]:
     """The same stream, telling ``progress`` how much of ``total`` bytes (0: unknown) went by."""
-    return chunks if progress is None else _counted(chunks, total, subject, text, progress)
-
-
-def _counted(chunks: Iterable[bytes], total: int, subject: str, text: str, progress: ProgressSink) -> Iterator[bytes]:
     done = 0
     for chunk in chunks:
         yield chunk
         done += len(chunk)
-        progress(Progress(subject, text, done, total))
+        if progress is not None:
+            progress(Progress(subject, text, done, total))
 
 
 def unpack_stored(layout: Layout, layers: LayerStore, descriptor: Descriptor, diff_ids: tuple[str, ...]) -> Layer:

@@ -154,3 +154,10 @@ class LayerStore:
         with contextlib.suppress(FileNotFoundError):
             os.rename(f"{self.directory}/{name}", aside)
             remove_tree(aside)
+
+    def remove_dangling_links(self) -> None:
+        """Remove short links whose layer is gone. Only right while nobody is adding."""
+        with contextlib.suppress(FileNotFoundError):
+            for name in os.listdir(f"{self.directory}/l"):
+                if not os.path.exists(f"{self.directory}/l/{name}"):
+                    os.unlink(f"{self.directory}/l/{name}")

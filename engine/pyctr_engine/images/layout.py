@@ -188,6 +188,22 @@ def named(entry: Descriptor, name: str) -> Descriptor:
     return Descriptor(entry.media_type, entry.digest, entry.size, annotations, entry.extra)
 
 
+def give_name(entries: list[Descriptor], image: Descriptor) -> None:
+    """Add an entry to an index. Its name is its own from now on; an image that loses its last name stays, unnamed."""
+    name = entry_name(image)
+    losers = [entry for entry in entries if name and entry_name(entry) == name and entry.digest != image.digest]
+    entries[:] = [
+        entry
+        for entry in entries
+        if not (name and entry_name(entry) == name) and not (entry.digest == image.digest and not entry_name(entry))
+    ]
+    for loser in losers:
+        if all(entry.digest != loser.digest for entry in entries):
+            entries.append(named(loser, ""))
+    if name or all(entry.digest != image.digest for entry in entries):
+        entries.append(image)
+
+
 def read_object(path: str) -> Json:
     """A JSON object from a file; raises OSError, ImageFormatError."""
     with open(path, "rb") as file:

@@ -6,19 +6,23 @@ What makes, moves and examines images lives in modules of its own, imported when
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import InvalidValue, NotFound
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
-from pyctr_engine.images.layout import Layout, entry_name, named
-from pyctr_engine.model.oci import CONFIG, MANIFEST, Descriptor, ImageConfig, Manifest
+from pyctr_engine.images.layout import Layout, entry_name, give_name, named
+from pyctr_engine.model.oci import DOCKER_MANIFEST, MANIFEST, Descriptor, ImageConfig, Manifest
 from pyctr_engine.model.reference import Reference
 from pyctr_engine.paths import Paths
 
 if TYPE_CHECKING:
+    from pyctr_engine.model.host import Finding
+    from pyctr_engine.model.image import ImageSummary, LayerInfo
     from pyctr_engine.model.progress import Progress
+    from pyctr_engine.model.spec import CommitRequest
 
 ProgressSink = Callable[["Progress"], None]
 
@@ -104,9 +108,8 @@ class ImageStore:
     def find(self, ref: str) -> Stored:
         """An image by name or id, whether or not its layers are unpacked."""
         entries = self.layout.entries()
-        wanted = normal_name(ref)
         for entry in entries:
-            if wanted and wanted in (entry_name(entry), normal_name(entry_name(entry))):
+            if self.is_name(entry_name(entry), ref):
                 return self._stored(entry, entries)
         prefix = ref.removeprefix("sha256:")
         if prefix and not set(prefix) - set("0123456789abcdef"):
@@ -117,10 +120,16 @@ class ImageStore:
                 return found[0]
         raise NotFound(f"no such image: {ref}", self._suggest(ref))
 
-    def all(self) -> list[Stored]:
+    @staticmethod
+    def is_name(name: str, ref: str) -> bool:
+        """Whether ``ref`` means the image that the index names ``name`` (other tools may have written it)."""
+        wanted = normal_name(ref)
+        return bool(wanted) and wanted in (name, normal_name(name))
+
+    def all(self) -> builtins.list[Stored]:
         """Every image, once, in the index's order."""
         entries = self.layout.entries()
-        unique = {entry.digest: entry for entry in entries if entry.media_type == MANIFEST}
+        unique = {entry.digest: entry for entry in entries if entry.media_type in (MANIFEST, DOCKER_MANIFEST)}
         return [self._stored(entry, entries) for entry in unique.values()]
 
     def _stored(self, entry: Descriptor, entries: Sequence[Descriptor]) -> Stored:
@@ -141,37 +150,114 @@ class ImageStore:
             return f"did you mean {near[0]}?"
         return "`pyctr-tui images` lists what there is; `import` and `load` bring more"
 
-    # -- naming -------------------------------------------------------------------------------------------------
+    # -- listing ------------------------------------------------------------------------------------------------
 
-    def add(self, manifest: Manifest, config: bytes, name: str) -> Stored:
-        """Store an image whose layers are in the store, and give it its name; the caller holds `Layout.adding`."""
-        self.layout.write_bytes(config, CONFIG)
-        return self.add_manifest(self.layout.write_json(manifest.to_json(), MANIFEST), name)
+    def list(self) -> builtins.list[ImageSummary]:
+        """All images, newest first; ``used_by`` is left to who knows the containers."""
+        from pyctr_engine.images.listing import summaries
+
+        return summaries(self)
+
+    def layers(self, ref: str) -> builtins.list[LayerInfo]:
+        """An image's history with its layers, lowest first."""
+        from pyctr_engine.images.listing import layers
+
+        return layers(self, self.find(ref))
+
+    def inspect(self, ref: str) -> dict[str, object]:
+        """Everything about an image, under docker's field names."""
+        from pyctr_engine.images.listing import inspect
+
+        return inspect(self, self.find(ref))
+
+    def verify(self) -> builtins.list[Finding]:
+        """Examine every blob, entry and layer; what is wrong, and what nothing uses."""
+        from pyctr_engine.images.verify import verify
+
+        return verify(self)
+
+    # -- making -------------------------------------------------------------------------------------------------
+
+    def commit(
+        self,
+        base: Image,
+        upper: str,
+        config: ImageConfig,
+        request: CommitRequest,
+        created_by: str,
+        progress: ProgressSink | None = None,
+    ) -> Image:
+        """A new image of ``base`` and the changes in the overlay directory ``upper``.
+
+        Args:
+            config: How to run it: the base's configuration merged with the container's. Layers and history in it
+                don't count: they are the base's and a step of their own.
+            created_by: What history tells of the step, e.g. the container's command.
+
+        Raises:
+            InvalidValue: the name, a change, or a file that a layer can't hold.
+            NotFound, NoSpace, ImageFormatError: nothing was made.
+        """
+        from pyctr_engine.images.commit import commit
+
+        return self.open(commit(self, base, upper, config, request, created_by, progress))
+
+    def import_tar(
+        self,
+        path: str,
+        name: str,
+        changes: Sequence[str] = (),
+        message: str = "",
+        progress: ProgressSink | None = None,
+    ) -> Image:
+        """A one-layer image of a root file system's tar (plain, gzip, zstd); ``-`` is standard input."""
+        from pyctr_engine.images.commit import import_tar
+
+        return self.open(import_tar(self, path, name, changes, message, progress))
+
+    def load(self, path: str, progress: ProgressSink | None = None) -> builtins.list[Image]:
+        """The images of an OCI archive, an OCI layout directory, or a docker archive; ``-`` is standard input."""
+        from pyctr_engine.images.load import load
+
+        return [self.open(stored) for stored in load(self, path, progress)]
+
+    def save(self, refs: Sequence[str], path: str, progress: ProgressSink | None = None) -> None:
+        """Write images as an OCI archive (``-``: standard output), or as a layout when ``path`` is a directory."""
+        from pyctr_engine.images.save import save
+
+        save(self, refs, path, progress)
+
+    # -- naming -------------------------------------------------------------------------------------------------
 
     def add_manifest(self, entry: Descriptor, name: str) -> Stored:
         """Name a manifest whose blobs are all in the store."""
         with self.layout.edit() as entries:
-            give_name(entries, entry, name)
+            give_name(entries, named(entry, name))
             now = list(entries)
         return self._stored(entry, now)
 
+    def tag(self, ref: str, name: str) -> str:
+        """Give an image one more name, which another image loses; the familiar form of the name."""
+        reference = Reference.parse(name)
+        if reference.digest:
+            raise InvalidValue(f"cannot tag with {name!r}: a digest can't be given", "use name:tag")
+        with self.layout.edit() as entries:
+            give_name(entries, named(self.find(ref).entry, reference.familiar))
+        return reference.familiar
 
-def give_name(entries: list[Descriptor], image: Descriptor, name: str) -> None:
-    """Make ``name`` (empty for none) an entry of ``image``. An image that loses its last name stays, unnamed."""
-    losers = [entry for entry in entries if name and entry_name(entry) == name and entry.digest != image.digest]
-    unnamed = named(image, "")
-    entries[:] = [
-        entry
-        for entry in entries
-        if not (name and entry_name(entry) == name) and not (entry.digest == image.digest and not entry_name(entry))
-    ]
-    for loser in losers:
-        if all(entry.digest != loser.digest for entry in entries):
-            entries.append(named(loser, ""))
-    if name:
-        entries.append(named(image, name))
-    elif all(entry.digest != image.digest for entry in entries):
-        entries.append(unnamed)
+    def remove(self, ref: str, used_by: Sequence[str] = (), force: bool = False) -> builtins.list[str]:
+        """Remove a name, and with the last one the image; what was done, a line each.
+
+        Args:
+            used_by: Names of the containers made from this image: its last name goes only by ``force``, and the
+                image itself stays.
+
+        Raises:
+            NotFound, Conflict: (in use, or several names where one id was given).
+        """
+        from pyctr_engine.images.garbage import remove
+
+        return remove(self, ref, used_by, force)
 
 
 def normal_name(text: str) -> str:

@@ -41,6 +41,7 @@ class Difference:
         directory: Descriptor of the directory that holds it; good until the next difference is asked for.
         opaque: A directory that hides all that lies below it.
         hidden: A deletion that an opaque directory above says already.
+        passage: A directory that is as it was: told only because of what changed inside.
     """
 
     path: bytes
@@ -49,6 +50,7 @@ class Difference:
     directory: int
     opaque: bool = False
     hidden: bool = False
+    passage: bool = False
 
     @property
     def name(self) -> bytes:
@@ -87,7 +89,7 @@ def _with_directory(own: Difference, changed: bool, inside: Iterator[Difference]
     for difference in inside:
         if not changed:
             changed = True
-            yield own
+            yield replace(own, passage=True)
         yield difference
 
 
@@ -103,13 +105,13 @@ def _inside(directory: int, path: bytes, below: list[bytes], hidden: bool, depth
     gone = {name for name, status in present.items() if is_whiteout(status) or stat.S_ISSOCK(status.st_mode)}
     missing = _names(below) - present.keys() if hidden else set()
     for name in sorted(gone | missing):
-        before, _stack = _look_up(below, name)
+        before, _stack = look_up(below, name)
         if before is not None:
             yield Difference(prefix + name, "D", before, directory, hidden=hidden)
     for name, status in present.items():
         if name in gone:
             continue
-        before, stack = _look_up(below, name)
+        before, stack = look_up(below, name)
         own = Difference(prefix + name, "A" if before is None else "C", status, directory)
         if stat.S_ISDIR(status.st_mode):
             yield from _directory(own, stack, hidden, depth)
@@ -134,7 +136,7 @@ def _directory(own: Difference, stack: list[bytes], hidden: bool, depth: int) ->
         os.close(child)
 
 
-def _look_up(below: Sequence[bytes], name: bytes) -> tuple[os.stat_result | None, list[bytes]]:
+def look_up(below: Sequence[bytes], name: bytes) -> tuple[os.stat_result | None, list[bytes]]:
     """What is seen under ``name`` in a stack of directories, topmost first; if a directory, its own stack."""
     found: os.stat_result | None = None
     stack: list[bytes] = []

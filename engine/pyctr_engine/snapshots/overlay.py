@@ -60,12 +60,13 @@ class Snapshot:
         from pyctr_engine.model.image import Change
 
         found: list[Change] = []
+        links: set[int] = set()
         try:
             for difference in differences(self.upper, lowers):
                 if not difference.path:
                     continue
                 mode, deleted = difference.status.st_mode, difference.kind == "D"
-                size = difference.status.st_size if stat.S_ISREG(mode) and not deleted else 0
+                size = 0 if deleted else _added_size(difference.status, links)
                 file_type = "file" if deleted else _file_type(mode)
                 found.append(Change("/" + os.fsdecode(difference.path), difference.kind, size, file_type))
         except FileNotFoundError as error:
@@ -86,6 +87,15 @@ class Snapshot:
             remove_tree(self.work)
         except OSError as error:
             raise from_os_error(error, "remove the container's file system") from error
+
+
+def _added_size(status: os.stat_result, links: set[int]) -> int:
+    """Bytes that a file adds to a layer; one with several names adds them once."""
+    if not stat.S_ISREG(status.st_mode) or status.st_ino in links:
+        return 0
+    if status.st_nlink > 1:
+        links.add(status.st_ino)
+    return status.st_size
 
 
 def _file_type(mode: int) -> FileType:

@@ -1,0 +1,151 @@
+"""Making images: of a container's changes, and of a root file system's tar."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pyctr_engine.errors import NotFound, from_os_error
+from pyctr_engine.images import instructions
+from pyctr_engine.images.ingest import Ingested, counted, ingest_blob, ingest_tar
+from pyctr_engine.images.layers import layer_tar
+from pyctr_engine.images.platform import architecture
+from pyctr_engine.images.streams import CHUNK, read_file, recognise
+from pyctr_engine.model.oci import CONFIG, MANIFEST, Descriptor, History, ImageConfig, Manifest
+from pyctr_engine.model.progress import Progress
+from pyctr_engine.model.reference import Reference
+
+if TYPE_CHECKING:
+    from pyctr_engine.images.store import Image, ImageStore, Stored
+    from pyctr_engine.model.spec import CommitRequest
+
+ProgressSink = Callable[[Progress], None]
+
+
+def commit(
+    store: ImageStore,
+    base: Image,
+    upper: str,
+    config: ImageConfig,
+    request: CommitRequest,
+    created_by: str,
+    progress: ProgressSink | None,
+) -> Stored:
+    """See `ImageStore.commit`."""
+    name = Reference.parse(request.name).familiar if request.name else ""
+    config = instructions.apply(config, request.changes)
+    subject = name or "image"
+    tell = progress or (lambda _step: None)
+    lowers = [f"{store.layers_on_disk.directory}/{link}" for link in base.chain]
+    with store.layout.adding():
+        below = Manifest.from_json(store.layout.read_json(base.digest)).layers
+        try:
+            tar = gathered(layer_tar(upper, lowers, request.exclude, lambda text: tell(Progress(subject, text))))
+            layer = _ingest_unless_empty(store, counted(tar, 0, subject, "writing the layer", progress), base)
+        except OSError as error:
+            raise from_os_error(error, "commit the container's changes") from error
+        now = timestamp_now()
+        step = History(now, created_by, request.author, request.message, empty_layer=layer is None)
+        config = replace(
+            config,
+            created=now,
+            author=request.author or config.author,
+            diff_ids=base.config.diff_ids + ((layer.layer.diff_id,) if layer else ()),
+            history=(*_whole_history(base.config), step),
+        )
+        stored = store_image(store, config, below + ((layer.descriptor,) if layer else ()), name)
+    tell(Progress(subject, "committed", finished=True))
+    return stored
+
+
+def import_tar(
+    store: ImageStore, path: str, name: str, changes: Sequence[str], message: str, progress: ProgressSink | None
+) -> Stored:
+    """See `ImageStore.import_tar`."""
+    name = Reference.parse(name).familiar if name else ""
+    now = timestamp_now()
+    config = instructions.apply(ImageConfig(architecture=architecture(), created=now), changes)
+    subject = name or path
+    try:
+        fd = 0 if path == "-" else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotFound(
+            f"no such file: {path}", "import takes a tar, tar.gz or tar.zst, or - for standard input"
+        ) from None
+    except OSError as error:
+        raise from_os_error(error, "open the archive") from error
+    try:
+        with store.layout.adding():
+            chunks = counted(read_file(fd), os.fstat(fd).st_size, subject, "importing", progress)
+            layer = _ingest_any(store, chunks)
+            step = History(now, f"pyctr-tui import {os.path.basename(path)}", comment=message or "imported")
+            config = replace(config, diff_ids=(layer.layer.diff_id,), history=(step,))
+            stored = store_image(store, config, (layer.descriptor,), name)
+    except OSError as error:
+        raise from_os_error(error, f"import {path}") from error
+    finally:
+        if fd:
+            os.close(fd)
+    if progress is not None:
+        for note in layer.notes:
+            progress(Progress(subject, note))
+        progress(Progress(subject, "imported", finished=True))
+    return stored
+
+
+def _ingest_unless_empty(store: ImageStore, tar: Iterator[bytes], base: Image) -> Ingested | None:
+    first = next(tar, None)
+    if first is None:
+        return None
+    whole = itertools.chain([first], tar)
+    return ingest_tar(store.layout, store.layers_on_disk, whole, base.config.diff_ids)
+
+
+def _ingest_any(store: ImageStore, chunks: Iterator[bytes]) -> Ingested:
+    """A layer in whichever compression it comes."""
+    head = next(chunks, b"")
+    whole = itertools.chain([head], chunks)
+    compression = recognise(head)
+    if compression == "tar":
+        return ingest_tar(store.layout, store.layers_on_disk, whole, ())
+    return ingest_blob(store.layout, store.layers_on_disk, whole, compression, ())
+
+
+def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same stream in pieces of about `CHUNK`: headers alone would make a system call each."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def store_image(store: ImageStore, config: ImageConfig, layers: tuple[Descriptor, ...], name: str) -> Stored:
+    """Store an image whose layers are in the store, and name it; the caller holds `Layout.adding`."""
+    data = json.dumps(config.to_json(), separators=(",", ":")).encode()
+    written = store.layout.write_bytes(data, CONFIG)
+    manifest = store.layout.write_json(Manifest(written, layers).to_json(), MANIFEST)
+    return store.add_manifest(manifest, name)
+
+
+def _whole_history(config: ImageConfig) -> tuple[History, ...]:
+    """One step for each layer at least: some tools write none."""
+    told = sum(not step.empty_layer for step in config.history)
+    untold = History(config.created, comment="not told by the image")
+    return (untold,) * (len(config.diff_ids) - told) + config.history
+
+
+def timestamp_now() -> str:
+    """RFC 3339, UTC, nanoseconds."""
+    seconds, fraction = divmod(time.time_ns(), 10**9)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"

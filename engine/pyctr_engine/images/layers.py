@@ -1,0 +1,214 @@
+"""From a tree of changes to a layer: an overlay's upper directory becomes a tar (image-spec, layer.md).
+
+The order is that of a sorted walk: a directory, then its whiteouts, then what else is in it. The same tree gives the
+same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import struct
+from collections.abc import Callable, Iterator, Sequence
+
+from pyctr_engine.errors import InvalidValue
+from pyctr_engine.images.tar_writer import END, Kind, header, padding
+from pyctr_engine.linux.overlay import Difference, attributes, differences
+
+WHITEOUT = b".wh."
+OPAQUE = b".wh..wh..opq"
+
+_KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_")
+_OVERLAY_XATTRS = "user.overlay."
+_SPEC_DEVICES = frozenset({(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)})
+_CHUNK = 1 << 20
+_GONE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
+
+_KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFCHR: "char",
+    stat.S_IFBLK: "block",
+}
+
+
+def layer_tar(
+    upper: str, lowers: Sequence[str], exclude: Sequence[str] = (), note: Callable[[str], None] | None = None
+) -> Iterator[bytes]:
+    """The changes that ``upper`` makes to ``lowers`` (topmost first) as an uncompressed layer tar.
+
+    Yields nothing at all, not even an end mark, when there is no change.
+
+    Args:
+        exclude: Absolute paths inside; they and all below them are left out.
+        note: Is told what can't be kept.
+
+    Raises:
+        InvalidValue: a name that would mean a whiteout in a layer.
+        OSError: what can't be read.
+    """
+    writer = _Writer([os.fsencode(path).strip(b"/") for path in exclude], note or (lambda _text: None))
+    empty = True
+    for difference in differences(upper, lowers):
+        for piece in writer.add(difference):
+            empty = False
+            yield piece
+    if not empty:
+        yield END
+
+
+class _Writer:
+    """Remembers what a tar written front to back has to remember: first names, and directories not written yet."""
+
+    def __init__(self, exclude: Sequence[bytes], note: Callable[[str], None]) -> None:
+        self._exclude = exclude
+        self._note = note
+        self._links: dict[tuple[int, int], bytes] = {}
+        self._pending: list[Difference] = []
+
+    def add(self, difference: Difference) -> Iterator[bytes]:
+        path = difference.path
+        if difference.hidden or any(path == left or path.startswith(left + b"/") for left in self._exclude):
+            return
+        while self._pending and not _is_below(path, self._pending[-1].path):
+            self._pending.pop()
+        if difference.passage:
+            self._pending.append(difference)
+            return
+        pieces = self._deletion(difference) if difference.kind == "D" else self._entry(difference)
+        for piece in pieces:
+            for directory in self._pending:  # now there is something inside
+                yield from self._entry(directory)
+            self._pending.clear()
+            yield piece
+
+    def _deletion(self, difference: Difference) -> Iterator[bytes]:
+        parent, slash, name = difference.path.rpartition(b"/")
+        yield header(parent + slash + WHITEOUT + name, mode=0)
+
+    def _entry(self, difference: Difference) -> Iterator[bytes]:
+        path, status = difference.path, difference.status
+        if difference.name.startswith(WHITEOUT):
+            raise InvalidValue(
+                f"cannot commit {'/' + os.fsdecode(path)!r}: in a layer its name means a deletion",
+                "remove it, rename it, or exclude it",
+            )
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode))
+        if kind is None:
+            return
+        if kind == "file":
+            yield from self._file(difference)
+            return
+        target, device = b"", (0, 0)
+        xattrs: dict[str, bytes] = {}
+        try:
+            if kind == "symlink":
+                target = os.readlink(difference.name, dir_fd=difference.directory)
+            elif kind == "directory":
+                xattrs = self._xattrs_of(difference)
+        except OSError as error:
+            if error.errno in (*_GONE, errno.ENOTDIR, errno.EINVAL):
+                return  # replaced meanwhile
+            raise
+        if kind in ("char", "block"):
+            device = (os.major(status.st_rdev), os.minor(status.st_rdev))
+            if kind == "block" or device not in _SPEC_DEVICES:
+                self._note(f"left out device node /{os.fsdecode(path)}")
+                return
+        yield self._header(path, kind, status, target=target, device=device, xattrs=xattrs)
+        if difference.opaque:
+            yield header(path + b"/" + OPAQUE, mode=0)
+
+    def _file(self, difference: Difference) -> Iterator[bytes]:
+        try:
+            fd = difference.open()
+        except OSError as error:
+            if error.errno in _GONE:
+                return
+            raise
+        try:
+            status = os.fstat(fd)
+            if not stat.S_ISREG(status.st_mode):
+                return
+            first = self._links.get((status.st_dev, status.st_ino))
+            if first is not None:
+                yield self._header(difference.path, "link", status, target=first)
+                return
+            if status.st_nlink > 1:
+                self._links[status.st_dev, status.st_ino] = difference.path
+            yield self._header(difference.path, "file", status, size=status.st_size, xattrs=_xattrs(fd))
+            yield from _contents(fd, status.st_size)
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _xattrs_of(difference: Difference) -> dict[str, bytes]:
+        fd = difference.open(os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            return _xattrs(fd)
+        finally:
+            os.close(fd)
+
+    @staticmethod
+    def _header(
+        path: bytes,
+        kind: Kind,
+        status: os.stat_result,
+        size: int = 0,
+        target: bytes = b"",
+        device: tuple[int, int] = (0, 0),
+        xattrs: dict[str, bytes] | None = None,
+    ) -> bytes:
+        return header(
+            path,
+            kind,
+            stat.S_IMODE(status.st_mode),
+            status.st_uid,
+            status.st_gid,
+            size,
+            status.st_mtime_ns,
+            target,
+            device,
+            xattrs,
+        )
+
+
+def _is_below(path: bytes, directory: bytes) -> bool:
+    return not directory or path.startswith(directory + b"/")
+
+
+def _contents(fd: int, size: int) -> Iterator[bytes]:
+    """Exactly ``size`` bytes and the padding, whatever a running container does to the file meanwhile."""
+    left = size
+    while left and (data := os.read(fd, min(_CHUNK, left))):
+        left -= len(data)
+        yield data
+    while left:
+        data = bytes(min(_CHUNK, left))
+        left -= len(data)
+        yield data
+    yield padding(size)
+
+
+def _xattrs(fd: int) -> dict[str, bytes]:
+    """Those that a layer keeps; a capability bound to a container's user namespace becomes a plain one."""
+    found = {
+        name: value
+        for name, value in attributes(fd).items()
+        if name.startswith(_KEPT_XATTRS) and not name.startswith(_OVERLAY_XATTRS)
+    }
+    with contextlib.suppress(KeyError):
+        found["security.capability"] = _plain_capability(found["security.capability"])
+    return found
+
+
+def _plain_capability(value: bytes) -> bytes:
+    """``struct vfs_ns_cap_data`` revision 3 without its root id: revision 2. Source: capabilities(7)."""
+    if len(value) != 24:
+        return value
+    (magic,) = struct.unpack_from("<I", value)
+    return struct.pack("<I", magic & 0x00FFFFFF | 0x02000000) + value[4:20]

@@ -1,0 +1,120 @@
+"""Images and layers as they are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pyctr_engine.images.layer_store import chain_ids
+from pyctr_engine.model.image import ImageSummary, LayerInfo
+from pyctr_engine.model.oci import History, ImageConfig
+from pyctr_engine.model.reference import Reference
+
+if TYPE_CHECKING:
+    from pyctr_engine.images.store import ImageStore, Stored
+
+
+def summaries(store: ImageStore) -> list[ImageSummary]:
+    """All images, newest first, those without a date last."""
+    found = [summary(store, stored) for stored in store.all()]
+    return sorted(found, key=lambda image: (-(image.created or 0.0), image.names))
+
+
+def summary(store: ImageStore, stored: Stored) -> ImageSummary:
+    """One image."""
+    config = _config(store, stored)
+    return ImageSummary(
+        stored.id,
+        stored.names,
+        timestamp(config.created),
+        size(store, stored, config),
+        len(config.diff_ids),
+        stored.entry.digest,
+    )
+
+
+def layers(store: ImageStore, stored: Stored) -> list[LayerInfo]:
+    """An image's history with its layers, lowest first; a layer without history has a line of its own."""
+    config = _config(store, stored)
+    chains = chain_ids(config.diff_ids)
+    found: list[LayerInfo] = []
+    next_layer = 0
+    untold = len(chains) - sum(not step.empty_layer for step in config.history)
+    for step in (*(History() for _ in range(untold)), *config.history):
+        if step.empty_layer or next_layer >= len(chains):
+            found.append(_line(step, "", "", "", 0, 0))
+            continue
+        descriptor = stored.manifest.layers[next_layer]
+        record = store.layers_on_disk.read(chains[next_layer])
+        found.append(
+            _line(
+                step,
+                config.diff_ids[next_layer],
+                descriptor.digest,
+                f"sha256:{chains[next_layer]}",
+                record.size if record else 0,
+                descriptor.size,
+            )
+        )
+        next_layer += 1
+    return found
+
+
+def _line(step: History, diff_id: str, digest: str, chain_id: str, size: int, blob_size: int) -> LayerInfo:
+    return LayerInfo(
+        diff_id,
+        digest,
+        chain_id,
+        size,
+        blob_size,
+        step.created_by,
+        timestamp(step.created),
+        step.comment,
+        step.author,
+        empty=not diff_id,
+    )
+
+
+def inspect(store: ImageStore, stored: Stored) -> dict[str, object]:
+    """Everything about an image, under docker's field names."""
+    config = _config(store, stored)
+    return {
+        "Id": stored.id,
+        "RepoTags": list(stored.names),
+        "RepoDigests": sorted({f"{Reference.parse(name).name}@{stored.entry.digest}" for name in stored.names}),
+        "Comment": config.history[-1].comment if config.history else "",
+        "Created": config.created,
+        "Author": config.author,
+        "Config": config.runtime_json(),
+        "Architecture": config.architecture,
+        "Variant": config.variant,
+        "Os": config.os,
+        "Size": size(store, stored, config),
+        "RootFS": {"Type": "layers", "Layers": list(config.diff_ids)},
+        "Descriptor": stored.entry.to_json(),
+    }
+
+
+def size(store: ImageStore, stored: Stored, config: ImageConfig) -> int:
+    """Bytes of its layers unpacked; of the blob for one that isn't."""
+    total = 0
+    for chain, descriptor in zip(chain_ids(config.diff_ids), stored.manifest.layers, strict=False):
+        record = store.layers_on_disk.read(chain)
+        total += record.size if record else descriptor.size
+    return total
+
+
+def timestamp(text: str) -> float | None:
+    """RFC 3339 as seconds since the epoch; ``None`` for nothing, for nonsense, and for Go's year 1."""
+    from datetime import UTC, datetime
+
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if time.tzinfo is None:
+        time = time.replace(tzinfo=UTC)
+    return time.timestamp() if time.year > 1 else None
+
+
+def _config(store: ImageStore, stored: Stored) -> ImageConfig:
+    return ImageConfig.from_json(store.layout.read_json(stored.id))
