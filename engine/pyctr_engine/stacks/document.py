@@ -39,7 +39,7 @@ class Mark:
 
     def error(self, what: str, hint: str = "") -> InvalidStack:
         """The error that says ``what`` is wrong here."""
-        return InvalidStack(f"{self}: {what}", hint)
+        return InvalidStack(f"{self}: {printable(what)}", printable(hint))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +118,14 @@ class Mapping(Node):
         return None
 
 
+def printable(text: str) -> str:
+    """Text that may have come out of a file, fit for a message: no control characters, and not without end."""
+    shown = "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text[:300]
+    )
+    return shown + "…" if len(text) > 300 else shown
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint naming the known name most like ``name``; empty when none is near."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
@@ -132,7 +140,7 @@ def read_text(path: str) -> str:
     except FileNotFoundError as error:
         raise NotFound(f"no such file: {path}", "give the path of a stack file") from error
     except OSError as error:
-        raise from_os_error(error, "read the stack file") from error
+        raise from_os_error(error, "read a file") from error
     if len(data) > MAX_BYTES:
         raise InvalidStack(f"{path}:1:1: the file is larger than {MAX_BYTES >> 20} MiB", "is this a stack file?")
     try:

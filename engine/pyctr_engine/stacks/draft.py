@@ -8,7 +8,7 @@ from typing import Any
 
 from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.model.stack import Dependency
-from pyctr_engine.stacks.document import Mapping, Mark, Node
+from pyctr_engine.stacks.document import Mapping, Mark, Node, printable
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Context:
 
     def warn(self, place: Mark, what: str) -> None:
         """Collect a warning, once."""
-        text = f"{place}: {what}"
+        text = f"{place}: {printable(what)}"
         if text not in self.warnings:
             self.warnings.append(text)
 

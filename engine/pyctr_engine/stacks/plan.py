@@ -36,11 +36,11 @@ def plan(stack: Stack, containers: Sequence[Container], image_ids: Mapping[str, 
         if dependency.condition == "service_completed_successfully"
     }
     actions: list[Action] = []
-    disturbed: set[str] = set()
+    disturbed: dict[str, str] = {}
     for service in stack.services:
         there = actual.pop(service.name, [])
         steps = _service(service, there, image_ids, service.name in one_shot, disturbed)
-        disturbed.update(step.container for step in steps if step.kind not in ("keep", "remove"))
+        disturbed.update({step.container: step.kind for step in steps if step.kind not in ("keep", "remove")})
         actions += steps
     known = set(stack.inactive)
     for name, left in actual.items():
@@ -50,7 +50,11 @@ def plan(stack: Stack, containers: Sequence[Container], image_ids: Mapping[str, 
 
 
 def _service(
-    service: Service, there: list[Container], image_ids: Mapping[str, str], one_shot: bool, disturbed: set[str]
+    service: Service,
+    there: list[Container],
+    image_ids: Mapping[str, str],
+    one_shot: bool,
+    disturbed: Mapping[str, str],
 ) -> list[Action]:
     """The actions of one service: what is too many goes first, so that names and ports are free."""
     by_number: dict[int, Container] = {}
@@ -76,13 +80,18 @@ def _service(
 
 
 def _existing(
-    container: Container, request: ContainerRequest, image_ids: Mapping[str, str], one_shot: bool, disturbed: set[str]
+    container: Container,
+    request: ContainerRequest,
+    image_ids: Mapping[str, str],
+    one_shot: bool,
+    disturbed: Mapping[str, str],
 ) -> Action:
     """What is done to a container that is there."""
     reasons = _differences(container, request, image_ids)
-    network = request.network.removeprefix("container:")
-    if network in disturbed and network != request.network:
-        reasons.append(f"shares the network of {network}")
+    kind, _, owner = request.network.partition(":")
+    # a network's namespace goes with its owner; who isn't running finds the new one when it is started
+    if kind == "container" and owner in disturbed and (container.state.is_alive or disturbed[owner] != "start"):
+        reasons.append(f"shares the network of {owner}")
     if reasons:
         wanted = inherit_volumes(request, container)
         return Action("recreate", container.name, request.service, ", ".join(reasons), wanted)

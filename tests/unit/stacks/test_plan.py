@@ -165,6 +165,14 @@ def test_who_shares_a_network_goes_with_it(stack_of: StackOf) -> None:
     ]
 
 
+def test_who_shares_a_network_is_only_started_when_neither_ran(stack_of: StackOf) -> None:
+    stack = stack_of("services:\n  a: {image: x}\n  b: {image: x, network_mode: 'service:a'}\n")
+    a, b = (item.spec.request for item in brought_up(stack))
+    stopped = [container(a, State.EXITED), container(b, State.EXITED)]
+    assert [step[0] for step in steps(stack, stopped)] == ["start", "start"]
+    assert [step[0] for step in steps(stack, [stopped[0], container(b)])] == ["start", "recreate"]
+
+
 class TestAnonymousVolumes:
     TEXT = "services: {db: {image: x, volumes: [/data, 'named:/n'], command: %s}}\nvolumes: {named: }\n"
 

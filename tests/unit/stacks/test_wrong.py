@@ -24,6 +24,7 @@ ATTRIBUTES = [
     ("command: [a, ~]", "4:18: an item of command must be a string, not nothing", ""),
     ("command: echo 'x", "4:14: command can't be split into words: no closing quotation", ""),
     ("environment: [=x]", "4:19: an environment variable without a name", ""),
+    ("environment: {A=B: c}", '4:19: an environment variable can\'t be named "A=B"', ""),
     ("environment: [A=1, A=2]", "4:24: environment variable A is given twice", "keep one of them"),
     ("environment: {A: [1]}", "4:22: environment variable A must be a string, not a list", ""),
     ("environment: A=1", '4:18: environment must be a list, not "A=1"', "each item begins with a dash"),
@@ -225,6 +226,17 @@ def test_files(tmp_path: Path, text: str, expected: str) -> None:
 def test_an_error_in_a_merged_attribute_stands_where_it_was_written(tmp_path: Path) -> None:
     text = "x-base: &base\n  restart: soon\nservices:\n  web:\n    <<: *base\n    image: x\n"
     assert error(tmp_path, text).message == f'{tmp_path}/s.yaml:2:12: restart can\'t be "soon"'
+
+
+def test_control_characters_of_a_file_never_reach_the_terminal(tmp_path: Path) -> None:
+    found = error(tmp_path, SERVICE + '    restart: "\\e[2Jgone\\n"\n    "\\e]0;x": 1\n')
+    assert found.message == f"{tmp_path}/s.yaml:5:5: a service has no attribute \\x1b]0;x"
+    found = error(tmp_path, SERVICE + '    restart: "\\e[2Jgone\\n"\n')
+    assert found.message == f'{tmp_path}/s.yaml:4:14: restart can\'t be "\\x1b[2Jgone\\n"'
+
+
+def test_a_message_is_not_as_long_as_the_file(tmp_path: Path) -> None:
+    assert len(error(tmp_path, f"{SERVICE}    restart: {'x' * 10000}\n").message) < 600
 
 
 def test_names_from_outside(tmp_path: Path) -> None:

@@ -57,7 +57,9 @@ def entrypoint(draft: Draft, node: Node) -> None:
 
 def environment(draft: Draft, node: Node) -> None:
     """``environment:``, a mapping or a list; a name without value takes it from the environment, if it is there."""
-    for name, value, _ in values.pairs(node, "environment", "environment variable"):
+    for name, value, place in values.pairs(node, "environment", "environment variable"):
+        if "=" in name or "\0" in name:
+            raise place.error(f'an environment variable can\'t be named "{name}"')
         draft.environment[name] = draft.context.variables.get(name) if value is None else value
 
 

@@ -64,8 +64,9 @@ _DEVICE_KEYS = ("source", "target", "permissions")
 
 
 def shm_size(draft: Draft, node: Node) -> None:
-    """``shm_size:``, bytes of /dev/shm."""
-    draft.request = replace(draft.request, shm_size=values.size(node, "shm_size"))
+    """``shm_size:``, bytes of /dev/shm; 0 leaves it as it is."""
+    if size := values.size(node, "shm_size"):
+        draft.request = replace(draft.request, shm_size=size)
 
 
 def add_mount(draft: Draft, mount: Mount, node: Node) -> None:
