@@ -8,6 +8,7 @@ Sources: admin-guide/cgroup-v2.rst, admin-guide/cgroup-v1/{cgroups,freezer-subsy
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import time
@@ -38,7 +39,7 @@ def prepare(
     """
     made: list[str] = []
     try:
-        for _ in range(20):  # a parent may be removed (`remove_shared`) just before ours is made in it
+        for _ in range(100):  # a parent may be removed (`remove_shared`) just before ours is made in it
             if _make(parents, directories, made):
                 break
         else:
@@ -56,10 +57,8 @@ def prepare(
 def _make(parents: Sequence[tuple[str, Writes]], directories: Sequence[str], made: list[str]) -> bool:
     """Make parents and directories, noting what was made; false when a parent vanished meanwhile."""
     try:
-        for path, writes in parents:
+        for path, _ in parents:
             _mkdir(path)
-            for name, value in writes:
-                _settle(f"{path}/{name}", value)
         for path in directories:
             if path in made:
                 continue
@@ -70,6 +69,10 @@ def _make(parents: Sequence[tuple[str, Writes]], directories: Sequence[str], mad
                         f"the cgroup {path} is still in use by an earlier run", "stop what runs in it, then try again"
                     )
             made.append(path)
+        # Only now, when ours hold the parents in place; a parent takes controllers with children as well.
+        for path, writes in parents:
+            for name, value in writes:
+                _settle(f"{path}/{name}", value)
     except FileNotFoundError:
         return False
     return True
@@ -159,7 +162,7 @@ def kill(unified: str, directories: Sequence[str] = ()) -> None:
         try:
             files.write(f"{unified}/cgroup.kill", "1")
         except OSError as error:
-            if error.errno != ENOENT:
+            if error.errno not in _GONE:
                 raise _failure(f"kill the processes in {unified}", error) from error
             if not os.path.isdir(unified):
                 return
@@ -178,10 +181,11 @@ def kill(unified: str, directories: Sequence[str] = ()) -> None:
 
 
 def _hold(unified: str, directories: Sequence[str]) -> bool:
-    try:
-        freeze(unified, directories, timeout=0.2)
-    except EngineError:
-        return bool(_freezer(directories))  # half frozen: must be thawed
+    """Freeze what can be frozen; whether anything must be thawed again."""
+    if not unified and not _freezer(directories):
+        return False
+    with contextlib.suppress(EngineError):  # some held still are better than none
+        _freeze(unified, directories, timeout=0.2)
     return True
 
 
@@ -212,8 +216,17 @@ def _kill_all(directory: str) -> None:
 def freeze(unified: str, directories: Sequence[str] = (), timeout: float = 2.0) -> None:
     """Stop a container's processes where they are; returns when all are still.
 
-    Raises EngineError after ``timeout`` seconds: one of them waits in the kernel and can't be stopped.
+    Raises EngineError after ``timeout`` seconds, and lets them go on: one of them waits in the kernel and can't be
+    stopped.
     """
+    try:
+        _freeze(unified, directories, timeout)
+    except EngineError:
+        thaw(unified, directories)
+        raise
+
+
+def _freeze(unified: str, directories: Sequence[str], timeout: float) -> None:
     if unified:
         _freeze_unified(unified, timeout)
         return
