@@ -46,7 +46,7 @@ def no_leaks(paths: Paths) -> Iterator[Paths]:
     before = leaks.held(paths)
     yield paths
     end_spawner(paths)
-    leaked = _settled(paths, before)
+    leaked = settled_leaks(paths, before)
     assert not leaked, f"left behind: {leaked}"
 
 
@@ -58,7 +58,7 @@ def end_spawner(paths: Paths) -> None:
             os.kill(pid, signal.SIGTERM)
 
 
-def _settled(paths: Paths, before: leaks.Holdings, patience: float = 5.0) -> dict[str, list[str]]:
+def settled_leaks(paths: Paths, before: leaks.Holdings, patience: float = 5.0) -> dict[str, list[str]]:
     """What is still held after the kernel had time to take links and processes down, which it does by itself."""
     deadline = time.monotonic() + patience
     while True:

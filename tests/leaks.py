@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from dataclasses import dataclass, fields
 
+from pyctr_engine.linux.namespaces import is_running
 from pyctr_engine.paths import Paths
 
 CGROUPS = "/sys/fs/cgroup"
@@ -50,10 +51,9 @@ def held(paths: Paths) -> Holdings:
 def processes(paths: Paths) -> list[int]:
     """Pids of this engine's spawner, monitors and containers' processes; this one is not among them.
 
-    Found by sockets bound below the run directory, by cgroups that carry the tag, and by command lines that name
-    one of the directories.
+    Found by cgroups that carry the tag, and by command lines that name one of the directories: a monitor has its
+    spawner's.
     """
-    inodes = _socket_inodes(paths.run)
     found = []
     for name in _names("/proc"):
         if not name.isdigit() or int(name) == os.getpid():
@@ -61,15 +61,15 @@ def processes(paths: Paths) -> list[int]:
         pid = int(name)
         tagged = bool(paths.tag) and f"pyctr-tui-{paths.tag}" in _read(f"/proc/{pid}/cgroup")
         named = any(directory in _command(pid) for directory in (paths.state, paths.run))
-        if tagged or named or _holds(pid, inodes):
+        if tagged or named:
             found.append(pid)
     return found
 
 
 def spawner(paths: Paths) -> int:
-    """The pid that listens on the spawner's socket; 0 without one."""
-    inodes = _socket_inodes(paths.spawner_socket)
-    return next((int(name) for name in _names("/proc") if name.isdigit() and _holds(int(name), inodes)), 0)
+    """The spawner's pid; 0 without one."""
+    pid, _, started = _read(f"{paths.run}/spawner.pid").partition(" ")
+    return int(pid) if pid and is_running(int(pid), int(started)) else 0
 
 
 def _mounts(paths: Paths) -> list[str]:
@@ -94,33 +94,7 @@ def _tables(tag: str) -> list[str]:
 
 
 def _cgroups(tag: str) -> list[str]:
-    """Only containers' and monitors' own: the parents of all are made once and kept."""
-    found = []
-    for directory, names, _ in os.walk(CGROUPS):
-        if tag and os.path.basename(os.path.dirname(directory)) == f"pyctr-tui-{tag}":
-            found += [f"{directory}/{name}" for name in names]
-    return found
-
-
-def _socket_inodes(path: str) -> set[str]:
-    """Inodes of UNIX sockets bound at ``path`` or below it."""
-    inodes = set()
-    for line in _read("/proc/net/unix").splitlines()[1:]:
-        columns = line.split(maxsplit=7)
-        if len(columns) == 8 and (columns[7] == path or columns[7].startswith(path + "/")):
-            inodes.add(columns[6])
-    return inodes
-
-
-def _holds(pid: int, inodes: set[str]) -> bool:
-    for fd in _names(f"/proc/{pid}/fd") if inodes else []:
-        try:
-            target = os.readlink(f"/proc/{pid}/fd/{fd}")
-        except OSError:
-            continue
-        if target.startswith("socket:[") and target[8:-1] in inodes:
-            return True
-    return False
+    return [directory for directory, _, _ in os.walk(CGROUPS) if tag and f"/pyctr-tui-{tag}" in directory]
 
 
 def _command(pid: int) -> str:

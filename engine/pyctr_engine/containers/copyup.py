@@ -28,7 +28,8 @@ try:
 except (FileNotFoundError, NotADirectoryError):
     sys.exit(0)
 os.chdir("/")
-os.execvp("cp", ["cp", "-a", "--sparse=auto", "-T", "/proc/self/fd/%d/." % os.dup(source), volume])
+os.set_inheritable(source, True)
+os.execvp("cp", ["cp", "-a", "--sparse=auto", "-T", "/proc/self/fd/%d/." % source, volume])
 """
 
 

@@ -64,8 +64,8 @@ def set_capabilities(effective: int, permitted: int, inheritable: int = 0) -> No
     syscall("capset", _Header(_VERSION_3, 0), data)
 
 
-def effective() -> int:
-    """This process's effective set, as a mask."""
+def permitted() -> int:
+    """This process's permitted set, as a mask."""
     data = _Data()
     syscall("capget", _Header(_VERSION_3, 0), data)
-    return int(data.effective0) | int(data.effective1) << 32
+    return int(data.permitted0) | int(data.permitted1) << 32

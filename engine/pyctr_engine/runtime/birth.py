@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import socket
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -171,7 +172,7 @@ class Birth:
 
     def _await_exec(self, control: socket.socket, ours: Streams) -> Streams:
         """Read what init reports until its end of the socket is closed by exec."""
-        executed = False
+        executed, last = False, ("", 0.0, 0.0)
         while True:
             message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
             kind, payload = message[:1], message[1:]
@@ -181,10 +182,13 @@ class Birth:
             elif kind == init.STEPS:
                 executed = True
                 self.steps.done += [(name, begin, end) for name, begin, end in json.loads(payload)]
+                last = self.steps.done.pop()
             elif kind == init.FAILED:
                 raise BirthError(Failure(*json.loads(payload)))
             elif not message:
                 break
+        if executed:
+            self.steps.done.append((last[0], last[1], time.monotonic()))
         control.close()
         if not executed:
             raise BirthError(Failure(self.steps.current, "init ended without a word", 0, "", 125))

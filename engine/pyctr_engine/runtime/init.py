@@ -199,7 +199,7 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
     drop_privileges(request.capabilities, request.seccomp, request.no_new_privs, user, request.privileged)
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     steps.begin("exec", request.argv[0])
-    control.send(STEPS + json.dumps(steps.done).encode())
+    control.send(STEPS + json.dumps([*steps.done, ("exec", steps.started, 0.0)]).encode())
     reset_signals()
     namespaces.close_on_exec_from(3)
     if argv is not None:
@@ -239,7 +239,7 @@ def drop_privileges(keep: int, filter: str, no_new_privs: bool, user: users.User
     namespaces.prctl(namespaces.PR_SET_KEEPCAPS, 1)
     os.setresuid(user.uid, user.uid, user.uid)
     namespaces.prctl(namespaces.PR_SET_KEEPCAPS, 0)
-    kept = keep if user.uid == 0 else 0
+    kept = keep & capabilities.permitted() if user.uid == 0 else 0  # a host may lack some itself
     capabilities.set_capabilities(kept, kept)
     if filter and no_new_privs:
         seccomp.install(base64.b64decode(filter))

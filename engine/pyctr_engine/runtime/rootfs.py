@@ -267,9 +267,9 @@ def hierarchy_name(path: str) -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make a mount point, and what leads to it, unless it is there."""
+    """Make a mount point, and what leads to it, unless it is there; dangling symlinks are followed, inside the root."""
     if not os.path.isdir(path):
-        os.makedirs(path, 0o755, exist_ok=True)
+        os.makedirs(os.path.realpath(path), 0o755, exist_ok=True)
 
 
 def make_file(path: str) -> None:

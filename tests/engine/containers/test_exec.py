@@ -1,0 +1,98 @@
+"""Further programs in a running container."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pyctr_engine.errors import CommandError, Conflict
+from pyctr_engine.model.spec import ExecRequest
+from tests.engine.containers.conftest import Bench, collect
+
+pytestmark = pytest.mark.root
+
+
+def test_it_runs_inside_with_the_containers_own_limits_on_it(bench: Bench) -> None:
+    container = bench.start(env=("COLOUR=red",), hostname="box")
+    script = (
+        "hostname; echo $COLOUR $EXTRA; pwd; grep -E 'CapEff|Seccomp:' /proc/self/status; readlink /proc/self/ns/user"
+    )
+    first = bench.exec(container, "sh", "-c", script, env=("EXTRA=1",), working_dir="/tmp").out.splitlines()
+    assert first[:3] == ["box", "red 1", "/tmp"]
+    assert first[3:5] == ["CapEff:\t00000000a80425fb", "Seccomp:\t2"]
+    assert first[5] == os.readlink(f"/proc/{container.status.pid}/ns/user")
+
+
+def test_it_is_counted_in_the_containers_cgroup(bench: Bench) -> None:
+    container = bench.start()
+    session = bench.engine.exec(container.id, ExecRequest(("sleep", "1000")))
+    commands = {process.command for process in bench.engine.processes(container.id)}
+    assert commands == {"sleep 1000"}
+    assert bench.engine.stats(container.id).pids == 2
+    session.close()
+
+
+def test_output_input_and_exit_code(bench: Bench) -> None:
+    container = bench.start()
+    outcome = bench.exec(container, "sh", "-c", "echo o; echo e >&2; exit 7")
+    assert (outcome.out, outcome.err, outcome.code) == ("o\n", "e\n", 7)
+    session = bench.engine.exec(container.id, ExecRequest(("wc", "-c"), stdin=True))
+    session.write(b"x" * 3_000_000)
+    session.close_stdin()
+    assert collect(session).out.strip() == "3000000"
+
+
+def test_it_does_not_wait_for_what_it_left_in_the_background(bench: Bench) -> None:
+    container = bench.start()
+    assert bench.exec(container, "sh", "-c", "sleep 1000 & echo done").out == "done\n"
+
+
+def test_what_cannot_run_is_an_error_with_dockers_code(bench: Bench) -> None:
+    container = bench.start()
+    for argv, code in ((("ghost",), 127), (("/etc",), 126)):
+        with pytest.raises(CommandError) as caught:
+            bench.engine.exec(container.id, ExecRequest(argv))
+        assert caught.value.exit_code == code
+    assert len(bench.engine.processes(container.id)) == 1
+
+
+def test_a_container_that_does_not_run_takes_none(bench: Bench) -> None:
+    container = bench.start()
+    bench.engine.stop(container.id, timeout=0)
+    with pytest.raises(Conflict, match="is not running"):
+        bench.exec(container, "true")
+
+
+def test_when_the_container_ends_its_sessions_end_too(bench: Bench) -> None:
+    container = bench.start()
+    session = bench.engine.exec(container.id, ExecRequest(("sleep", "1000")))
+    bench.engine.kill(container.id)
+    assert session.wait() == 137
+
+
+def test_a_closed_session_ends_nothing(bench: Bench) -> None:
+    container = bench.start()
+    session = bench.engine.exec(
+        container.id, ExecRequest(("sh", "-c", "sleep 0.2; echo on > /dev/shm/on; sleep 100"))
+    )
+    session.close()
+    script = "for i in 1 2 3 4 5 6 7 8 9; do [ -e /dev/shm/on ] && exit 0; sleep 0.2; done; exit 1"
+    assert bench.exec(container, "sh", "-c", script).code == 0
+
+
+def test_it_can_be_run_as_another_user_and_with_a_terminal(bench: Bench) -> None:
+    container = bench.start()
+    assert bench.exec(container, "id", "-u", user="1000").out == "1000\n"
+    outcome = bench.exec(container, "sh", "-c", "tty; echo $TERM", tty=True)
+    assert outcome.out == "/dev/pts/0\r\nxterm\r\n"
+
+
+def test_two_hundred_one_after_the_other_leave_nothing(bench: Bench) -> None:
+    container = bench.start()
+    monitor = f"/proc/{container.status.monitor_pid}/fd"
+    before = len(os.listdir(monitor))
+    for _ in range(200):
+        assert bench.exec(container, "true").code == 0
+    assert len(os.listdir(monitor)) <= before + 1
+    assert len(bench.engine.processes(container.id)) == 1
