@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine.errors import NotFound
 from pyctr_engine.images.base_files import Tree, collect
 from pyctr_engine.images.commit import store_image
-from pyctr_engine.images.ingest import ingest_tar
+from pyctr_engine.images.ingest import gathered, ingest
 from pyctr_engine.images.platform import architecture
 from pyctr_engine.images.tar_writer import END, header, padding
 from pyctr_engine.model.oci import History, ImageConfig
@@ -48,7 +48,7 @@ def ensure(store: ImageStore) -> Stored:
 def build(store: ImageStore) -> Stored:
     """Make the image of what the host has now."""
     with store.layout.adding():
-        done = ingest_tar(store.layout, store.layers_on_disk, tar_of(collect()), ())
+        done = ingest(store.layout, store.layers_on_disk, gathered(tar_of(collect())), ())
         return store_image(store, configuration(done.layer.diff_id), (done.descriptor,), NAME)
 
 

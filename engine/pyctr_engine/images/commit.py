@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import NotFound, from_os_error
 from pyctr_engine.images import instructions
-from pyctr_engine.images.ingest import Ingested, counted, ingest_blob, ingest_tar
+from pyctr_engine.images.ingest import Ingested, counted, gathered, ingest
 from pyctr_engine.images.layers import layer_tar
 from pyctr_engine.images.platform import architecture
-from pyctr_engine.images.streams import CHUNK, read_file, recognise
+from pyctr_engine.images.streams import read_file
 from pyctr_engine.model.oci import CONFIG, MANIFEST, Descriptor, History, ImageConfig, Manifest
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
@@ -82,7 +82,7 @@ def import_tar(
     try:
         with store.layout.adding():
             chunks = counted(read_file(fd), os.fstat(fd).st_size, subject, "importing", progress)
-            layer = _ingest_any(store, chunks)
+            layer = ingest(store.layout, store.layers_on_disk, chunks, ())
             step = History(now, f"pyctr-tui import {os.path.basename(path)}", comment=message or "imported")
             config = replace(config, diff_ids=(layer.layer.diff_id,), history=(step,))
             stored = store_image(store, config, (layer.descriptor,), name)
@@ -103,31 +103,7 @@ def _ingest_unless_empty(store: ImageStore, tar: Iterator[bytes], base: Image) -
     if first is None:
         return None
     whole = itertools.chain([first], tar)
-    return ingest_tar(store.layout, store.layers_on_disk, whole, base.config.diff_ids)
-
-
-def _ingest_any(store: ImageStore, chunks: Iterator[bytes]) -> Ingested:
-    """A layer in whichever compression it comes."""
-    head = next(chunks, b"")
-    whole = itertools.chain([head], chunks)
-    compression = recognise(head)
-    if compression == "tar":
-        return ingest_tar(store.layout, store.layers_on_disk, whole, ())
-    return ingest_blob(store.layout, store.layers_on_disk, whole, compression, ())
-
-
-def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same stream in pieces of about `CHUNK`: headers alone would make a system call each."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= CHUNK:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)
+    return ingest(store.layout, store.layers_on_disk, whole, base.config.diff_ids)
 
 
 def store_image(store: ImageStore, config: ImageConfig, layers: tuple[Descriptor, ...], name: str) -> Stored:

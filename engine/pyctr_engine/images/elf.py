@@ -6,6 +6,7 @@ Never by running it (or ldd, which may). Sources: elf(5), ld.so(8), ldconfig(8).
 from __future__ import annotations
 
 import glob
+import mmap
 import os
 import struct
 from collections.abc import Iterator
@@ -35,19 +36,20 @@ class Elf:
 def read(path: str) -> Elf | None:
     """Read a file's headers; ``None`` when it is no ELF file (or a damaged one)."""
     with open(path, "rb") as file:
-        data = file.read(64)
-        if data[:4] != b"\x7fELF" or len(data) < 52:
+        head = file.read(64)
+        if head[:4] != b"\x7fELF" or len(head) < 52:
             return None
-        try:
-            return _Reader(data + file.read()).elf()
-        except (struct.error, IndexError, ValueError):
-            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            try:
+                return _Reader(data).elf()
+            except (struct.error, IndexError, ValueError):
+                return None
 
 
 class _Reader:
-    """A whole file in memory, and the two layouts that ELF has."""
+    """A file in memory, and the two layouts that ELF has."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: mmap.mmap) -> None:
         self._data = data
         self._wide = data[4] == 2
         self._order = "<" if data[5] == 1 else ">"
@@ -96,7 +98,7 @@ class _Reader:
             yield tag, value
 
     def _string(self, offset: int) -> str:
-        return os.fsdecode(self._data[offset : self._data.index(b"\0", offset)])
+        return os.fsdecode(self._data[offset : self._data.find(b"\0", offset)])
 
 
 class Closure:

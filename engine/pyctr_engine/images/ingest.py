@@ -1,11 +1,13 @@
 """One layer on its way in: from a stream to a blob in the layout and files among the layers, in one pass.
 
-The stream is hashed, decompressed (or compressed), hashed again and unpacked as it flows; nothing of it has a place
+The stream is hashed, decompressed, hashed again and unpacked as it flows; nothing of it has a place
 in the store before all digests are known to be right.
 """
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -15,7 +17,7 @@ from pyctr_engine.errors import ImageFormatError, StoreError
 from pyctr_engine.images.implicit import adopt_attributes
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
-from pyctr_engine.images.streams import MEDIA_TYPES, Compression, compress, decompress, read_file, recognise
+from pyctr_engine.images.streams import CHUNK, MEDIA_TYPES, decompress, read_file, recognise
 from pyctr_engine.images.unpack import Unpacked, Unpacker
 from pyctr_engine.model.oci import Descriptor
 from pyctr_engine.model.progress import Progress
@@ -54,55 +56,35 @@ class _Tap:
         return f"sha256:{self._hash.hexdigest()}"
 
 
-def ingest_tar(
-    layout: Layout, layers: LayerStore, tar: Iterable[bytes], below: tuple[str, ...], expected: str = ""
-) -> Ingested:
-    """Store an uncompressed layer tar, compressed, on top of the layers with diff ids ``below``.
-
-    ``expected`` is what its diff id has to be; empty for whatever it is.
-    """
-    tap = _Tap(tar)
-    with layers.staged() as aside, Unpacker(f"{aside}/fs", not below) as unpacker, BlobWriter(layout) as blob:
-        for piece in compress(_through(tap, unpacker.write)):
-            blob.write(piece)
-        unpacked = unpacker.finish()
-        if expected:
-            _check_diff_id(tap.digest, expected)
-        descriptor = blob.commit(MEDIA_TYPES["zstd"])
-        return Ingested(descriptor, _publish(layers, aside, (*below, tap.digest), unpacked), unpacked.notes)
-
-
-def ingest_blob(
+def ingest(
     layout: Layout,
     layers: LayerStore,
     chunks: Iterable[bytes],
-    compression: Compression,
     below: tuple[str, ...],
-    expected: tuple[Descriptor, str] | None = None,
+    expected: Descriptor | None = None,
+    diff_id: str = "",
 ) -> Ingested:
-    """Store a layer as it comes, byte for byte; ``expected``: what it and its diff id have to be."""
+    """Store a layer as it comes, byte for byte, on top of the layers with diff ids ``below``.
+
+    Args:
+        chunks: A tar: plain, gzip or zstd. The caller holds `Layout.adding`.
+        expected: What the blob has to be; ``None`` for whatever it is.
+        diff_id: What the digest of the uncompressed tar has to be; empty for whatever it is.
+
+    Raises:
+        ImageFormatError, NoSpace, NotPermitted, StoreError, OSError: nothing was stored.
+    """
+    stream = iter(chunks)
+    head = next(stream, b"")
+    compression = recognise(head)
     with layers.staged() as aside, Unpacker(f"{aside}/fs", not below) as unpacker, BlobWriter(layout) as blob:
-        tap = _Tap(decompress(_through(chunks, blob.write), compression))
+        tap = _Tap(decompress(_through(itertools.chain([head], stream), blob.write), compression))
         for piece in tap:
             unpacker.write(piece)
         unpacked = unpacker.finish()
-        if expected is not None:
-            _check_diff_id(tap.digest, expected[1])
-        descriptor = blob.commit(MEDIA_TYPES[compression], expected[0] if expected else None)
+        _check_diff_id(tap.digest, diff_id or tap.digest)
+        descriptor = blob.commit(MEDIA_TYPES[compression], expected)
         return Ingested(descriptor, _publish(layers, aside, (*below, tap.digest), unpacked), unpacked.notes)
-
-
-def unpack_blob(
-    layers: LayerStore, chunks: Iterable[bytes], compression: Compression, diff_ids: tuple[str, ...]
-) -> Layer:
-    """Unpack a stored blob as the topmost of ``diff_ids``; raises ImageFormatError when its digest is another."""
-    with layers.staged() as aside, Unpacker(f"{aside}/fs", len(diff_ids) == 1) as unpacker:
-        tap = _Tap(decompress(chunks, compression))
-        for piece in tap:
-            unpacker.write(piece)
-        unpacked = unpacker.finish()
-        _check_diff_id(tap.digest, diff_ids[-1])
-        return _publish(layers, aside, diff_ids, unpacked)
 
 
 def _through(chunks: Iterable[bytes], also: Callable[[bytes], None]) -> Iterator[bytes]:
@@ -137,16 +119,40 @@ def counted(
 
 
 def unpack_stored(layout: Layout, layers: LayerStore, descriptor: Descriptor, diff_ids: tuple[str, ...]) -> Layer:
-    """Unpack a layer whose blob is in the store already."""
-    with layout.adding():
-        try:
-            fd = os.open(layout.path(descriptor.digest), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise StoreError(
-                f"the image store lacks layer blob {descriptor.digest}", "import or load the image again"
-            ) from error
-        try:
-            head = os.pread(fd, 16, 0)
-            return unpack_blob(layers, read_file(fd), recognise(head), diff_ids)
-        finally:
-            os.close(fd)
+    """Unpack a layer whose blob is in the store already, as the topmost of ``diff_ids``."""
+    with layout.adding(), _opened(layout, descriptor) as fd, layers.staged() as aside:
+        with Unpacker(f"{aside}/fs", len(diff_ids) == 1) as unpacker:
+            tap = _Tap(decompress(read_file(fd), recognise(os.pread(fd, 16, 0))))
+            for piece in tap:
+                unpacker.write(piece)
+            unpacked = unpacker.finish()
+        _check_diff_id(tap.digest, diff_ids[-1])
+        return _publish(layers, aside, diff_ids, unpacked)
+
+
+@contextlib.contextmanager
+def _opened(layout: Layout, descriptor: Descriptor) -> Iterator[int]:
+    try:
+        fd = os.open(layout.path(descriptor.digest), os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"the image store lacks layer blob {descriptor.digest}", "import or load the image again"
+        ) from error
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def gathered(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same stream in pieces of about `CHUNK`: headers alone would make a system call each."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= CHUNK:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)

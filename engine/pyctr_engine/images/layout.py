@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import ImageFormatError, StoreError
 from pyctr_engine.linux.tree import sync_directory
-from pyctr_engine.model.oci import INDEX, REF_NAME, Descriptor, Json
+from pyctr_engine.model.oci import FULL_NAME, INDEX, REF_NAME, Descriptor, Json
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -182,7 +182,7 @@ def entry_name(entry: Descriptor) -> str:
 
 def named(entry: Descriptor, name: str) -> Descriptor:
     """The same index entry under another name (empty for none)."""
-    annotations = {key: value for key, value in entry.annotations.items() if key != REF_NAME}
+    annotations = {key: value for key, value in entry.annotations.items() if key not in (REF_NAME, FULL_NAME)}
     if name:
         annotations[REF_NAME] = name
     return Descriptor(entry.media_type, entry.digest, entry.size, annotations, entry.extra)

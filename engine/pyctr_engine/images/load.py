@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import ImageFormatError, InvalidValue, from_os_error
 from pyctr_engine.images.archive_source import Source, document, open_source
-from pyctr_engine.images.ingest import counted, ingest_blob, ingest_tar, unpack_stored
+from pyctr_engine.images.ingest import counted, ingest, unpack_stored
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layout import MAX_DOCUMENT, BlobWriter, parse_object
 from pyctr_engine.images.platform import architecture
-from pyctr_engine.images.streams import recognise
 from pyctr_engine.model.oci import (
     CONFIG,
     DOCKER_MANIFEST,
     DOCKER_MANIFEST_LIST,
+    FULL_NAME,
     INDEX,
     MANIFEST,
     REF_NAME,
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
 ProgressSink = Callable[[Progress], None]
 
 _MAX_NESTING = 4
-_FULL_NAME = "io.containerd.image.name"
-"""An annotation by containerd and docker: the whole name, where the specification's holds the tag alone."""
-
 _HINT = "load takes an OCI archive, an OCI layout or a docker archive; `import` takes a root file system's tar"
 
 
@@ -86,7 +83,7 @@ def _is_ours(platform: object) -> bool:
 
 def _name(annotations: Mapping[str, str]) -> str:
     try:
-        return Reference.parse(annotations.get(_FULL_NAME) or annotations.get(REF_NAME, "")).familiar
+        return Reference.parse(annotations.get(FULL_NAME) or annotations.get(REF_NAME, "")).familiar
     except InvalidValue:
         return ""
 
@@ -150,11 +147,9 @@ def _load_layer(
     size = source.size(path)
     if size is None:
         raise ImageFormatError(f"the archive lacks layer {layer.digest}")
-    head = next(source.chunks(path), b"")
     chunks = counted(source.chunks(path), size, subject, f"loading layer {layer.digest[7:19]}", progress)
     if unpacked is None:
-        expected = (layer, diff_ids[-1])
-        ingest_blob(store.layout, store.layers_on_disk, chunks, recognise(head), diff_ids[:-1], expected)
+        ingest(store.layout, store.layers_on_disk, chunks, diff_ids[:-1], layer, diff_ids[-1])
         return
     with BlobWriter(store.layout) as writer:
         for chunk in chunks:
@@ -193,7 +188,8 @@ def _load_docker_image(store: ImageStore, source: Source, item: Json, progress: 
         if size is None:
             raise ImageFormatError(f"the archive lacks {path}")
         chunks = counted(source.chunks(str(path)), size, names[0] if names else config_name, "loading", progress)
-        done = ingest_tar(store.layout, store.layers_on_disk, chunks, config.diff_ids[:index], config.diff_ids[index])
+        below, diff_id = config.diff_ids[:index], config.diff_ids[index]
+        done = ingest(store.layout, store.layers_on_disk, chunks, below, diff_id=diff_id)
         descriptors.append(done.descriptor)
     written = store.layout.write_bytes(config_bytes, CONFIG)
     manifest = store.layout.write_json(Manifest(written, tuple(descriptors)).to_json(), MANIFEST)

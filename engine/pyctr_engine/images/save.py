@@ -12,7 +12,7 @@ from pyctr_engine.errors import NotFound, StoreError, from_os_error
 from pyctr_engine.images.layout import ASIDE, BlobWriter, Layout, give_name, named, write_all
 from pyctr_engine.images.streams import read_file
 from pyctr_engine.images.tar_writer import END, header, padding
-from pyctr_engine.model.oci import INDEX, Descriptor
+from pyctr_engine.model.oci import FULL_NAME, INDEX, Descriptor
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore
 
 ProgressSink = Callable[[Progress], None]
-
-_FULL_NAME = "io.containerd.image.name"
 
 
 def save(store: ImageStore, refs: Sequence[str], path: str, progress: ProgressSink | None) -> None:
@@ -49,7 +47,7 @@ def _selected(store: ImageStore, refs: Sequence[str]) -> tuple[list[Descriptor],
         for name in [name for name in stored.names if store.is_name(name, ref)] or stored.names or ("",):
             entry = named(stored.entry, name)
             if name:
-                annotations = {**entry.annotations, _FULL_NAME: Reference.parse(name).canonical}
+                annotations = {**entry.annotations, FULL_NAME: Reference.parse(name).canonical}
                 entry = replace(entry, annotations=annotations)
             if entry not in entries:
                 entries.append(entry)

@@ -85,21 +85,6 @@ def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
             raise ImageFormatError(f"the zstd stream is damaged: {error}") from error
 
 
-def compress(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Compress to zstd, with a checksum; the same input gives the same bytes."""
-    import zstandard
-
-    encoder = zstandard.ZstdCompressor(level=ZSTD_LEVEL, write_checksum=True).compressobj()
-    for chunk in chunks:
-        if piece := encoder.compress(chunk):
-            yield piece
-    yield encoder.flush()
-
-
-ZSTD_LEVEL = 1
-"""190 MB of Debian: level 1 takes 0.5 s and leaves 66 MB, level 3 1.1 s and 60 MB, gzip -1 3.6 s and 75 MB."""
-
-
 class _Source:
     """Pieces as a file to read from."""
 

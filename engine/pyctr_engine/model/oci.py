@@ -26,6 +26,9 @@ DOCKER_LAYER_GZIP = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 REF_NAME = "org.opencontainers.image.ref.name"
 """The annotation of an index entry that holds the image's name."""
 
+FULL_NAME = "io.containerd.image.name"
+"""An annotation by containerd and docker: the whole name, where the specification's may hold the tag alone."""
+
 
 def _text(data: Json, key: str, default: str = "") -> str:
     value = data.get(key)
