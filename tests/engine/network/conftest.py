@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -61,10 +62,9 @@ def web(join: Join) -> Member:
     return join("web")
 
 
-@pytest.fixture
-def lan(no_leaks: Paths) -> Iterator[tuple[str, str]]:
-    """Another interface of the host, with an address: (its name, the first three numbers of its /24)."""
-    name, prefix = f"pl-{no_leaks.tag}", f"198.18.{int(no_leaks.tag, 16) % 256}"
+@contextlib.contextmanager
+def host_interface(name: str, prefix: str) -> Iterator[tuple[str, str]]:
+    """Another interface of the host, with an address: yields its name and the first three numbers of its /24."""
     with rtnetlink.Socket() as netlink:
         netlink.create_bridge(name)
         try:
@@ -77,9 +77,24 @@ def lan(no_leaks: Paths) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
+def lan(no_leaks: Paths) -> Iterator[tuple[str, str]]:
+    with host_interface(f"pl-{no_leaks.tag}", f"198.18.{int(no_leaks.tag, 16) % 256}") as made:
+        yield made
+
+
+@pytest.fixture
 def neighbour(lan: tuple[str, str]) -> Iterator[Member]:
     """Another host, with the host as its router: it could reach containers if it were let."""
     name, prefix = lan
     member = Member("neighbour", name, f"{prefix}.2/24", f"{prefix}.1")
     yield member
     member.end()
+
+
+@pytest.fixture
+def stranger(no_leaks: Paths) -> Iterator[Member]:
+    """One more host, behind one more interface."""
+    with host_interface(f"ps-{no_leaks.tag}", f"198.19.{int(no_leaks.tag, 16) % 256}") as (name, prefix):
+        member = Member("stranger", name, f"{prefix}.2/24", f"{prefix}.1")
+        yield member
+        member.end()

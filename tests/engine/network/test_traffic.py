@@ -59,6 +59,11 @@ def test_nothing_but_published_ports_is_forwarded_in(
     assert neighbour.call(f"{lan[1]}.1", HTTP.host_port).startswith("web")
 
 
+def test_what_else_the_host_forwards_is_left_alone(network: Network, neighbour: Member, stranger: Member) -> None:
+    assert neighbour.call(stranger.address, 80) == f"stranger {neighbour.address}"
+    assert stranger.call(neighbour.address, 80) == f"neighbour {stranger.address}"
+
+
 def test_a_container_reaches_other_hosts_as_the_host(web: Member, neighbour: Member, lan: tuple[str, str]) -> None:
     assert web.call(neighbour.address, 80) == f"neighbour {lan[1]}.1"
     assert web.call(neighbour.address, 53, "udp") == f"neighbour {lan[1]}.1"
