@@ -331,8 +331,10 @@ class FakeEngine(Engine):
     def processes(self, ref: str) -> list[ProcessInfo]:
         container = self._find(ref)
         return [
-            ProcessInfo(4100 + number, 4100 if number else 1, "root", "S" if number else "R", self.now - 700, 1.5 * number,
-                        (12 + number) * M, " ".join(container.spec.argv) + f" --worker {number}")
+            ProcessInfo(
+                4100 + number, 4100 if number else 1, "root", "S" if number else "R", self.now - 700, 1.5 * number,
+                (12 + number) * M, " ".join(container.spec.argv) + f" --worker {number}",
+            )
             for number in range(3)
         ]  # fmt: skip
 
@@ -340,8 +342,9 @@ class FakeEngine(Engine):
         self._find(ref)
         return [
             Change("/app/cache", "A", 0, "directory"), Change("/app/cache/pages.db", "A", 36 * M),
-            Change("/app/main.py", "C", 14 * K), Change("/etc/resolv.conf.bak", "D"), Change("/run/fetch.sock", "A", 0, "socket"),
-            Change("/tmp/current", "A", 0, "symlink"), Change("/var/log/fetch.log", "C", 2 * M),
+            Change("/app/main.py", "C", 14 * K), Change("/etc/resolv.conf.bak", "D"),
+            Change("/run/fetch.sock", "A", 0, "socket"), Change("/tmp/current", "A", 0, "symlink"),
+            Change("/var/log/fetch.log", "C", 2 * M),
         ]  # fmt: skip
 
     def commit(self, ref: str, request: CommitRequest, progress: ProgressSink | None = None) -> ImageSummary:
@@ -351,7 +354,9 @@ class FakeEngine(Engine):
             progress(Progress(container.name, "packing", 10 * M, 38 * M))
             progress(Progress(container.name, "packed", 38 * M, 38 * M, True))
         names = (request.name if ":" in request.name else f"{request.name}:latest",) if request.name else ()
-        image = ImageSummary(f"sha256:{digest(request.name)}", names, self.clock(), 250 * M, 7, f"sha256:{digest('x')}")
+        image = ImageSummary(
+            f"sha256:{digest(request.name)}", names, self.clock(), 250 * M, 7, f"sha256:{digest('x')}"
+        )
         with self.lock:
             self._images.insert(0, image)
         self.emit(Event(self.clock(), "image", "commit", image.id, request.name))
@@ -371,7 +376,9 @@ class FakeEngine(Engine):
     def layers(self, image: str) -> list[LayerInfo]:
         wanted = LAYERS if image == f"sha256:{digest('crawler:4')}" else LAYERS[:3]
         return [
-            LayerInfo(digest(by), digest(by + "b"), digest(by + "c"), size, size // 3, by, self.now - 5000, empty=not size)
+            LayerInfo(
+                digest(by), digest(by + "b"), digest(by + "c"), size, size // 3, by, self.now - 5000, empty=not size
+            )
             for by, size in wanted
         ]
 
@@ -401,7 +408,15 @@ class FakeEngine(Engine):
         self._host_calls += 1
         total = self._host_calls * 8_000_000
         return HostStats(
-            self.clock(), 8, int(total * 0.34), total, int(2.1 * G), 24 * G, Pressure(0.3), Pressure(0.0), Pressure(0.0)
+            self.clock(),
+            8,
+            int(total * 0.34),
+            total,
+            int(2.1 * G),
+            24 * G,
+            Pressure(0.3),
+            Pressure(0.0),
+            Pressure(0.0),
         )
 
 

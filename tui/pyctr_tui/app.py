@@ -45,5 +45,6 @@ def run_app(engine: Engine, stack: str | None = None) -> int:
     if code == 0:
         running = sum(container.is_up for container in application.store.containers)
         if running:
-            print(f"{running} container{'s' * (running != 1)} go{'es' * (running == 1)} on; `pyctr-tui` shows them again.")  # noqa: T201
+            who = "1 container goes" if running == 1 else f"{running} containers go"
+            sys.stdout.write(f"{who} on; `pyctr-tui` shows them again.\n")
     return code

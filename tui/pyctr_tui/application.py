@@ -38,7 +38,7 @@ class Application(App[int], inherit_bindings=False):
 
     TITLE = "pyctr-tui"
     ENABLE_COMMAND_PALETTE = False
-    CSS = "Screen { background: ansi_default; } .dialog { background: transparent; align: center middle; }"
+    CSS = "HomeScreen { background: ansi_default; } Dialog { background: transparent; }"
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class Application(App[int], inherit_bindings=False):
         self.store = Store(clock)
         self.feed = feed if feed is not None else Feed(engine, clock)
         self.details = Details(engine, lambda answer: self.from_thread(self._answered, answer))
-        self.log_reader = LogReader(engine, lambda batch: self.from_thread(self._log, batch))
+        self.log_reader = LogReader(engine, lambda batch: self.from_thread(self._lines_read, batch))
         self._loop_to_call: asyncio.AbstractEventLoop | None = None
         self._stack = stack
         self.home = HomeScreen(self)
@@ -102,7 +102,7 @@ class Application(App[int], inherit_bindings=False):
         if dialog is not self.home and hasattr(dialog, "answered"):
             dialog.answered(answer)
 
-    def _log(self, batch: Batch | Merged) -> None:
+    def _lines_read(self, batch: Batch | Merged) -> None:
         if isinstance(batch, Merged):
             self.home.log_strip.take(batch)
         else:

@@ -78,6 +78,7 @@ class Feed:
         self._wake = threading.Event()
         self._stopped = False
         self._images_due = True
+        self._readings = 0
         self._before: dict[str, Stats] = {}
         self._host_before: HostStats | None = None
 
@@ -133,7 +134,10 @@ class Feed:
         while not self._stopped:
             figures = time.monotonic() >= due
             if figures:
-                due = max(due + PERIOD, time.monotonic() + PERIOD / 2)
+                # Rates need two readings: the second one comes soon.
+                wait = PERIOD if self._readings else PERIOD / 4
+                self._readings += 1
+                due = max(due + wait, time.monotonic() + wait / 2)
             self._put(self.read(figures))
             self._wake.wait(max(0.0, due - time.monotonic()))
             if self._wake.is_set():

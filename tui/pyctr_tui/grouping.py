@@ -76,12 +76,15 @@ def rows(
         )
         if is_open:
             out.extend(
-                ContainerRow(container.id, container, samples.get(container.id)) for container in sorted(shown, key=order)
+                ContainerRow(container.id, container, samples.get(container.id))
+                for container in sorted(shown, key=order)
             )
     return out
 
 
-def _order(sort: str, samples: Mapping[str, Sample]) -> Callable[[ContainerView], tuple[float, list[tuple[int, object]]]]:
+def _order(
+    sort: str, samples: Mapping[str, Sample]
+) -> Callable[[ContainerView], tuple[float, list[tuple[int, object]]]]:
     def key(container: ContainerView) -> tuple[float, list[tuple[int, object]]]:
         sample = samples.get(container.id)
         first = 0.0

@@ -42,12 +42,18 @@ def _only(*names: str) -> frozenset[str]:
 COMMANDS: tuple[Command, ...] = (
     # what is done to a container
     Command("show_logs", ("l",), "logs", "follow its logs", SUBJECT - {"logs"}, 10, "logs -f {}"),
-    Command("exec", ("e", "E"), "exec", "open a shell in it, full screen (Ctrl+] d leaves)", SUBJECT, 11, "exec -it {} sh"),
-    Command("start_stop", ("s",), "start/stop", "stop it when it runs, start it when it doesn't", SUBJECT, 12, "stop {}"),
+    Command(
+        "exec", ("e", "E"), "exec", "open a shell in it, full screen (Ctrl+] d leaves)", SUBJECT, 11, "exec -it {} sh"
+    ),
+    Command(
+        "start_stop", ("s",), "start/stop", "stop it when it runs, start it when it doesn't", SUBJECT, 12, "stop {}"
+    ),
     Command("restart", ("r",), "restart", "stop it and start it", SUBJECT, 13, "restart {}"),
     Command("commit", ("C",), "commit", "keep its changed files as an image", SUBJECT, 14, "commit {} NAME"),
     Command("remove", ("d", "delete"), "remove", "remove it, after asking", SUBJECT, 15, "rm {}"),
-    Command("remove_image", ("d", "delete"), "remove", "remove the image, after asking", _only("images"), 15, "rmi {}"),
+    Command(
+        "remove_image", ("d", "delete"), "remove", "remove the image, after asking", _only("images"), 15, "rmi {}"
+    ),
     Command("pause", ("p",), "pause", "freeze it, or let it go on", SUBJECT, 0, "pause {}"),
     Command("kill", ("K",), "kill", "kill it, after asking", SUBJECT, 0, "kill {}"),
     Command("down", ("D",), "down", "stop and remove its stack, after asking", SUBJECT, 0, "down"),

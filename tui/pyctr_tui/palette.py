@@ -107,8 +107,8 @@ def palette(name: str, depth: Depth) -> Palette:
     colours = {role: Color.parse(f"color({value})" if value.isdigit() else value) for role, value in table.items()}
     back = colours["back"]
 
-    def ink(role: str, **attributes: bool) -> Style:
-        return Style(color=colours[role], **attributes)
+    def ink(role: str) -> Style:
+        return Style(color=colours[role])
 
     return Palette(
         name=name,
@@ -137,8 +137,8 @@ def palette(name: str, depth: Depth) -> Palette:
 def _sixteen() -> Palette:
     """Sixteen colours on the terminal's own background: shades fall together, so selection is reverse video."""
 
-    def ink(role: str, **attributes: bool) -> Style:
-        return Style(color=_SIXTEEN[role], **attributes)
+    def ink(role: str, bold: bool | None = None) -> Style:
+        return Style(color=_SIXTEEN[role], bold=bold)
 
     return Palette(
         name="terminal",
@@ -186,6 +186,6 @@ def _mono() -> Palette:
         warn=bold,
         bad=Style(bold=True, underline=True),
         match=Style(reverse=True),
-        edge={hue: bold for hue in HUES},
-        body={hue: plain for hue in HUES},
+        edge=dict.fromkeys(HUES, bold),
+        body=dict.fromkeys(HUES, plain),
     )

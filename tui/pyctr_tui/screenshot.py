@@ -81,7 +81,8 @@ def _draw_line(out: list[str], line: Iterable[Segment], y: float) -> None:
         cells = width_of(text)
         x = PAD + column * CELL
         if back is not None:
-            out.append(f'<rect x="{x:.2f}" y="{y:.1f}" width="{cells * CELL + 0.3:.2f}" height="{LINE + 0.3}" fill="{back}"/>')
+            wide, tall = cells * CELL + 0.3, LINE + 0.3
+            out.append(f'<rect x="{x:.2f}" y="{y:.1f}" width="{wide:.2f}" height="{tall}" fill="{back}"/>')
         _draw_text(out, text, style or Style.null(), fore, column, y)
         column += cells
 
@@ -119,7 +120,9 @@ def _put_run(out: list[str], text: str, style: Style, fore: str, column: int, y:
     line = ' text-decoration="underline"' if style.underline else ""
     faint = ' opacity="0.6"' if style.dim else ""
     x = PAD + column * CELL
-    out.append(f'<text x="{x:.2f}" y="{y + LINE * 0.75:.1f}" fill="{fore}"{weight}{line}{faint}>{escape(text)}</text>')
+    out.append(
+        f'<text x="{x:.2f}" y="{y + LINE * 0.75:.1f}" fill="{fore}"{weight}{line}{faint}>{escape(text)}</text>'
+    )
 
 
 def _braille(code: int, column: int, y: float) -> list[str]:
@@ -136,7 +139,8 @@ def _box(character: str, fore: str, column: int, y: float) -> str:
     left, middle, right = (PAD + (column + part) * CELL for part in (0, 0.5, 1))
     upper, centre, lower = y, y + LINE / 2, y + LINE
     if character == "╌":
-        return f'<path d="M{left + 1:.1f} {centre}H{left + 3.4:.1f}M{middle + 1:.1f} {centre}H{middle + 3.4:.1f}" stroke="{fore}" fill="none"/>'
+        dashes = "".join(f"M{start + 1:.1f} {centre}h2.4" for start in (left, middle))
+        return f'<path d="{dashes}" stroke="{fore}" fill="none"/>'
     ways = _LINES[character]
     heavy = 2.6 if ways.isupper() else 1.1
     ends = {"l": f"H{left:.1f}", "r": f"H{right:.1f}", "u": f"V{upper:.1f}", "d": f"V{lower:.1f}"}

@@ -7,7 +7,7 @@ upper edge is its limit when there is one worth drawing to, else the next round 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from rich.segment import Segment
 
 from pyctr_tui import glyphs
 from pyctr_tui.figures import cpus, nice_bytes, nice_top, percent, size
+from pyctr_tui.panes.events import told
 from pyctr_tui.widgets.braille import area, spark
 from pyctr_tui.widgets.draw import Line, cells, fill, gap, length, spread
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pyctr_tui.palette import Hue, Palette
     from pyctr_tui.samples import Sample
     from pyctr_tui.store import Store
+    from pyctr_tui.view import EventView
 
 LABEL = 10
 """Cells of a graph's name."""
@@ -53,6 +55,7 @@ class Charts:
         self.samples = [store.samples[id] for id in subject.ids if id in store.samples]
         self._rings = [store.rings[id] for id in subject.ids if id in store.rings]
         self._host = store.host
+        self._store = store
 
     # -- series -------------------------------------------------------------------------------------------------
 
@@ -76,6 +79,29 @@ class Charts:
         limits = [getattr(sample, metric) for sample in self.samples]
         return sum(limits) if limits and all(limit is not None for limit in limits) else None
 
+    # -- the past's events --------------------------------------------------------------------------------------
+
+    def happened(self, width: int, kinds: Collection[str]) -> list[tuple[int, EventView]]:
+        """Events of the subject and of its stack's other containers, with the cell they fall into, oldest first.
+
+        What happens to one container of a stack shows in the others' curves.
+        """
+        by_id = self._store.by_id
+        stacks = {by_id[id].stack for id in self.subject.ids if id in by_id} - {""}
+        family = {*self.subject.ids, *(one.id for one in by_id.values() if one.stack in stacks)}
+        per_cell = self.step * 2
+        last = self.end // per_cell
+        found = []
+        for event in told(self._store.events):
+            cell = width - 1 - (last - int(event.time) // per_cell)
+            if event.action in kinds and event.id in family and 0 <= cell < width:
+                found.append((cell, event))
+        return found[::-1]
+
+    def cells_of_oom(self, width: int) -> list[int]:
+        """Where the kernel killed something."""
+        return [cell for cell, _ in self.happened(width, ("oom",))]
+
     # -- blocks -------------------------------------------------------------------------------------------------
 
     def head(self, hue: Hue, width: int) -> Line:
@@ -85,8 +111,8 @@ class Charts:
         if not self.samples:
             return [label, Segment(glyphs.DASH, palette.faint)]
         texts, rights = getattr(self, f"_{hue}_text")()
-        for text in texts:
-            for right in (*rights, []):
+        for right in (*rights, []):
+            for text in texts:
                 if length(text) + length(right) + len(label.text) + 1 <= width:
                     return spread([label, *text], right, width)
         return fill([label, *texts[-1]], width)
@@ -180,7 +206,11 @@ class Charts:
             text.append(Segment(f" of {size(limit)}", palette.text))
         anon, file, kernel = (size(self.now(part)) for part in ("anon", "file", "kernel"))
         dot = glyphs.DOT
-        parts = (f"anon {anon} {dot} file {file} {dot} kernel {kernel}", f"anon {anon} {dot} file {file}", f"anon {anon}")
+        parts = (
+            f"anon {anon} {dot} file {file} {dot} kernel {kernel}",
+            f"anon {anon} {dot} file {file}",
+            f"anon {anon}",
+        )
         return [text], [[Segment(part, palette.dim)] for part in parts]
 
     def _io_text(self) -> tuple[list[Line], list[Line]]:

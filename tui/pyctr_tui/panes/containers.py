@@ -88,9 +88,7 @@ class ContainersPane(ListPane[Row]):
     def update_rows(self) -> None:
         """Show what the store holds now."""
         store = self.store
-        fresh = rows(
-            store.containers, store.samples, store.query, store.sort, store.running_only, store.closed
-        )
+        fresh = rows(store.containers, store.samples, store.query, store.sort, store.running_only, store.closed)
         first = not self.items and fresh
         if first and self.cursor == 0 and len(fresh) > 1 and isinstance(fresh[0], StackRow) and fresh[0].open:
             self.cursor = 1
@@ -244,7 +242,13 @@ class ContainersPane(ListPane[Row]):
             rest = c.bar + c.net
         else:
             busy = sample.cpu_limit is not None and sample.cpu > 0.8 * sample.cpu_limit
-            cpu = palette.warn if busy or sample.throttled > 1 else palette.strong if sample.cpu >= 0.01 else palette.dim
+            cpu = (
+                palette.warn
+                if busy or sample.throttled > 1
+                else palette.strong
+                if sample.cpu >= 0.01
+                else palette.dim
+            )
             full = sample.memory / sample.memory_limit if sample.memory_limit else None
             memory = palette.bad if full is not None and full > 0.85 else palette.text
             line = [

@@ -122,7 +122,10 @@ class DiffPane(TabList["ChangeView"]):
             if (amount := sum(change.kind == kind for change in self.items))
         ]
         head = Segment(f" {exact_size(total)}", self.palette.strong)
-        return [head, Segment(f" in {count(len(self.items), 'path')} {glyphs.DOT} {', '.join(kinds)}", self.palette.dim)]
+        return [
+            head,
+            Segment(f" in {count(len(self.items), 'path')} {glyphs.DOT} {', '.join(kinds)}", self.palette.dim),
+        ]
 
     def subtitle(self) -> Line:
         """Whose."""
@@ -164,7 +167,12 @@ class ProcessesPane(TabList["ProcessView"]):
         """Whose."""
         if not self.subject:
             return []
-        return [Segment(f"{self.subject} {glyphs.DOT} {count(len(self.items), 'process').replace('sss', 'sses')}", self.palette.dim)]
+        return [
+            Segment(
+                f"{self.subject} {glyphs.DOT} {count(len(self.items), 'process').replace('sss', 'sses')}",
+                self.palette.dim,
+            )
+        ]
 
     def draw(self, item: ProcessView, width: int) -> Line:
         """One process."""

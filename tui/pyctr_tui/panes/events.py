@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -11,13 +12,13 @@ from pyctr_tui.widgets.draw import Line, cells, gap, width_of
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from pyctr_tui.store import Store
     from pyctr_tui.view import EventView
 
 QUIET = frozenset({"exec_create", "exec_start", "exec_die", "attach", "resize", "network_connect"})
-FOLLOWED = {"die": ("oom", "kill"), "stop": ("die",), "create": ("start",), "restart": ("start",)}
+FOLLOWED = {"die": ("oom",), "kill": ("die",), "stop": ("die",), "create": ("start",), "restart": ("start",)}
 """Events that say nothing new a moment around these."""
 MOMENT = 2.0
 
@@ -35,7 +36,7 @@ class EventsPane(Pane, can_focus=False):
 
     def paint(self, width: int, height: int) -> list[Line]:
         """As many as fit, newest first."""
-        shown = list(_told(self.store))[:height]
+        shown = list(islice(told(self.store.events), height))
         name = min(24, max((width_of(event.name) for event in shown), default=8) + 2)
         return [self._line(event, width, name) for event in shown]
 
@@ -51,9 +52,9 @@ class EventsPane(Pane, can_focus=False):
         ]
 
 
-def _told(store: Store) -> Iterator[EventView]:
+def told(events: Sequence[EventView]) -> Iterator[EventView]:
     """Events worth a line, newest first: of those that tell one story the most telling one."""
-    recent = list(store.events)
+    recent = list(events)
     for index in range(len(recent) - 1, -1, -1):
         event = recent[index]
         if event.action in QUIET:

@@ -9,11 +9,11 @@ from rich.segment import Segment
 
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age
+from pyctr_tui.palette import Hue
 from pyctr_tui.panes.charts import SPANS, Charts, Subject
 from pyctr_tui.panes.tabbed import TabPane
-from pyctr_tui.palette import Hue
 from pyctr_tui.samples import KEPT
-from pyctr_tui.widgets.draw import Line, beside, column, fill, gap, length, spread
+from pyctr_tui.widgets.draw import Line, beside, column, fill, fit, gap, length, spread, width_of
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class GraphsPane(TabPane):
         lines: list[Line] = []
         pairs: tuple[tuple[Hue, Hue], ...] = (("cpu", "memory"), ("io", "net"), ("pids", "pressure"))
         for (left, right), rows in zip(pairs, heights, strict=True):
-            marks = self._cells_of_oom(charts, each)
+            marks = charts.cells_of_oom(each)
             lines += beside(
                 column(charts.block(left, each, rows - 2), each, rows),
                 column(charts.block(right, each, rows - 2, marks if right == "memory" else ()), each, rows),
@@ -113,34 +113,11 @@ class GraphsPane(TabPane):
         extra = max(0, room - fixed - 2 * tall)
         blank: list[Line] = [[]] * gaps
         lines = [*charts.block("cpu", width, tall + extra), *blank]
-        lines += [*charts.block("memory", width, tall, self._cells_of_oom(charts, width)), *blank]
+        lines += [*charts.block("memory", width, tall, charts.cells_of_oom(width)), *blank]
         if small:
             lines += [*charts.block("io", width, small), *blank, *charts.block("net", width, small), *blank]
         lines += [charts.one_line("pids", width), charts.one_line("pressure", width)]
         return column(lines, width, height)
-
-    # -- the past's events --------------------------------------------------------------------------------------
-
-    def _happened(self, charts: Charts, width: int, kinds: tuple[str, ...]) -> list[tuple[int, EventView]]:
-        """Events of the subject in sight, with the cell they fall into."""
-        per_cell = charts.step * 2
-        last = charts.end // per_cell
-        found = []
-        family = self._family()
-        for event in self.store.events:
-            cell = width - 1 - (last - int(event.time) // per_cell)
-            if event.action in kinds and event.id in family and 0 <= cell < width:
-                found.append((cell, event))
-        return found
-
-    def _family(self) -> set[str]:
-        """The subject and the other containers of its stack: what happens to one shows in the others' curves."""
-        by_id = self.store.by_id
-        stacks = {by_id[id].stack for id in self.subject.ids if id in by_id} - {""}
-        return {*self.subject.ids, *(one.id for one in by_id.values() if one.stack in stacks)}
-
-    def _cells_of_oom(self, charts: Charts, width: int) -> list[int]:
-        return [cell for cell, _ in self._happened(charts, width, ("oom",))]
 
     def _axis(self, charts: Charts, graph: int, width: int) -> Line:
         """From when to now, with the last thing that happened in between."""
@@ -149,17 +126,14 @@ class GraphsPane(TabPane):
         left: Line = [Segment(begin + " ", palette.dim)]
         right: Line = [Segment(f" now {glyphs.CLOSED}", palette.dim)]
         room = width - length(left) - length(right)
-        happened = self._happened(charts, graph, MARKED)
+        happened = charts.happened(graph, MARKED)
         if not happened or room < 30:
             return [*left, Segment(glyphs.LIMIT * max(room, 0), palette.frame), *right]
         cell, event = happened[-1]
-        when = time.strftime("%H:%M", time.localtime(event.time))
         tone = getattr(palette, event.tone)
-        word = "OOM" if event.action == "oom" else event.action
-        label = f"{glyphs.WARNING if event.tone == 'bad' else event.symbol} {word} {event.name} {when}"
-        label = label[: room - 2]
-        at = max(0, min(round(cell * room / max(graph, 1)), room - len(label) - 1))
-        rest = room - at - len(label) - 1
+        label = fit(told_short(event), min(room - 2, width_of(told_short(event))))
+        at = max(0, min(round(cell * room / max(graph, 1)), room - width_of(label) - 1))
+        rest = room - at - width_of(label) - 1
         return [
             *left,
             Segment(glyphs.LIMIT * at, palette.frame),
@@ -173,7 +147,10 @@ class GraphsPane(TabPane):
         palette = self.palette
         tone = palette.bad if one.failed else palette.dim
         now = self.store.clock()
-        lines: list[Line] = [[], [Segment(f"{one.symbol()} {one.name}", tone), gap(1), Segment(_fate(one), palette.text)]]
+        lines: list[Line] = [
+            [],
+            [Segment(f"{one.symbol()} {one.name}", tone), gap(1), Segment(_fate(one), palette.text)],
+        ]
         if one.finished_at:
             when = time.strftime("%H:%M:%S", time.localtime(one.finished_at))
             ran = f"{glyphs.DOT} ran {age(one.finished_at - one.started_at)}" if one.started_at else ""
@@ -187,10 +164,17 @@ class GraphsPane(TabPane):
         return [fill(line, width) for line in lines]
 
 
+def told_short(event: EventView) -> str:
+    """An event for a graph's axis: ``▲ OOM index-1 13:58``."""
+    when = time.strftime("%H:%M", time.localtime(event.time))
+    word = "OOM" if event.action == "oom" else event.action
+    return f"{glyphs.WARNING if event.tone == 'bad' else event.symbol} {word} {event.name} {when}"
+
+
 def span_step(store: Store, subject: Subject, width: int) -> int:
-    """Seconds a column has to stand for so that all the past there is fits into ``width`` cells."""
+    """Seconds a column stands for so that the past there is fills ``width`` cells."""
     past = max((len(store.rings[id]) for id in subject.ids if id in store.rings), default=0)
-    return max(1, -(-min(past, KEPT) // (width * 2)))
+    return max(1, min(past, KEPT) // (width * 2))
 
 
 def _fate(one: ContainerView) -> str:
@@ -225,7 +209,9 @@ class PeekPane(Pane, can_focus=False):
         if not self.subject.ids:
             return lines
         if one is not None and not one.is_up:
-            lines += [[gap(1), Segment(f"{one.symbol()} {one.name} ", palette.text), Segment(_fate(one), palette.dim)]]
+            lines += [
+                [gap(1), Segment(f"{one.symbol()} {one.name} ", palette.text), Segment(_fate(one), palette.dim)]
+            ]
             if one.error:
                 lines.append([gap(1), Segment(one.error, palette.bad)])
             return lines
@@ -234,9 +220,15 @@ class PeekPane(Pane, can_focus=False):
         charts = Charts(self.store, palette, self.subject, span_step(self.store, self.subject, each))
         rows = height - 3
         left = column(charts.block("cpu", each, rows), each, rows + 1)
-        block = beside(left, column(charts.block("memory", each, rows), each, rows + 1), 3) if two else left
+        right = charts.block("memory", each, rows, charts.cells_of_oom(each))
+        block = beside(left, column(right, each, rows + 1), 3) if two else left
         lines += [[gap(1), *line] for line in block]
-        lines.append(spread([gap(1), *self._whose(one, charts)], [], width))
+        happened = charts.happened(each, MARKED)
+        said: Line = []
+        if happened:
+            event = happened[-1][1]
+            said = [Segment(told_short(event) + " ", getattr(palette, event.tone))]
+        lines.append(spread([gap(1), *self._whose(one, charts)], said, width))
         return lines
 
     def _whose(self, one: ContainerView | None, charts: Charts) -> Line:

@@ -25,7 +25,9 @@ KEPT = 5000
 """Lines kept in memory; more are in the file."""
 MARGIN = 200
 """Lines from the edge of what is kept at which more are fetched."""
-LEVEL = re.compile(r"\b(FATAL|CRITICAL|PANIC|ERROR|ERR|WARNING|WARN|INFO|NOTICE|DEBUG|TRACE)\b|\[(error|warn|crit|emerg)\]")
+LEVEL = re.compile(
+    r"\b(FATAL|CRITICAL|PANIC|ERROR|ERR|WARNING|WARN|INFO|NOTICE|DEBUG|TRACE)\b|\[(error|warn|crit|emerg)\]"
+)
 _BAD = frozenset({"FATAL", "CRITICAL", "PANIC", "ERROR", "ERR", "error", "crit", "emerg"})
 _WARN = frozenset({"WARNING", "WARN", "warn"})
 
@@ -39,7 +41,11 @@ def styled(text: str, palette: Palette) -> Line:
     if word in _BAD or word in _WARN:
         tone = palette.bad if word in _BAD else palette.warn
         start, end = found.span()
-        return [Segment(text[:start], palette.text), Segment(text[start:end], tone), Segment(text[end:], palette.text)]
+        return [
+            Segment(text[:start], palette.text),
+            Segment(text[start:end], tone),
+            Segment(text[end:], palette.text),
+        ]
     return [Segment(text, palette.dim)]
 
 
@@ -275,7 +281,9 @@ class LogsPane(TabPane):
         lines: list[Line] = []
         for number, piece in enumerate(pieces):
             lead = head if number == 0 else [gap(width - room - 1)]
-            lines.append([*lead, *self._matched(styled(piece, palette) if number == 0 else [Segment(piece, palette.text)])])
+            lines.append(
+                [*lead, *self._matched(styled(piece, palette) if number == 0 else [Segment(piece, palette.text)])]
+            )
         return lines
 
     def _matched(self, line: Line) -> Line:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
-from pyctr_tui.widgets.draw import Line, gap
+from pyctr_tui.widgets.draw import Line
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:

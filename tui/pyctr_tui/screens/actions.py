@@ -122,7 +122,9 @@ class Actions:
         lines = [f"{target.name}  {target.image}" for target in targets]
         lines += ["", "Its processes end at once (SIGKILL), without a chance to save anything.", "Its files stay."]
         kill = self._home.application.engine.kill
-        self._confirm(f"Kill {_several(targets)}?", lines, "kill", lambda: self._each(targets, "killing", "killed", kill))
+        self._confirm(
+            f"Kill {_several(targets)}?", lines, "kill", lambda: self._each(targets, "killing", "killed", kill)
+        )
 
     def remove(self) -> None:
         """Remove, after saying what goes."""
@@ -138,7 +140,9 @@ class Actions:
         selection = self._home.selection
         if len(targets) == 1 and selection.changes is not None and selection.changes_of == targets[0].id:
             size = sum(change.size for change in selection.changes)
-            lines.append(f"Gone for good: {exact_size(size)} in {count(len(selection.changes), 'changed path')}, its log.")
+            lines.append(
+                f"Gone for good: {exact_size(size)} in {count(len(selection.changes), 'changed path')}, its log."
+            )
         else:
             lines.append("Gone for good: the files they changed and their logs.")
         lines.append("Images and named volumes stay.")
@@ -146,7 +150,7 @@ class Actions:
 
         def then() -> None:
             store.marks.clear()
-            self._each(targets, "removing", "removed", lambda id: engine.remove(id, force=True))
+            self._each(targets, "removing", "removed", lambda ref: engine.remove(ref, force=True))
 
         self._confirm(f"Remove {_several(targets)}?", lines, "remove", then)
 
@@ -256,7 +260,9 @@ class Actions:
         elif stack is not None:
             name = stack.key.removeprefix("stack:")
             members = {one.id for one in home.store.containers if one.stack == name}
-            home.store.marks = home.store.marks - members if members <= home.store.marks else home.store.marks | members
+            home.store.marks = (
+                home.store.marks - members if members <= home.store.marks else home.store.marks | members
+            )
         home.containers.move(1)
         home.containers.repaint()
 
@@ -296,7 +302,7 @@ class Actions:
     def copy(self) -> None:
         """Copy the selected thing's name to the terminal's clipboard."""
         home = self._home
-        names = {
+        names: dict[str, Callable[[], str]] = {
             "logs": home.logs.line_in_sight,
             "images": lambda: home.images.selected.label if home.images.selected else "",
             "diff": lambda: home.diff.selected.path if home.diff.selected else "",
@@ -325,8 +331,8 @@ class Actions:
 
         self._home.app.push_screen(CommandPalette(self._home), self._chosen)
 
-    def _chosen(self, chosen: object) -> None:
-        if callable(chosen):
+    def _chosen(self, chosen: Callable[[], object] | None) -> None:
+        if chosen is not None:
             chosen()
 
     def help(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
-from textual.layout import Layout, WidgetPlacement
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Size
+from textual.layout import Layout, WidgetPlacement
 from textual.screen import Screen
 
 from pyctr_tui.home_layout import LISTS, PANES, TABS, Wish, arrange, arrangement
@@ -379,7 +379,9 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             if (stack := self.containers.stack) is not None:
                 self.actions.fold(not stack.open)
             else:
-                self.action_pane("logs" if self.containers.container and not self.containers.container.is_up else self.tab)
+                self.action_pane(
+                    "logs" if self.containers.container and not self.containers.container.is_up else self.tab
+                )
         elif self.focus_name == "images":
             self.action_pane("layers")
         elif self.focus_name == "layers":
@@ -399,7 +401,9 @@ class HomeScreen(Screen[None], inherit_bindings=False):
     def action_search(self) -> None:
         """Type what to look for in the log."""
         self.editing = "search"
-        self.footer.show_edit("/", LineEdit(self.logs.needle, "text in the log"), "Enter searches backwards  n older  N newer")
+        self.footer.show_edit(
+            "/", LineEdit(self.logs.needle, "text in the log"), "Enter searches backwards  n older  N newer"
+        )
 
     def action_next_match(self, backwards: bool = True) -> None:
         """The next older match in the log; in the list the next row."""

@@ -45,7 +45,8 @@ class AsciiFilter(LineFilter):
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
         """Textual calls this for each line it draws."""
         return [
-            segment if segment.text.isascii() else Segment(_plain(segment.text), segment.style) for segment in segments
+            segment if segment.text.isascii() else Segment(_plain(segment.text), segment.style)
+            for segment in segments
         ]
 
 

@@ -55,7 +55,9 @@ def area(
     shown = list(values[-wanted:])
     shown = [math.nan] * (wanted - len(shown)) + shown
     heights = [dots(value, top, rows) for value in shown]
-    limit_row = rows - 1 - min(rows - 1, int(limit / top * rows)) if limit and top > 0 and limit <= top * 1.001 else -1
+    limit_row = (
+        rows - 1 - min(rows - 1, int(limit / top * rows)) if limit and top > 0 and limit <= top * 1.001 else -1
+    )
     marked = set(marks)
     lines: list[Line] = []
     for row in range(rows):
@@ -79,7 +81,11 @@ def _cell(left: int, right: int, floor: int, edge: Style, body: Style) -> tuple[
     high = max(left, right)
     if high <= 0:
         # A baseline, so that idle reads as idle and not as unknown.
-        return (chr(glyphs.BRAILLE + _LEFT[0] * (left >= 0) + _RIGHT[0] * (right >= 0)), body) if floor == 0 else (" ", None)
+        return (
+            (chr(glyphs.BRAILLE + _LEFT[0] * (left >= 0) + _RIGHT[0] * (right >= 0)), body)
+            if floor == 0
+            else (" ", None)
+        )
     low = max(0, min(4, left - floor)) if left > 0 else (1 if left == 0 and floor == 0 else 0)
     other = max(0, min(4, right - floor)) if right > 0 else (1 if right == 0 and floor == 0 else 0)
     code = _LEFT_FILL[low] + _RIGHT_FILL[other]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.segment import Segment
 from rich.style import Style
-from typing import TYPE_CHECKING
 
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.draw import Line, fit, width_of

@@ -1,0 +1,198 @@
+"""The palette: every action, container, image and stack by name, found by a few of its letters in order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from pyctr_tui.dialogs.dialog import Dialog
+from pyctr_tui.keymap import key_name
+from pyctr_tui.panes.tabbed import NAMES
+from pyctr_tui.widgets.draw import Line, cells, fit, gap, width_of
+from pyctr_tui.widgets.line_edit import LineEdit
+from pyctr_tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from textual import events
+
+    from pyctr_tui.screens.home import HomeScreen
+
+MOVES = ("move", "page", "first", "last", "shift", "next_pane", "previous_pane", "palette", "back", "open")
+"""Actions that make no sense by name."""
+NOUNS = {"containers": "containers", "pods": "containers", "images": "images", "layers": "layers", "logs": "logs"}
+"""Words that lead to a pane, `k9s` fashion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something to choose. ``note`` says what it does or is, ``key`` its key."""
+
+    name: str
+    note: str
+    key: str
+    call: Callable[[], object]
+
+
+def score(needle: str, name: str) -> float | None:
+    """How well ``needle``'s letters, in order, fit ``name``: higher is better; ``None`` when they don't."""
+    needle, name = needle.lower().replace(" ", ""), name.lower()
+    if not needle:
+        return 0.0
+    points, at, before = 0.0, -1, -2
+    for letter in needle:
+        at = name.find(letter, at + 1)
+        if at < 0:
+            return None
+        points += 3 if at == before + 1 else 2 if at == 0 or name[at - 1] in " -_/:." else 0.5
+        before = at
+    if name.startswith(needle):
+        points += 5
+    return points - len(name) / 100
+
+
+def entries(home: HomeScreen) -> list[Entry]:
+    """All there is to choose, actions that work here first."""
+    out: list[Entry] = []
+    here = home.focus_name
+    seen: set[str] = set()
+    for command in sorted(home.application.keymap.commands, key=lambda command: here not in command.scopes):
+        if command.action.partition(" ")[0] in MOVES or command.label in seen:
+            continue
+        seen.add(command.label)
+        out.append(Entry(command.label, command.help, key_name(command.keys[0]), lambda c=command: home.do(c)))  # type: ignore[misc]
+    for noun, pane in NOUNS.items():
+        if noun not in seen:
+            out.append(Entry(noun, f"to {NAMES[pane]}", "", lambda p=pane: home.action_pane(p)))  # type: ignore[misc]
+    for stack in sorted({one.stack for one in home.store.containers if one.stack}):
+        out.append(Entry(stack, "stack", "", lambda key=f"stack:{stack}": _go(home, key)))  # type: ignore[misc]
+    for one in home.store.containers:
+        out.append(Entry(one.name, f"container · {one.image}", "", lambda key=one.id: _go(home, key)))  # type: ignore[misc]
+    for image in home.store.images:
+        out.append(Entry(image.label, "image", "", lambda key=image.id: _go_image(home, key)))  # type: ignore[misc]
+    return out
+
+
+def _go(home: HomeScreen, key: str) -> None:
+    home.action_pane("containers")
+    if not home.containers.select(key):
+        home.store.closed.clear()
+        home.action_back()
+        home.containers.update_rows()
+        home.containers.select(key)
+
+
+def _go_image(home: HomeScreen, key: str) -> None:
+    home.images.select(key)
+    home.action_pane("images")
+
+
+class _PalettePane(Pane):
+    def __init__(self, all: list[Entry]) -> None:
+        super().__init__()
+        self.all = all
+        self.found = list(all)
+        self.edit = LineEdit(placeholder="an action, a container, an image, a stack")
+        self.cursor = 0
+        self.top = 0
+
+    def find(self) -> None:
+        """Look again for what has been typed."""
+        scored = [(points, -at) for at, entry in enumerate(self.all) if (points := self._score(entry)) is not None]
+        scored.sort(reverse=True)
+        self.found = [self.all[-at] for _, at in scored]
+        self.cursor = self.top = 0
+        self.repaint()
+
+    def _score(self, entry: Entry) -> float | None:
+        needle = self.edit.value
+        by_name = score(needle, entry.name)
+        if by_name is not None:
+            return by_name + 2
+        return 0.0 if needle.lower() in entry.note.lower() else None
+
+    def move(self, by: int) -> None:
+        """Move the cursor."""
+        self.cursor = max(0, min(self.cursor + by, len(self.found) - 1))
+        self.repaint()
+
+    def title(self) -> Line:
+        return [Segment("Do", self.palette.strong)]
+
+    def subtitle(self) -> Line:
+        return [Segment(f"{len(self.found)} · Enter does it · Esc closes", self.palette.dim)]
+
+    def highlight(self) -> tuple[int, object] | None:
+        return (2 + self.cursor - self.top, self.palette.selected) if self.found else None
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        palette = self.palette
+        room = max(1, height - 2)
+        self.top = max(min(self.top, self.cursor), self.cursor - room + 1)
+        lines: list[Line] = [
+            [Segment(" : ", palette.accent), *self.edit.paint(max(width - 4, 4), palette)],
+            [Segment("─" * width, palette.frame)],
+        ]
+        names = min(30, max((width_of(entry.name) for entry in self.found), default=10) + 2)
+        for entry in self.found[self.top : self.top + room]:
+            lines.append([
+                gap(2),
+                cells(entry.name, names, palette.strong),
+                Segment(fit(entry.note, max(width - names - 9, 4)), palette.dim),
+                cells(entry.key, 6, palette.accent, right=True),
+                gap(1),
+            ])  # fmt: skip
+        if not self.found:
+            lines.append([gap(2), Segment("nothing fits", palette.dim)])
+        return lines
+
+
+class CommandPalette(Dialog[Callable[[], object]]):
+    """Returns what to call, or ``None``."""
+
+    def __init__(self, home: HomeScreen) -> None:
+        self._pane = _PalettePane(entries(home))
+        super().__init__(self._pane)
+
+    def wanted_size(self, width: int, height: int) -> tuple[int, int]:
+        """A column in the middle."""
+        return min(84, width - 2), min(22, height - 2)
+
+    def key(self, event: events.Key) -> None:
+        """Type, move, choose."""
+        pane = self._pane
+        moves = {
+            "down": 1,
+            "up": -1,
+            "ctrl+n": 1,
+            "ctrl+p": -1,
+            "tab": 1,
+            "shift+tab": -1,
+            "pagedown": 10,
+            "pageup": -10,
+        }
+        if event.key in ("escape", "ctrl+c"):
+            self.dismiss(None)
+        elif event.key in moves:
+            pane.move(moves[event.key])
+        elif event.key == "enter":
+            self.dismiss(pane.found[pane.cursor].call if pane.found else None)
+        elif pane.edit.key(event.key, event.character):
+            pane.find()
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Paste into the line."""
+        self._pane.edit.insert(event.text)
+        self._pane.find()
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a line chooses it."""
+        pane = self._pane
+        at = event.screen_y - pane.region.y - 3 + pane.top
+        if pane.region.contains(event.screen_x, event.screen_y) and 0 <= at < len(pane.found):
+            if event.screen_y - pane.region.y >= 3:
+                self.dismiss(pane.found[at].call)
+            return
+        super().on_click(event)

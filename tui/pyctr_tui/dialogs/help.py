@@ -1,0 +1,99 @@
+"""The keys of where you are, made from the keymap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.segment import Segment
+
+from pyctr_tui.dialogs.dialog import Dialog
+from pyctr_tui.keymap import ALL, Command, Keymap, key_name
+from pyctr_tui.widgets.draw import Line, beside, cells, column, gap
+from pyctr_tui.widgets.pane import Pane
+
+if TYPE_CHECKING:
+    from textual import events
+
+KEYS = 13
+"""Cells of the column of keys."""
+
+
+class _HelpPane(Pane):
+    def __init__(self, keymap: Keymap, where: str) -> None:
+        super().__init__()
+        self.where = where
+        commands = keymap.of(where)
+        self.here = [command for command in commands if command.scopes != ALL]
+        self.everywhere = [command for command in commands if command.scopes == ALL]
+        self.top = 0
+        self.rows = 0
+
+    def title(self) -> Line:
+        return [Segment(f"Keys in {self.where}", self.palette.strong)]
+
+    def subtitle(self) -> Line:
+        return [Segment("Esc closes", self.palette.dim)]
+
+    def thumb(self, height: int) -> tuple[int, int] | None:
+        if self.rows <= height:
+            return None
+        return self.top * height // self.rows, (self.top + height) * height // self.rows - 1
+
+    def paint(self, width: int, height: int) -> list[Line]:
+        each = (width - 2) // 2
+        left = self._block(f"in {self.where}", self.here, each if width >= 90 else width)
+        right = self._block("everywhere", self.everywhere, each if width >= 90 else width)
+        if width >= 90:
+            rows = max(len(left), len(right))
+            lines = beside(column(left, each, rows), column(right, each, rows), 2)
+        else:
+            lines = [*left, [], *right]
+        self.rows = len(lines)
+        self.top = max(0, min(self.top, self.rows - height))
+        return lines[self.top : self.top + height]
+
+    def _block(self, name: str, commands: list[Command], width: int) -> list[Line]:
+        palette = self.palette
+        lines: list[Line] = [[gap(1), Segment(name, palette.dim)]]
+        for command in commands:
+            keys = " ".join(key_name(key) for key in command.keys[:2])
+            lines.append([
+                gap(1),
+                cells(keys, KEYS, palette.accent),
+                cells(command.help, max(width - KEYS - 2, 4), palette.text),
+            ])  # fmt: skip
+        return lines
+
+
+class HelpDialog(Dialog[None]):
+    """Shows the keys; any of the moving keys scrolls."""
+
+    def __init__(self, keymap: Keymap, where: str) -> None:
+        self._pane = _HelpPane(keymap, where)
+        super().__init__(self._pane)
+
+    def wanted_size(self, width: int, height: int) -> tuple[int, int]:
+        """Two columns where there is room."""
+        pane = self._pane
+        if width >= 100:
+            return min(132, width - 4), min(max(len(pane.here), len(pane.everywhere)) + 3, height - 2)
+        return min(76, width - 2), height - 2
+
+    def key(self, event: events.Key) -> None:
+        """Scroll, or close."""
+        steps = {
+            "down": 1,
+            "j": 1,
+            "up": -1,
+            "k": -1,
+            "pagedown": 10,
+            "pageup": -10,
+            "space": 10,
+            "g": -999,
+            "G": 999,
+        }
+        if event.key in steps:
+            self._pane.top = max(0, self._pane.top + steps[event.key])
+            self._pane.repaint()
+        elif event.key in ("escape", "q", "question_mark", "enter", "ctrl+c"):
+            self.dismiss(None)
