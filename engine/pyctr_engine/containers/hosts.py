@@ -30,22 +30,31 @@ def announce(context: Context, spec: ContainerSpec) -> None:
     if not spec.address:
         return
     with context.lock:
-        for peer in peers(context, spec):
+        # one look at the store for all of them: a stack of n starts n times
+        everyone = members(context, spec.request.stack)
+        for peer in everyone:
+            if peer.id == spec.id:
+                continue
+            others = [other for other in everyone if other.id != peer.id]
             with contextlib.suppress(FileNotFoundError):
-                text = hosts_of(context, peer, peers(context, peer))
+                text = hosts_of(context, peer, others)
                 names.write_in_place(f"{context.paths.run_container(peer.id)}/hosts", text)
 
 
 def peers(context: Context, spec: ContainerSpec) -> list[ContainerSpec]:
     """The running containers that may know of this one: those of its stack, other than itself, with an address."""
+    return [other for other in members(context, spec.request.stack) if other.id != spec.id]
+
+
+def members(context: Context, stack: str) -> list[ContainerSpec]:
+    """The running containers of a stack that have an address; of no stack, where it is empty."""
     with context.lock:
         return [
-            other
-            for other in store.all_specs(context.database)
-            if other.address
-            and other.id != spec.id
-            and other.request.stack == spec.request.stack
-            and status.status_of(status.read_state(context.paths, other.id)).state.is_alive
+            spec
+            for spec in store.all_specs(context.database)
+            if spec.address
+            and spec.request.stack == stack
+            and status.status_of(status.read_state(context.paths, spec.id)).state.is_alive
         ]
 
 
