@@ -7,8 +7,8 @@ from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-WORKERS = 16
-"""Threads at most: a start waits more for the kernel than for a processor."""
+WORKERS = 8
+"""Threads at most: a start waits for the kernel, but more threads than this only wait for each other."""
 
 
 @dataclass(frozen=True, slots=True)

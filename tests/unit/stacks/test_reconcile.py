@@ -183,11 +183,11 @@ class TestCompletion:
 
 
 def test_what_can_go_on_at_once_does(engine: MemoryEngine, stack_of: StackOf) -> None:
-    barrier = threading.Barrier(10, timeout=20)
-    for number in range(1, 11):
+    barrier = threading.Barrier(8, timeout=20)
+    for number in range(1, 9):
         engine.on["start", f"shop-sleeper-{number}"] = lambda: (barrier.wait(), None)[1]
-    up(engine, stack_of("services: {sleeper: {image: x, scale: 10}}"))
-    assert len(engine.kept) == 10
+    up(engine, stack_of("services: {sleeper: {image: x, scale: 8}}"))
+    assert len(engine.kept) == 8
 
 
 def test_an_interrupt_leaves_no_container_half_made(engine: MemoryEngine, stack_of: StackOf) -> None:
