@@ -18,6 +18,9 @@ MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
 MNT_DETACH = 2
 
+_FSOPEN_CLOEXEC = 1
+_FSMOUNT_CLOEXEC = 1
+_FSCONFIG_CMD_CREATE = 6
 OPEN_TREE_CLONE = 1
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
@@ -65,6 +68,16 @@ def umount(target: str, flags: int = 0) -> None:
 def pivot_root(new: str, old: str) -> None:
     """Make ``new`` the root and move the old one to ``old``; both may be ``"."``. Source: pivot_root(2)."""
     syscall("pivot_root", os.fsencode(new), os.fsencode(old), path=new)
+
+
+def new_tree(fstype: str, attributes: int) -> int:
+    """A file system of its own as a detached mount, with default options. Source: fsopen(2), fsmount(2)."""
+    context = syscall("fsopen", fstype.encode(), _FSOPEN_CLOEXEC)
+    try:
+        syscall("fsconfig", context, _FSCONFIG_CMD_CREATE, None, None, 0, path=fstype)
+        return syscall("fsmount", context, _FSMOUNT_CLOEXEC, attributes, path=fstype)
+    finally:
+        os.close(context)
 
 
 def open_tree(path: str, recursive: bool = False, directory: int = AT_FDCWD) -> int:

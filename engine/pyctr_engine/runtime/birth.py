@@ -92,10 +92,10 @@ class Birth:
         self._send_trees(control, userns)
         steps.begin("network interface")
         self._move_interface()
-        control.send(init.NET)
+        _tell(control, init.NET)
         steps.begin("cgroups")
         control_groups.attach(cgroup.attach, self.pid)
-        control.send(init.CGROUP)
+        _tell(control, init.CGROUP)
         steps.begin("init")
         streams = self._await_exec(control, ours)
         steps.begin("")
@@ -174,7 +174,7 @@ class Birth:
         """Read what init reports until its end of the socket is closed by exec."""
         executed, last = False, ("", 0.0, 0.0)
         while True:
-            message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+            message, ancillary = hear(control)
             kind, payload = message[:1], message[1:]
             if kind == init.TTY:
                 master = array.array("i", ancillary[0][2])[0]
@@ -203,6 +203,24 @@ class Birth:
                 os.waitpid(self.pid, 0)
             os.close(self.pidfd)
         control_groups.remove(self.request.cgroup.directories)
+
+
+def _tell(control: socket.socket, message: bytes) -> None:
+    """Send to init; that it has gone meanwhile is told, with the reason, by what it sent before."""
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        control.send(message)
+
+
+def hear(control: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
+    """The next message with its ancillary data; empty at the end.
+
+    A peer that ends with our messages unread makes the next call fail with ECONNRESET, once, although what it
+    sent before is still there to be read. Source: unix(7).
+    """
+    while True:
+        with contextlib.suppress(ConnectionResetError):
+            message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+            return message, ancillary
 
 
 def clone_beside(

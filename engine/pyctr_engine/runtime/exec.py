@@ -85,7 +85,7 @@ def _await_exec(control: socket.socket, ours: birth.Streams) -> birth.Streams:
     """Nothing but an end of file is success: the socket is close-on-exec."""
     with control:
         while True:
-            message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+            message, ancillary = birth.hear(control)
             if message[:1] == _TTY:
                 master = array.array("i", ancillary[0][2])[0]
                 ours = birth.Streams(master, master, -1)

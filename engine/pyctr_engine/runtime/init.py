@@ -97,14 +97,13 @@ def _start(request: StartRequest, control: socket.socket, stdio: tuple[int, int,
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     os.umask(0o022)
+    kernel = rootfs.open_kernel_trees(request)
     devices = [m.open_tree(f"/dev/{name}") for name in rootfs.DEVICES]
     steps.begin("root file system")
     rootfs.enter_root(request, handed.layers, handed.data)
-    for operation in rootfs.operations(request, devices, handed.binds):
+    for operation in rootfs.operations(request, kernel, devices, handed.binds):
         steps.begin("mount", operation.describe())
         operation.execute()
-    steps.begin("leave the host's root")
-    rootfs.leave_old_root()
     if request.tty:
         steps.begin("terminal")
         stdio = _open_terminal(control)

@@ -1,8 +1,9 @@
 """A container's root file system as a list of printable mount operations.
 
-Init first makes the container's overlay the root (`enter_root`) and only then runs the list, so that every path in
-it is resolved by the kernel inside the container's own root: whatever symlinks an image holds, they lead nowhere
-else. What comes from the host (binds, devices) arrives as detached mounts by descriptor.
+Init first makes the container's overlay the root, lets go of the host's (`enter_root`), and only then runs the list,
+so that every path in it is resolved by the kernel inside the container's own root: whatever symlinks an image holds,
+they lead nowhere else. What comes from the host (binds, devices) arrives as detached mounts by descriptor; so do
+/proc and /sys, because the kernel lets a user namespace mount them only while the host's can still be seen.
 """
 
 from __future__ import annotations
@@ -171,10 +172,10 @@ class ReadOnlyRoot(NamedTuple):
 
 
 def enter_root(request: StartRequest, layers: int, data: int) -> None:
-    """Mount the overlay from the two detached trees, and make it this process's root.
+    """Mount the overlay from the two detached trees, make it this process's root, and let go of the host's mounts.
 
-    The old root stays mounted, stacked under the new one, until `leave_old_root`: without a visible /proc the kernel
-    refuses to mount another one.
+    Nothing of the image may be looked up before the host's root is gone: until then it lies stacked on the new
+    one, and ``/..`` in an image's symlink would climb into it. Source: pivot_root(2), on ``pivot_root(".", ".")``.
     """
     scratch = next(path for path in _SCRATCH if os.path.isdir(path))
     m.mount("", "/", "", m.MS_REC | m.MS_PRIVATE)
@@ -192,25 +193,35 @@ def enter_root(request: StartRequest, layers: int, data: int) -> None:
     m.mount("overlay", f"{scratch}/root", "overlay", 0, options)
     os.chdir(f"{scratch}/root")
     m.pivot_root(".", ".")
-    os.chdir("/")
-
-
-def leave_old_root() -> None:
-    """Let go of the host's mounts, which lie stacked on ``/``. Source: pivot_root(2), on ``pivot_root(".", ".")``."""
-    os.chdir("/")
     m.umount(".", m.MNT_DETACH)
     os.chdir("/")
 
 
+def open_kernel_trees(request: StartRequest) -> list[tuple[int, str, bool]]:
+    """/proc and /sys as detached mounts, opened before the host's are out of sight.
+
+    /sys shows the network namespace's devices: one that is shared may not be ours to show.
+    """
+    attributes = m.MOUNT_ATTR_NOSUID | m.MOUNT_ATTR_NODEV | m.MOUNT_ATTR_NOEXEC
+    trees = [(m.new_tree("proc", attributes), "/proc", True)]
+    try:
+        sysfs = m.new_tree("sysfs", attributes | (0 if request.privileged else m.MOUNT_ATTR_RDONLY))
+        trees.append((sysfs, "/sys", True))
+    except PermissionError:
+        if request.net == "private":
+            raise
+    return trees
+
+
 def operations(
-    request: StartRequest, devices: Sequence[int], binds: Sequence[tuple[int, str, bool]]
+    request: StartRequest,
+    kernel: Sequence[tuple[int, str, bool]],
+    devices: Sequence[int],
+    binds: Sequence[tuple[int, str, bool]],
 ) -> list[Operation]:
-    """The list up to the cgroups; ``devices`` are trees of `DEVICES`, ``binds`` (tree, target, is it a directory)."""
-    shared_net = request.net in ("host", "join")
-    sysfs = Mount("sysfs", "/sys", _NO_EXEC | (0 if request.privileged else m.MS_RDONLY), optional=shared_net)
+    """The list up to the cgroups; ``devices`` are trees of `DEVICES`, others (tree, target, is it a directory)."""
     steps: list[Operation] = [
-        Mount("proc", "/proc", _NO_EXEC),
-        sysfs,
+        *(Attach(*tree) for tree in kernel),
         Mount("tmpfs", "/dev", m.MS_NOSUID | m.MS_NOEXEC, "mode=755,size=65536k"),
         *(Attach(tree, f"/dev/{name}", False) for name, tree in zip(DEVICES, devices, strict=True)),
         Mount("devpts", "/dev/pts", m.MS_NOSUID | m.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"),
@@ -267,7 +278,7 @@ def hierarchy_name(path: str) -> str:
 
 
 def make_directory(path: str) -> None:
-    """Make a mount point, and what leads to it, unless it is there; dangling symlinks are followed, inside the root."""
+    """Make a mount point and what leads to it, if need be; dangling symlinks are followed, inside the root."""
     if not os.path.isdir(path):
         os.makedirs(os.path.realpath(path), 0o755, exist_ok=True)
 
