@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,15 +25,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip("needs root: sudo make test")
 
 
-@pytest.fixture
-def paths(tmp_path: Path) -> Iterator[Paths]:
-    """State and run directories of this test's own, and so an engine with names of its own.
+@contextlib.contextmanager
+def own_paths(directory: Path) -> Iterator[Paths]:
+    """State and run directories of one's own, and so an engine with names of its own; its spawner ends with them.
 
     The run directory has a short name: a UNIX socket's path holds 107 bytes.
     """
     run = tempfile.mkdtemp(prefix="pt-", dir="/run" if os.geteuid() == 0 else None)
-    yield Paths(state=str(tmp_path / "state"), run=run)
-    shutil.rmtree(run, ignore_errors=True)
+    paths = Paths(state=str(directory / "state"), run=run)
+    try:
+        yield paths
+    finally:
+        end_spawner(paths)
+        shutil.rmtree(run, ignore_errors=True)
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> Iterator[Paths]:
+    """Directories of this test's own."""
+    with own_paths(tmp_path) as paths:
+        yield paths
 
 
 @pytest.fixture
@@ -46,7 +56,7 @@ def no_leaks(paths: Paths) -> Iterator[Paths]:
     before = leaks.held(paths)
     yield paths
     end_spawner(paths)
-    leaked = settled_leaks(paths, before)
+    leaked = leaks.settled(paths, before)
     assert not leaked, f"left behind: {leaked}"
 
 
@@ -56,13 +66,3 @@ def end_spawner(paths: Paths) -> None:
     if pid:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGTERM)
-
-
-def settled_leaks(paths: Paths, before: leaks.Holdings, patience: float = 5.0) -> dict[str, list[str]]:
-    """What is still held after the kernel had time to take links and processes down, which it does by itself."""
-    deadline = time.monotonic() + patience
-    while True:
-        leaked = leaks.held(paths).leaked_since(before)
-        if not leaked or time.monotonic() > deadline:
-            return leaked
-        time.sleep(0.05)

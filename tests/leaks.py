@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass, fields
 
 from pyctr_engine.linux.namespaces import is_running
@@ -70,6 +71,22 @@ def spawner(paths: Paths) -> int:
     """The spawner's pid; 0 without one."""
     pid, _, started = _read(f"{paths.run}/spawner.pid").partition(" ")
     return int(pid) if pid and is_running(int(pid), int(started)) else 0
+
+
+def settled(paths: Paths, before: Holdings, but: int = 0, patience: float = 5.0) -> dict[str, list[str]]:
+    """What is still held after the kernel had time to take links and processes down, which it does by itself.
+
+    ``but`` is the pid of a spawner, which may stay.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        leaked = held(paths).leaked_since(before)
+        if but and "processes" in leaked:
+            leaked["processes"] = [text for text in leaked["processes"] if not text.startswith(f"{but} ")]
+        leaked = {kind: names for kind, names in leaked.items() if names}
+        if not leaked or time.monotonic() > deadline:
+            return leaked
+        time.sleep(0.05)
 
 
 def _mounts(paths: Paths) -> list[str]:

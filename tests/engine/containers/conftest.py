@@ -16,7 +16,7 @@ from pyctr_engine.model.spec import ContainerRequest, ExecRequest
 from pyctr_engine.model.status import Container
 from pyctr_engine.paths import Paths
 from tests import leaks
-from tests.conftest import end_spawner, settled_leaks
+from tests.conftest import end_spawner
 
 IMAGE = "pyctr/base"
 
@@ -82,7 +82,7 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         engine.remove(container.id, force=True, volumes=True)
     engine.close()
     end_spawner(paths)
-    leaked = settled_leaks(paths, before)
+    leaked = leaks.settled(paths, before)
     shutil.rmtree(run, ignore_errors=True)
     assert not leaked, f"left behind: {leaked}"
 
