@@ -132,7 +132,8 @@ def program(cache_dir: str, capabilities: frozenset[str]) -> bytes:
             "install libseccomp2 (Debian: apt-get install libseccomp2), or use --security-opt seccomp=unconfined",
         ) from error
     os.makedirs(cache_dir, 0o700, exist_ok=True)
-    temporary = f"{path}.{os.getpid()}"
+    # several threads of several programs may be making it at once
+    temporary = f"{path}.{os.urandom(8).hex()}"
     with open(temporary, "wb") as file:
         file.write(data)
     os.rename(temporary, path)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import json
+import json
 
 from pyctr_engine.cgroups import control
 from pyctr_engine.cgroups import stats as readings
 from pyctr_engine.containers import status
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import Conflict
+from pyctr_engine.errors import Conflict, NotFound
 from pyctr_engine.model.host import ProcessInfo
+from pyctr_engine.model.spec import Resources
+from pyctr_engine.model.spec import Resources
 from pyctr_engine.model.stats import Stats
 from pyctr_engine.model.status import Container
 
@@ -20,18 +25,21 @@ def stats(context: Context, container: Container) -> Stats:
     """One reading. Raises Conflict when it does not run."""
     if not container.state.is_alive:
         raise Conflict(f"container {container.name} is not running", f"start it: `pyctr-tui start {container.name}`")
-    return _read(context, container.id, container.status.interface)
+    return _read(context, container.id, container.status.interface, container.spec.request.resources)
 
 
 def all_stats(context: Context) -> dict[str, Stats]:
     """One reading of each running container, by id."""
+    query = "SELECT id, json_extract(spec, '$.request.resources') FROM containers"
     with context.lock:
-        ids = [row[0] for row in context.database.connection.execute("SELECT id FROM containers").fetchall()]
+        rows = context.database.connection.execute(query).fetchall()
     found = {}
-    for id in ids:
+    for id, resources in rows:
         now = status.status_of(status.read_state(context.paths, id))
         if now.state.is_alive:
-            found[id] = _read(context, id, now.interface)
+            # one that ended since then has no cgroup any more
+            with contextlib.suppress(NotFound):
+                found[id] = _read(context, id, now.interface, Resources(**json.loads(resources)))
     return found
 
 
@@ -44,8 +52,8 @@ def processes(context: Context, container: Container) -> list[ProcessInfo]:
     return host_processes.processes(control.pids(inside[0])) if inside else []
 
 
-def _read(context: Context, id: str, interface: str) -> Stats:
-    reading = readings.read(context.cgroups, context.cgroup_parent, id)
+def _read(context: Context, id: str, interface: str, resources: Resources) -> Stats:
+    reading = readings.read(context.cgroups, context.cgroup_parent, id, resources)
     if not interface:
         return reading
     # what the host's end receives, the container has sent
