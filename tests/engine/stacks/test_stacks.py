@@ -1,0 +1,157 @@
+"""Stacks of real containers: up, up again, edited, down; and the examples as they are in the repository."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_engine.engine import Engine
+from pyctr_engine.errors import EngineError
+from pyctr_engine.model.status import State
+from pyctr_engine.paths import Paths
+from pyctr_engine.stacks.load import load
+
+pytestmark = pytest.mark.root
+
+EXAMPLES = Path(__file__).parents[3] / "stacks"
+TEXT = """
+name: trial
+x-base: &base {image: pyctr/base, init: true}
+services:
+  writer:
+    <<: *base
+    command: ["sh", "-c", "echo $$WORD > /data/word; sleep 1000"]
+    environment:
+      WORD: ${WORD:-hello}
+    volumes: ["data:/data"]
+  reader:
+    <<: *base
+    command: ["sh", "-c", "sleep 1000"]
+    volumes: ["data:/data:ro"]
+    depends_on: [writer]
+    scale: 2
+volumes: {data: }
+"""
+
+
+@pytest.fixture
+def engine(no_leaks: Paths) -> Iterator[Engine]:
+    engine = Engine(no_leaks)
+    yield engine
+    for container in engine.containers():
+        engine.remove(container.id, force=True, volumes=True)
+    engine.close()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def until(found: Callable[[], bool], seconds: float = 30.0) -> bool:
+    """Whether something comes true in time."""
+    end = time.monotonic() + seconds
+    while not found():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def ids(engine: Engine) -> dict[str, str]:
+    return {container.name: container.id for container in engine.containers()}
+
+
+def said(engine: Engine, name: str, words: str) -> bool:
+    return any(words in line.text for line in engine.logs(name))
+
+
+def test_the_life_of_a_stack(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "stack.yaml"
+    file.write_text(TEXT)
+
+    engine.up(load(str(file), env={}))
+    first = ids(engine)
+    assert sorted(first) == ["trial-reader-1", "trial-reader-2", "trial-writer-1"]
+    assert {container.state for container in engine.containers()} == {State.RUNNING}
+    assert [(item.name, item.running, item.total) for item in engine.stacks()] == [("trial", 3, 3)]
+
+    assert {action.kind for action in engine.up(load(str(file), env={}))} == {"keep"}
+    assert ids(engine) == first
+
+    actions = engine.up(load(str(file), env={"WORD": "other"}))
+    assert [(action.kind, action.reason) for action in actions if action.kind != "keep"] == [
+        ("recreate", "environment changed")
+    ]
+    second = ids(engine)
+    assert {name for name in first if first[name] != second[name]} == {"trial-writer-1"}
+
+    engine.stop("trial-reader-2")
+    actions = engine.up(load(str(file), env={"WORD": "other"}))
+    assert [action.container for action in actions if action.kind == "start"] == ["trial-reader-2"]
+    assert ids(engine) == second
+
+    engine.down("trial")
+    assert engine.containers() == []
+    assert [volume["name"] for volume in engine.volumes()] == ["trial_data"]
+    engine.up(load(str(file), env={}))
+    engine.down("trial", volumes=True)
+    assert engine.volumes() == []
+
+
+def test_a_failure_names_the_service_and_leaves_the_rest(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "stack.yaml"
+    file.write_text(TEXT.replace('["sh", "-c", "sleep 1000"]', "/no/such/program"))
+    with pytest.raises(EngineError, match="service reader: "):
+        engine.up(load(str(file), env={}))
+    assert engine.container("trial-writer-1").state is State.RUNNING
+    file.write_text(TEXT)
+    engine.up(load(str(file), env={}))
+    assert {container.state for container in engine.containers()} == {State.RUNNING}
+    engine.down("trial", volumes=True)
+
+
+def test_hello(engine: Engine) -> None:
+    port = free_port()
+    stack = load(str(EXAMPLES / "hello.yaml"), env={"HELLO_PORT": str(port), "PAUSE": "0.01"})
+    engine.up(stack)
+    assert until(lambda: said(engine, "hello-client-1", "Hello from"))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=10) as answer:
+        assert answer.read().startswith(b"Hello from ")
+    assert until(lambda: any(change.path == "/data/result-10" for change in engine.changes("hello-worker-1")))
+    assert {action.kind for action in engine.up(stack)} == {"keep"}
+    engine.down("hello")
+
+
+def test_shop(engine: Engine) -> None:
+    port = free_port()
+    env = {"SHOP_PORT": str(port), "COMPOSE_PROFILES": "guarded", "AMOUNT": "7"}
+    stack = load(str(EXAMPLES / "shop.yaml"), env=env)
+    engine.up(stack)
+    assert engine.container("shop-stock-1").status.exit_code == 0
+    assert until(lambda: said(engine, "shop-customer-2", "bought"))
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=10) as answer:
+        assert sorted(json.load(answer)) == ["apples", "pears", "plums"]
+    assert {action.kind for action in engine.up(stack)} == {"keep"}
+    more = engine.up(load(str(EXAMPLES / "shop.yaml"), env={**env, "CUSTOMERS": "3"}))
+    assert [action.container for action in more if action.kind != "keep"] == ["shop-customer-3"]
+    engine.down("shop", volumes=True)
+    assert engine.volumes() == []
+
+
+def test_limits(engine: Engine) -> None:
+    engine.up(load(str(EXAMPLES / "limits.yaml"), env={}))
+    assert until(lambda: engine.stats("limits-busy-1").throttled_periods > 3)
+    assert engine.stats("limits-busy-1").cpu_limit == 0.3
+    assert engine.stats("limits-breath-1").memory_limit == 96 << 20
+    assert engine.stats("limits-crowd-1").pids_limit == 20
+    assert until(lambda: said(engine, "limits-crowd-1", "no room for another"))
+    assert engine.container("limits-crowd-1").state is State.RUNNING
+    engine.down("limits")
