@@ -263,8 +263,10 @@ class Extractor:
             return  # AUFS's own bookkeeping
         elif hidden in (b"", b".", b".."):
             raise Refused("a whiteout of nothing")
-        elif not self._bottom:
+        else:
             self._need_parent(path)
+            if self._bottom:
+                return  # nothing to hide; readdir(2) in a directory of one layer would show it
             if path in self._directories:
                 os.setxattr(path, OPAQUE_XATTR, b"y")
             elif not os.path.lexists(path):
