@@ -73,17 +73,11 @@ def spawner(paths: Paths) -> int:
     return int(pid) if pid and is_running(int(pid), int(started)) else 0
 
 
-def settled(paths: Paths, before: Holdings, but: int = 0, patience: float = 5.0) -> dict[str, list[str]]:
-    """What is still held after the kernel had time to take links and processes down, which it does by itself.
-
-    ``but`` is the pid of a spawner, which may stay.
-    """
+def settled(paths: Paths, before: Holdings, patience: float = 5.0) -> dict[str, list[str]]:
+    """What is still held after the kernel had time to take links and processes down, which it does by itself."""
     deadline = time.monotonic() + patience
     while True:
         leaked = held(paths).leaked_since(before)
-        if but and "processes" in leaked:
-            leaked["processes"] = [text for text in leaked["processes"] if not text.startswith(f"{but} ")]
-        leaked = {kind: names for kind, names in leaked.items() if names}
         if not leaked or time.monotonic() > deadline:
             return leaked
         time.sleep(0.05)

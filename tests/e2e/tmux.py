@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -77,6 +78,10 @@ class Tmux:
         """Wait until all ``texts`` are on the screen at once; the screen."""
         return self.wait_until(lambda screen: all(text in screen for text in texts), repr(texts), patience)
 
+    def wait_for_prompt(self, patience: float = PATIENCE) -> str:
+        """Wait until the shell is ready for the next command; the screen."""
+        return self.wait_until(lambda screen: screen.rstrip().endswith(PROMPT), "the shell's prompt", patience)
+
     def wait_gone(self, text: str, patience: float = PATIENCE) -> str:
         """Wait until ``text`` is no longer on the screen; the screen."""
         return self.wait_until(lambda screen: text not in screen, f"{text!r} to go", patience)
@@ -101,6 +106,8 @@ class Tmux:
     def close(self) -> None:
         """End this server."""
         self._tmux("kill-server", check=False)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"/tmp/tmux-{os.getuid()}/{self._socket}")
 
     def _tmux(self, *words: str, check: bool = True) -> str:
         command: Sequence[str] = ("tmux", "-u", "-L", self._socket, *words)

@@ -204,7 +204,7 @@ def _raw_terminal(fd: int) -> Iterator[None]:
     import tty
 
     before = termios.tcgetattr(fd)
-    tty.setraw(fd)
+    tty.setraw(fd, termios.TCSADRAIN)  # what is typed ahead is not lost
     try:
         yield
     finally:

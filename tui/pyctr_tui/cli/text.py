@@ -71,13 +71,13 @@ def duration(seconds: float) -> str:
 
 
 def ago(then: float | None, now: float) -> str:
-    """How long ago ``then`` (seconds since the epoch) was; ``N/A`` when unknown."""
-    return "N/A" if then is None else f"{duration(now - then)} ago"
+    """How long ago ``then`` (seconds since the epoch) was; ``N/A`` when unknown, as 0 is in reproducible images."""
+    return "N/A" if not then else f"{duration(now - then)} ago"
 
 
 def date(moment: float | None) -> str:
     """A moment as docker's lists write it, in local time: ``2026-01-31 13:05:00 +0100 CET``."""
-    return "N/A" if moment is None else time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment))
+    return "N/A" if not moment else time.strftime("%Y-%m-%d %H:%M:%S %z %Z", time.localtime(moment))
 
 
 def timestamp(moment: float) -> str:
