@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import json
 
 from pyctr_engine.cgroups import control
 from pyctr_engine.cgroups import stats as readings
@@ -13,7 +12,6 @@ from pyctr_engine.containers import status
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, NotFound
 from pyctr_engine.model.host import ProcessInfo
-from pyctr_engine.model.spec import Resources
 from pyctr_engine.model.spec import Resources
 from pyctr_engine.model.stats import Stats
 from pyctr_engine.model.status import Container
