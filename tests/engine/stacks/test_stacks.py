@@ -14,8 +14,9 @@ import pytest
 from pyctr_engine.engine import Engine
 from pyctr_engine.errors import EngineError
 from pyctr_engine.model.status import State
-from pyctr_engine.paths import Paths
 from pyctr_engine.stacks.load import load
+from tests import leaks
+from tests.conftest import end_spawner, own_paths
 
 pytestmark = pytest.mark.root
 
@@ -40,13 +41,27 @@ volumes: {data: }
 """
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """One engine, so that the built-in image is made once; nothing of it may be left on the machine."""
+    with own_paths(tmp_path_factory.mktemp("stacks")) as paths:
+        before = leaks.held(paths)
+        engine = Engine(paths)
+        yield engine
+        engine.close()
+        end_spawner(paths)
+        leaked = leaks.settled(paths, before)
+        assert not leaked, f"left behind: {leaked}"
+
+
 @pytest.fixture
-def engine(no_leaks: Paths) -> Iterator[Engine]:
-    engine = Engine(no_leaks)
-    yield engine
-    for container in engine.containers():
-        engine.remove(container.id, force=True, volumes=True)
-    engine.close()
+def engine(shared: Engine) -> Iterator[Engine]:
+    """The engine without containers and volumes, before and after."""
+    yield shared
+    for container in shared.containers():
+        shared.remove(container.id, force=True, volumes=True)
+    for volume in shared.volumes():
+        shared.remove_volume(volume["name"])
 
 
 def free_port() -> int:
