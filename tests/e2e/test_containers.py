@@ -21,7 +21,7 @@ BASE = "pyctr/base"
     [
         (["true"], 0),
         (["sh", "-c", "exit 3"], 3),
-        (["sh", "-c", "kill -9 $$; sleep 5"], 0),  # PID 1 of a namespace is not killed by itself
+        (["sh", "-c", "kill -9 $$; exit 4"], 4),  # PID 1 of a namespace can't kill itself
         (["no-such-program"], 127),
         (["/etc/passwd"], 126),
     ],
