@@ -111,7 +111,6 @@ class Closure:
 
     def __init__(self) -> None:
         self.files: dict[str, str] = {}
-        self.missing: set[str] = set()
         self._directories = library_directories()
         self._seen: set[str] = set()
         self._home = ""
@@ -140,8 +139,7 @@ class Closure:
         else:
             found = self._find(name, own, elf)
             place = merged(f"{os.path.realpath(os.path.dirname(found))}/{name}") if found else ""
-        if not found:
-            self.missing.add(name)
+        if not found:  # the host's own linker finds it already loaded, or not at all
             return
         if name.startswith(("libc.so", "libc.musl")):
             self._home = os.path.dirname(place)
