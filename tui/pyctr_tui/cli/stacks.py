@@ -84,8 +84,9 @@ def up(call: Call, words: Sequence[str]) -> int:
 def down(call: Call, words: Sequence[str]) -> int:
     """``down``."""
     parsed = _DOWN.parse(words)
-    word = _file(parsed) if not parsed.value("name") or parsed.arguments else ""
-    name = stackref.stack_name(call, word, parsed.value("name")) if word else parsed.value("name")
+    name = parsed.value("name")
+    if parsed.arguments or "file" in parsed or not name:
+        name = stackref.stack_name(call, _file(parsed), name)
     with ProgressLine(sys.stdout) as progress:
         actions = call.engine.down(name, parsed.flag("volumes"), progress)
     if not actions:
