@@ -5,13 +5,13 @@ Sources: the kernel's admin-guide/cgroup-v2.rst ("CPU"), admin-guide/cgroup-v1/c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import ceil, log2
 
 from pyctr_engine.cgroups import files
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.model.spec import Resources
+from pyctr_engine.record import dataclass
 
 NAME = "cpu"
 

@@ -8,12 +8,12 @@ Sources: admin-guide/cgroup-v2.rst ("IO"), admin-guide/cgroup-v1/blkio-controlle
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cache
 
 from pyctr_engine.cgroups import files
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.model.spec import Resources
+from pyctr_engine.record import dataclass
 
 NAME = "io"
 

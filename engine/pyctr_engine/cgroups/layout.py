@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
 
 from pyctr_engine.cgroups import cpu, cpuset, files, io, memory, pids
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import Unsupported
 from pyctr_engine.model.spec import Resources
+from pyctr_engine.record import asdict, dataclass
 
 Mode = Literal["v2", "hybrid", "v1"]
 Writes = tuple[tuple[str, str], ...]

@@ -6,12 +6,11 @@ is in docs.docker.com/engine/containers/resource_constraints.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyctr_engine.cgroups import files
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.model.spec import Resources
+from pyctr_engine.record import dataclass
 
 NAME = "memory"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from pyctr_engine.containers import idranges, names, resolve, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
+from pyctr_engine.record import replace
 from pyctr_engine.snapshots.overlay import Snapshot
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _with_mounts(context: Context, request: ContainerRequest, image: Image) -> C
             raise InvalidValue(
                 f"cannot bind {mount.source}: no such file or directory", "make it first, or mend the path"
             )
-    return dataclasses.replace(request, mounts=mounts)
+    return replace(request, mounts=mounts)
 
 
 def _record(context: Context, request: ContainerRequest, image: Image, id: str) -> ContainerSpec:
@@ -104,7 +104,7 @@ def _record(context: Context, request: ContainerRequest, image: Image, id: str) 
             image=request.image,
             image_id=image.id,
             argv=resolve.argv(request, config),
-            request=dataclasses.replace(request, name=name),
+            request=replace(request, name=name),
             env=resolve.environment(request, config),
             working_dir=request.working_dir or config.working_dir or "/",
             user=request.user or config.user,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import asdict
 from typing import Any
 
 from pyctr_engine.database import Database
@@ -20,6 +19,7 @@ from pyctr_engine.model.spec import (
     RestartPolicy,
     Security,
 )
+from pyctr_engine.record import asdict
 
 
 def find(database: Database, ref: str) -> ContainerSpec:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 
 from pyctr_engine.cgroups import control
@@ -15,6 +14,7 @@ from pyctr_engine.model.host import ProcessInfo
 from pyctr_engine.model.spec import Resources
 from pyctr_engine.model.stats import Stats
 from pyctr_engine.model.status import Container
+from pyctr_engine.record import replace
 
 _COUNTERS = ("rx_bytes", "tx_bytes", "rx_packets", "tx_packets")
 
@@ -56,9 +56,7 @@ def _read(context: Context, id: str, interface: str, resources: Resources) -> St
         return reading
     # what the host's end receives, the container has sent
     tx_bytes, rx_bytes, tx_packets, rx_packets = (_counter(interface, name) for name in _COUNTERS)
-    return dataclasses.replace(
-        reading, rx_bytes=rx_bytes, tx_bytes=tx_bytes, rx_packets=rx_packets, tx_packets=tx_packets
-    )
+    return replace(reading, rx_bytes=rx_bytes, tx_bytes=tx_bytes, rx_packets=rx_packets, tx_packets=tx_packets)
 
 
 def _counter(interface: str, name: str) -> int:

@@ -11,11 +11,11 @@ import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from pyctr_engine.errors import StoreError
 from pyctr_engine.images.layout import ASIDE, write_file
 from pyctr_engine.linux.tree import remove_tree, sync_directory
+from pyctr_engine.record import dataclass
 
 _SHORT = 6
 """Characters of a short link, unless taken: mount(2) takes a page of options, so each byte counts."""

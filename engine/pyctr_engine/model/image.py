@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from pyctr_engine.record import dataclass
 
 ChangeKind = Literal["A", "C", "D"]
 FileType = Literal["file", "directory", "symlink", "device", "fifo", "socket"]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pyctr_engine.model.spec import Port
+from pyctr_engine.record import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ written back; what we know but has the wrong type is an ImageFormatError that na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from pyctr_engine.errors import ImageFormatError
+from pyctr_engine.record import dataclass, field
 
 Json = Mapping[str, object]
 

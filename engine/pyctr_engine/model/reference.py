@@ -7,9 +7,9 @@ Grammar: ``[domain/]path[:tag][@digest]`` (distribution/reference). ``nginx`` me
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pyctr_engine.errors import InvalidValue
+from pyctr_engine.record import dataclass
 
 DEFAULT_DOMAIN = "docker.io"
 _LEGACY_DOMAIN = "index.docker.io"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from pyctr_engine.record import dataclass, field
 
 MountType = Literal["bind", "volume", "tmpfs"]
 Protocol = Literal["tcp", "udp"]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from pyctr_engine.model.spec import ContainerRequest
+from pyctr_engine.record import dataclass
 
 Condition = Literal["service_started", "service_healthy", "service_completed_successfully"]
 ActionKind = Literal["keep", "create", "recreate", "start", "stop", "remove"]

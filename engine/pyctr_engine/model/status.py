@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pyctr_engine.model.spec import ContainerSpec, Port
+from pyctr_engine.record import dataclass
 
 
 class State(StrEnum):
