@@ -187,12 +187,12 @@ class FakeEngine(Engine):
         cpu, memory, limit, out, into = self._rows[id]
         wave = self.wave(id, at)
         before = self._counters.get(id) or Stats(at - 1)
-        passed = max(at - before.time, 0.001) if at != before.time else 1.0
+        passed = at - before.time if at > before.time else 1.0  # a clock that stands still: a second a reading
         used = int(memory * (0.75 + wave * 0.27)) if cpu > 0.02 else memory
         busy = cpu * wave
         throttled = cpu > 0.5
         stats = Stats(
-            time=at if at != before.time else before.time + 1,
+            time=before.time + passed,
             cpu_usec=before.cpu_usec + int(busy * passed * 1e6),
             cpu_limit=2.0 if limit else None,
             periods=before.periods + 1000,
@@ -420,20 +420,33 @@ class FakeEngine(Engine):
         )
 
 
+_PASTS: dict[tuple[str, int], tuple[Any, Stats]] = {}
+
+
 def prefill(store: Any, engine: FakeEngine, seconds: int = 900) -> None:
-    """Give the interface a past, as if it had been open for a while."""
+    """Give the interface a past, as if it had been open for a while (made up once, then copied)."""
+    from copy import deepcopy
+
     from pyctr_tui.samples import Ring, reading, sample
 
     now = int(engine.clock())
     for container in engine.containers():
         if not container.state.is_alive:
             continue
-        ring = store.rings.setdefault(container.id, Ring())
-        before: Stats | None = None
-        for second in range(now - seconds, now):
-            stats = engine.stats_at(container.id, float(second))
-            ring.append(second, reading(sample(before, stats)))
-            before = stats
+        if (container.id, now) not in _PASTS:
+            ring = Ring()
+            before: Stats | None = None
+            for second in range(now - seconds, now):
+                stats = engine.stats_at(container.id, float(second))
+                ring.append(second, reading(sample(before, stats)))
+                before = stats
+            assert before is not None
+            _PASTS[container.id, now] = (ring, before)
+        ring, last = _PASTS[container.id, now]
+        copied = Ring()
+        copied.start, copied.values = ring.start, deepcopy(ring.values)
+        store.rings[container.id] = copied
+        engine._counters[container.id] = last
     for second in range(now - 60, now):
         store.host_ring.append(second, {"cpu": 34 + 12 * math.sin(second / 7)})
 

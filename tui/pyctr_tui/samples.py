@@ -18,6 +18,8 @@ SLACK = 300
 BRIDGED = 3
 """Missing seconds that are filled with the value before: a late reading is no gap."""
 
+UNKNOWN = -1.0
+
 METRICS = (
     "cpu", "throttled", "memory", "anon", "file", "kernel", "read", "write", "rx", "tx", "pids",
     "psi_cpu", "psi_memory", "psi_io",
@@ -121,7 +123,9 @@ def _known(value: float | None) -> float:
 
 
 class Ring:
-    """The past of one thing, one slot a second, in 4-byte floats; a second without a reading is NaN.
+    """The past of one thing, one slot a second, in 4-byte floats; a second without a reading is `UNKNOWN`.
+
+    No metric is ever negative, so a plain ``max`` over a slice is right with unknown seconds in it.
 
     Attributes:
         start: The second (since the epoch) of the first slot.
@@ -150,12 +154,14 @@ class Ring:
                 del values[:]
             missing = 0
         for metric, values in self.values.items():
-            value = reading.get(metric, math.nan)
+            value = reading.get(metric, UNKNOWN)
+            if value != value:
+                value = UNKNOWN
             if missing == -1:
                 values[-1] = value
                 continue
             if missing:
-                values.extend([values[-1] if missing <= BRIDGED else math.nan] * missing)
+                values.extend([values[-1] if missing <= BRIDGED else UNKNOWN] * missing)
             values.append(value)
         if len(self) > KEPT + SLACK:
             surplus = len(self) - KEPT
@@ -169,17 +175,28 @@ class Ring:
         Buckets are counted from the epoch, so the same second is always in the same one.
         """
         values = self.values[metric]
-        first = (end // step - columns + 1) * step
-        out: list[float] = []
-        for low in range(first - self.start, first - self.start + columns * step, step):
-            piece = values[max(low, 0) : max(low + step, 0)]
-            known = [value for value in piece if value == value]
-            out.append(max(known) if known else math.nan)
-        return out
+        low = (end // step - columns + 1) * step - self.start
+        before = min(columns, -(low // step) if low < 0 else 0)  # columns that begin before the first slot
+        out = [math.nan] * before
+        if before and (cut := low + before * step) > 0:
+            out[-1] = _highest(values[:cut])
+        low += before * step
+        high = min(low + (columns - before) * step, len(values))
+        pieces = values[low:high]
+        if step == 1:
+            out += [value if value >= 0 else math.nan for value in pieces]
+        else:
+            out += [_highest(pieces[at : at + step]) for at in range(0, len(pieces), step)]
+        return out + [math.nan] * (columns - len(out))
 
     def last(self, metric: str, count: int) -> list[float]:
         """The last ``count`` seconds, fewer when there are fewer."""
-        return list(self.values[metric][-count:])
+        return [value if value >= 0 else math.nan for value in self.values[metric][-count:]]
+
+
+def _highest(values: Sequence[float]) -> float:
+    top = max(values, default=UNKNOWN)
+    return top if top >= 0 else math.nan
 
 
 def reading(sample: Sample) -> dict[str, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from itertools import groupby
 
 from rich.color import ColorType
 from rich.segment import Segment
@@ -36,6 +37,7 @@ _LINES: dict[str, str] = {
     "─": "lr", "│": "ud", "╭": "dr", "╮": "dl", "╰": "ur", "╯": "ul", "├": "udr", "┤": "udl", "━": "LR", "┃": "UD",
     "┬": "dlr", "┴": "ulr", "┼": "udlr",
 }  # fmt: skip
+_DASHED = "╌"
 _DOTS = ((0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2), (0, 3), (1, 3))
 
 
@@ -48,6 +50,8 @@ def svg(lines: Sequence[Iterable[Segment]], width: int, title: str = "") -> str:
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width:.1f} {total_height:.1f}" '
         f'width="{total_width:.0f}" height="{total_height:.0f}">',
+        f"<style>.dots{{stroke-width:2.5;stroke-linecap:round;stroke-dasharray:0 {CELL / 2:.4f}}}</style>",
+        f"<desc>{escape(_text(lines))}</desc>",
         f'<rect width="100%" height="100%" rx="8" fill="{back}" stroke="#30363d"/>',
     ]
     if title:
@@ -57,6 +61,11 @@ def svg(lines: Sequence[Iterable[Segment]], width: int, title: str = "") -> str:
         _draw_line(out, line, top + row * LINE)
     out.append("</g></svg>")
     return "\n".join(out)
+
+
+def _text(lines: Sequence[Iterable[Segment]]) -> str:
+    """What stands on the screen, for readers of the source."""
+    return "\n".join("".join(text for text, _, control in line if not control).rstrip() for line in lines)
 
 
 def _title_bar(title: str, width: float) -> list[str]:
@@ -80,7 +89,7 @@ def _draw_line(out: list[str], line: Iterable[Segment], y: float) -> None:
         fore, back = _colours(style)
         cells = width_of(text)
         x = PAD + column * CELL
-        if back is not None:
+        if back is not None and back != _hex(None, False):
             wide, tall = cells * CELL + 0.3, LINE + 0.3
             out.append(f'<rect x="{x:.2f}" y="{y:.1f}" width="{wide:.2f}" height="{tall}" fill="{back}"/>')
         _draw_text(out, text, style or Style.null(), fore, column, y)
@@ -88,32 +97,36 @@ def _draw_line(out: list[str], line: Iterable[Segment], y: float) -> None:
 
 
 def _draw_text(out: list[str], text: str, style: Style, fore: str, column: int, y: float) -> None:
-    """Plain runs as text; every other character alone, at its own cell."""
+    """Plain runs as text; every other character alone, at its own cell; a rule as one stroke."""
     run, start = "", column
-    dots: list[str] = []
-    for character in text:
-        if character.isascii() and character != " ":
+    dots: list[tuple[int, int]] = []
+    for character, group in groupby(text):
+        repeated = len(list(group))
+        if character == " " or character.isascii():
             if not run:
                 start = column
-            run += character
-        elif character == " " and run:
-            run += character
+            run += character * repeated
+            column += repeated
+            continue
+        _put_run(out, run, style, fore, start, y)
+        run = ""
+        width = width_of(character)
+        if "\u2800" <= character <= "\u28ff":
+            dots += [(column + at, ord(character) - 0x2800) for at in range(repeated)]
+        elif character in _LINES or character in _DASHED:
+            out.append(_box(character, fore, column, y, repeated))
         else:
-            _put_run(out, run.rstrip(), style, fore, start, y)
-            run = ""
-            if "\u2800" <= character <= "\u28ff":
-                dots += _braille(ord(character) - 0x2800, column, y)
-            elif character in _LINES or character == "╌":
-                out.append(_box(character, fore, column, y))
-            elif character != " ":
-                _put_run(out, character, style, fore, column, y)
-        column += width_of(character)
-    _put_run(out, run.rstrip(), style, fore, start, y)
+            for at in range(repeated):
+                _put_run(out, character, style, fore, column + at * width, y)
+        column += width * repeated
+    _put_run(out, run, style, fore, start, y)
     if dots:
-        out.append(f'<path d="{"".join(dots)}" stroke="{fore}" stroke-width="2.5" stroke-linecap="round"/>')
+        out.append(_braille(dots, fore, y))
 
 
 def _put_run(out: list[str], text: str, style: Style, fore: str, column: int, y: float) -> None:
+    column += len(text) - len(text.lstrip(" "))
+    text = text.strip(" ")
     if not text:
         return
     weight = ' font-weight="bold"' if style.bold else ""
@@ -125,22 +138,34 @@ def _put_run(out: list[str], text: str, style: Style, fore: str, column: int, y:
     )
 
 
-def _braille(code: int, column: int, y: float) -> list[str]:
-    """Round dots, as zero-length strokes."""
-    dots = []
-    for bit, (across, down) in enumerate(_DOTS):
-        if code & (1 << bit):
-            x = PAD + (column + 0.25 + 0.5 * across) * CELL
-            dots.append(f"M{x:.1f} {y + LINE * (0.125 + 0.25 * down):.1f}h0")
-    return dots
+def _braille(cells: Sequence[tuple[int, int]], fore: str, y: float) -> str:
+    """Cells (column, code) of one colour as dotted strokes: neighbouring dots of a row are one stroke."""
+    rows: list[list[int]] = [[], [], [], []]
+    for column, code in cells:
+        for bit, (across, down) in enumerate(_DOTS):
+            if code & (1 << bit):
+                rows[down].append(2 * column + across)
+    path = []
+    for down, places in enumerate(rows):
+        places.sort()
+        start = 0
+        for at in range(1, len(places) + 1):
+            if at == len(places) or places[at] != places[at - 1] + 1:
+                x = PAD + (places[start] / 2 + 0.25) * CELL
+                long = (places[at - 1] - places[start]) * CELL / 2 + 0.05
+                path.append(f"M{x:.1f} {y + LINE * (0.125 + 0.25 * down):.1f}h{long:.1f}")
+                start = at
+    return f'<path d="{"".join(path)}" stroke="{fore}" class="dots"/>' if path else ""
 
 
-def _box(character: str, fore: str, column: int, y: float) -> str:
+def _box(character: str, fore: str, column: int, y: float, repeated: int) -> str:
     left, middle, right = (PAD + (column + part) * CELL for part in (0, 0.5, 1))
     upper, centre, lower = y, y + LINE / 2, y + LINE
-    if character == "╌":
-        dashes = "".join(f"M{start + 1:.1f} {centre}h2.4" for start in (left, middle))
-        return f'<path d="{dashes}" stroke="{fore}" fill="none"/>'
+    if character in "─━" or character in _DASHED:
+        dash = ' stroke-dasharray="2.4 2.1"' if character in _DASHED else ""
+        heavy = 2.6 if character == "━" else 1.1
+        path = f"M{left:.1f} {centre:.1f}h{repeated * CELL:.1f}"
+        return f'<path d="{path}" stroke="{fore}" stroke-width="{heavy}"{dash}/>'
     ways = _LINES[character]
     heavy = 2.6 if ways.isupper() else 1.1
     ends = {"l": f"H{left:.1f}", "r": f"H{right:.1f}", "u": f"V{upper:.1f}", "d": f"V{lower:.1f}"}

@@ -16,6 +16,7 @@ from pyctr_tui.dialogs.dialog import Dialog
 from pyctr_tui.figures import count, exact_size, size
 from pyctr_tui.panes.details import draw_change
 from pyctr_tui.safe_text import safe
+from pyctr_tui.terminal.driver import arrange_again
 from pyctr_tui.widgets.braille import bar
 from pyctr_tui.widgets.draw import Line, cells, fill, gap, spread
 from pyctr_tui.widgets.line_edit import LineEdit
@@ -208,7 +209,7 @@ class CommitDialog(Dialog[str]):
             selected = pane.changes[pane.cursor].raw if pane.changes and pane.cursor < len(pane.changes) else ""
             pane.changes = answer.value
             pane.cursor = next((at for at, change in enumerate(answer.value) if change.raw == selected), 0)
-            self.refresh(layout=True)
+            arrange_again(self)
         pane.repaint()
 
     # -- keys ---------------------------------------------------------------------------------------------------

@@ -55,6 +55,8 @@ class Charts:
         self.samples = [store.samples[id] for id in subject.ids if id in store.samples]
         self._rings = [store.rings[id] for id in subject.ids if id in store.rings]
         self._host = store.host
+        self._series: dict[tuple[str, int], list[float]] = {}
+        self._columns = 160
         self._store = store
 
     # -- series -------------------------------------------------------------------------------------------------
@@ -63,6 +65,12 @@ class Charts:
         """A metric's past, summed over the subject's containers; NaN where nothing is known."""
         if not self._rings:
             return []
+        known = self._series.get((metric, columns))
+        if known is None:
+            known = self._series[metric, columns] = self._read(metric, columns)
+        return known
+
+    def _read(self, metric: str, columns: int) -> list[float]:
         # Two columns make a cell: the last bucket's cell has to be a whole one for the picture to stand still.
         end = self.end // (2 * self.step) * (2 * self.step) + 2 * self.step - 1
         each = [ring.buckets(metric, self.step, columns, end) for ring in self._rings]
@@ -119,6 +127,7 @@ class Charts:
 
     def block(self, hue: Hue, width: int, rows: int, marks: Sequence[int] = ()) -> list[Line]:
         """Figures and ``rows`` lines of graph."""
+        self._columns = width * 2
         return [self.head(hue, width), *self.graph(hue, width, rows, marks)]
 
     def graph(self, hue: Hue, width: int, rows: int, marks: Sequence[int] = ()) -> list[Line]:
@@ -190,7 +199,7 @@ class Charts:
 
     def _top(self, hue: Hue) -> Line:
         """What the upper edge of the graph means, where no limit says so."""
-        values = self._values(hue, 160)
+        values = self._values(hue, self._columns)
         top, limit = self._scale(hue, values)
         if limit is not None or not any(value > 0 for value in values):
             return []

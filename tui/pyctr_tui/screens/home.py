@@ -22,6 +22,7 @@ from pyctr_tui.panes.tabbed import TabBar
 from pyctr_tui.query import parse
 from pyctr_tui.screens.actions import Actions
 from pyctr_tui.screens.selection import Selection
+from pyctr_tui.terminal.driver import arrange_again
 from pyctr_tui.widgets.line_edit import LineEdit
 from pyctr_tui.widgets.pane import Pane
 
@@ -144,7 +145,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             if pane.id in PANES:
                 pane.framed = framed
         self.tab_bar.show_active(self.focus_name if self.focus_name in PANES else self.tab)
-        self.refresh(layout=True)
+        arrange_again(self)
         self.call_after_refresh(self.repaint_all)
         self.selection.shown()
 
@@ -404,6 +405,20 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.footer.show_edit(
             "/", LineEdit(self.logs.needle, "text in the log"), "Enter searches backwards  n older  N newer"
         )
+
+    def action_follow(self) -> None:
+        """Follow the end of the log, or stay."""
+        self.logs.toggle_follow()
+
+    def action_wrap(self) -> None:
+        """Wrap the log's long lines, or cut them."""
+        self.logs.wrap = not self.logs.wrap
+        self.logs.repaint()
+
+    def action_timestamps(self) -> None:
+        """Show or hide the times of the log's lines."""
+        self.logs.timestamps = not self.logs.timestamps
+        self.logs.repaint()
 
     def action_next_match(self, backwards: bool = True) -> None:
         """The next older match in the log; in the list the next row."""

@@ -1,6 +1,7 @@
 """What is selected, and what has to be asked of the engine because of it.
 
-Moving the cursor shows at once what is known and asks for the rest a moment later, when it has come to rest.
+Moving the cursor moves the cursor, no more, so that a held key runs smoothly; graphs and layers follow, and the
+engine is asked, when it has come to rest.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from pyctr_tui.screens.home import HomeScreen
     from pyctr_tui.view import ChangeView, ContainerView, ImageView, LayerView
 
-REST = 0.06
-"""Seconds the cursor has to stand still before the engine is asked."""
+REST = 0.04
+"""Seconds the cursor has to stand still before the other panes follow."""
 PROCESSES_EVERY = 2.0
 CHANGES_EVERY = 3.0
 EFFORT = 20
@@ -72,8 +73,16 @@ class Selection:
 
     def moved(self, pane: object) -> None:
         """The cursor of a list stands elsewhere."""
-        if pane in (self._home.containers, self._home.images):
-            self.refreshed()
+        home = self._home
+        if pane in (home.containers, home.images):
+            self.container = home.containers.container
+            if self._timer is not None:
+                self._timer.stop()
+            self._timer = home.set_timer(REST, self._rested) if home.is_mounted else None
+
+    def _rested(self) -> None:
+        self._timer = None
+        self.refreshed()
 
     def shown(self) -> None:
         """Other panes came into sight: ask for what they show."""
@@ -101,9 +110,9 @@ class Selection:
         home.info.show_subject(name)
         state = f"{container.id}{container.state}{container.started_at}" if container else ""
         state += f"/{name}/{home.focus_name}/{home.tab}"
-        if state != self._state:
+        if state != self._state and home.is_mounted:
             self._state = state
-            self._ask_soon()
+            self._ask()
 
     def _info_name(self) -> str:
         image = self.image
@@ -146,15 +155,8 @@ class Selection:
 
     # -- asking -------------------------------------------------------------------------------------------------
 
-    def _ask_soon(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-        if self._home.is_mounted:
-            self._timer = self._home.set_timer(REST, self._ask)
-
     def _ask(self) -> None:
         """Ask for what is in sight and not known."""
-        self._timer = None
         home, container = self._home, self.container
         ask = home.application.details.ask
         ref = home.layers_pane.image_ref

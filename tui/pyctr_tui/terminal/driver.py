@@ -20,6 +20,7 @@ from pyctr_tui.terminal.filters import AsciiFilter, ColourlessFilter, HarmlessFi
 
 if TYPE_CHECKING:
     from textual.app import App
+    from textual.screen import Screen
 
     from pyctr_tui.palette import Depth
 
@@ -81,6 +82,12 @@ def adopt(app: App[Any], depth: Depth, ascii_only: bool) -> None:
 def is_reading(app: App[Any]) -> bool:
     """Whether a driver with a real terminal serves the app (tests have none)."""
     return app._driver is not None and not app._driver.is_headless
+
+
+def arrange_again(screen: Screen[Any]) -> None:
+    """Lay the screen's panes out anew although neither its size nor its children have changed."""
+    screen._clear_arrangement_cache()
+    screen.refresh(layout=True)
 
 
 def leave_terminal(app: App[Any]) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-import sys
 import termios
 import tty
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ if TYPE_CHECKING:
     from pyctr_tui.view import ContainerView
 
 SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh")
+KEYBOARD, SCREEN = 0, 1
+"""Not ``sys.stdin`` and ``sys.stdout``: Textual puts its own in their place."""
 PREFIX = b"\x1d"
 """Ctrl+]; ``d`` after it leaves, a second one is sent on."""
 
@@ -62,8 +63,8 @@ def shell(application: Application, container: ContainerView) -> tuple[str, str]
     try:
         leave_terminal(application)
         try:
-            _write_all(1, f"\x1b[2J\x1b[H\x1b[2m{container.name}: Ctrl+] d leaves\x1b[0m\r\n".encode())
-            code = pump(session, sys.stdin.fileno(), sys.stdout.fileno())
+            _write_all(SCREEN, f"\x1b[2J\x1b[H\x1b[2m{container.name}: Ctrl+] d leaves\x1b[0m\r\n".encode())
+            code = pump(session, KEYBOARD, SCREEN)
         finally:
             take_terminal(application)
     except EngineError as error:

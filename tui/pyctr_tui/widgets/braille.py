@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
@@ -55,58 +56,59 @@ def area(
     shown = list(values[-wanted:])
     shown = [math.nan] * (wanted - len(shown)) + shown
     heights = [dots(value, top, rows) for value in shown]
-    limit_row = (
-        rows - 1 - min(rows - 1, int(limit / top * rows)) if limit and top > 0 and limit <= top * 1.001 else -1
-    )
-    marked = set(marks)
+    stacks = [_stack(heights[at], heights[at + 1], rows) for at in range(0, wanted, 2)]
+    limit_row = -1
+    if limit and 0 < limit <= top * 1.001:
+        limit_row = rows - 1 - min(rows - 1, int(limit / top * rows))
+    styles = {BLANK: None, EDGE: edge, BODY: body, LIMIT: limit_style, MARK: mark_style}
+    marked = set(marks) if mark_style is not None else set()
     lines: list[Line] = []
     for row in range(rows):
-        floor = (rows - 1 - row) * 4
-        pieces: list[tuple[str, Style | None]] = []
-        for cell in range(width):
-            left, right = heights[2 * cell], heights[2 * cell + 1]
-            pieces.append(_cell(left, right, floor, edge, body))
-            if pieces[-1][0] == " ":
-                if cell in marked and mark_style is not None:
-                    pieces[-1] = (glyphs.EVENT_LINE, mark_style)
-                elif row == limit_row and (left >= 0 or right >= 0):
-                    pieces[-1] = (glyphs.LIMIT, limit_style)
-        lines.append(_join(pieces))
+        line: Line = []
+        text, kind = "", BLANK
+        for cell, stack in enumerate(stacks):
+            symbol, its = stack[row]
+            if its == BLANK:
+                if cell in marked:
+                    symbol, its = glyphs.EVENT_LINE, MARK
+                elif row == limit_row and max(heights[2 * cell], heights[2 * cell + 1]) >= 0:
+                    symbol, its = glyphs.LIMIT, LIMIT
+            if its != kind:
+                if text:
+                    line.append(Segment(text, styles[kind]))
+                text, kind = "", its
+            text += symbol
+        line.append(Segment(text, styles[kind]))
+        lines.append(line)
     return lines
 
 
-def _cell(left: int, right: int, floor: int, edge: Style, body: Style) -> tuple[str, Style | None]:
-    if left < 0 and right < 0:
-        return " ", None
+BLANK, EDGE, BODY, LIMIT, MARK = range(5)
+
+
+@lru_cache(maxsize=16384)
+def _stack(left: int, right: int, rows: int) -> tuple[tuple[str, int], ...]:
+    """One cell's column from the top row to the bottom: symbols, and whether each is edge or body.
+
+    ``left`` and ``right`` are heights in dots; 0 draws a baseline, so that idle reads as idle, -1 nothing.
+    """
+    cells: list[tuple[str, int]] = []
     high = max(left, right)
-    if high <= 0:
-        # A baseline, so that idle reads as idle and not as unknown.
-        return (
-            (chr(glyphs.BRAILLE + _LEFT[0] * (left >= 0) + _RIGHT[0] * (right >= 0)), body)
-            if floor == 0
-            else (" ", None)
-        )
-    low = max(0, min(4, left - floor)) if left > 0 else (1 if left == 0 and floor == 0 else 0)
-    other = max(0, min(4, right - floor)) if right > 0 else (1 if right == 0 and floor == 0 else 0)
-    code = _LEFT_FILL[low] + _RIGHT_FILL[other]
-    if not code:
-        return " ", None
-    return chr(glyphs.BRAILLE + code), edge if high <= floor + 4 else body
+    for row in range(rows):
+        floor = (rows - 1 - row) * 4
+        code = _LEFT_FILL[_dots_in(left, floor)] + _RIGHT_FILL[_dots_in(right, floor)]
+        if not code:
+            cells.append((" ", BLANK))
+        else:
+            cells.append((chr(glyphs.BRAILLE + code), EDGE if 0 < high <= floor + 4 else BODY))
+    return tuple(cells)
 
 
-def _join(pieces: Sequence[tuple[str, Style | None]]) -> Line:
-    """Neighbouring cells of one style become one segment."""
-    line: Line = []
-    text, style = "", None
-    for symbol, its in pieces:
-        if its is not style and text:
-            line.append(Segment(text, style))
-            text = ""
-        text += symbol
-        style = its
-    if text:
-        line.append(Segment(text, style))
-    return line
+def _dots_in(height: int, floor: int) -> int:
+    """Dots of a column in the cell whose lowest one is at ``floor``."""
+    if height == 0:
+        return 1 if floor == 0 else 0
+    return max(0, min(4, height - floor))
 
 
 def spark(values: Sequence[float], width: int, top: float, style: Style, idle: Style | None = None) -> Line:
