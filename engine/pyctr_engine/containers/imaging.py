@@ -19,7 +19,7 @@ def images(context: Context) -> list[ImageSummary]:
 
 def image(context: Context, ref: str) -> ImageSummary:
     """One image. Raises NotFound."""
-    id = context.images.resolve(ref).id
+    id = context.images.find(ref).id
     for item in images(context):
         if item.id == id:
             return item
@@ -28,9 +28,9 @@ def image(context: Context, ref: str) -> ImageSummary:
 
 def remove(context: Context, ref: str, force: bool) -> list[str]:
     """Remove a name or an image; refuses one that containers use."""
-    id = context.images.resolve(ref).id
+    id = context.images.find(ref).id
     done = context.images.remove(ref, used_by(context).get(id, ()), force)
-    context.event("image", "delete" if any(line.startswith("deleted") for line in done) else "untag", id, ref)
+    context.event("image", "delete" if any(line.startswith("Deleted") for line in done) else "untag", id, ref)
     return done
 
 

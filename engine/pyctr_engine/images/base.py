@@ -9,20 +9,16 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import NotFound
 from pyctr_engine.images.base_files import Tree, collect
 from pyctr_engine.images.commit import store_image
 from pyctr_engine.images.ingest import gathered, ingest
 from pyctr_engine.images.platform import architecture
+from pyctr_engine.images.store import BASE, ImageStore, Stored
 from pyctr_engine.images.tar_writer import END, header, padding
 from pyctr_engine.model.oci import History, ImageConfig
 
-if TYPE_CHECKING:
-    from pyctr_engine.images.store import ImageStore, Stored
-
-NAME = "pyctr/base:latest"
 EPOCH = "1970-01-01T00:00:00Z"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -30,7 +26,7 @@ PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def ensure(store: ImageStore) -> Stored:
     """The image, made now if it isn't there; of several processes at once one makes it."""
     try:
-        return store.find(NAME)
+        return store.find(BASE)
     except NotFound:
         pass
     store.layout.ensure()
@@ -38,7 +34,7 @@ def ensure(store: ImageStore) -> Stored:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         try:
-            return store.find(NAME)
+            return store.find(BASE)
         except NotFound:
             return build(store)
     finally:
@@ -49,7 +45,7 @@ def build(store: ImageStore) -> Stored:
     """Make the image of what the host has now."""
     with store.layout.adding():
         done = ingest(store.layout, store.layers_on_disk, gathered(tar_of(collect())), ())
-        return store_image(store, configuration(done.layer.diff_id), (done.descriptor,), NAME)
+        return store_image(store, configuration(done.layer.diff_id), (done.descriptor,), BASE)
 
 
 def configuration(diff_id: str) -> ImageConfig:

@@ -66,7 +66,8 @@ def _kept(name: str) -> bool:
 
 def _compile(program: str, files: dict[str, str], place: str) -> dict[str, bytes]:
     """The ``.pyc`` of each module, the same each time; none when the interpreter won't."""
-    with tempfile.TemporaryDirectory(prefix="pyctr-base-") as directory:
+    scratch = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a thousand small files
+    with tempfile.TemporaryDirectory(prefix="pyctr-base-", dir=scratch) as directory:
         for path, source in files.items():
             if path.endswith(".py"):
                 copy = directory + path

@@ -16,19 +16,13 @@ import tarfile
 from typing import BinaryIO
 
 from pyctr_engine.images import confinement
+from pyctr_engine.images.layer_format import OPAQUE, SPEC_DEVICES, WHITEOUT, keeps_xattr
 from pyctr_engine.images.tar_reader import CHUNK, Refused, Source, Tar, mtime, split
 from pyctr_engine.linux.tree import remove_tree, sync_file_system
 
-WHITEOUT = b".wh."
-OPAQUE = b".wh..wh..opq"
 OPAQUE_XATTR = "user.overlay.opaque"
 
 _XATTR = "SCHILY.xattr."
-_KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_access", "system.posix_acl_default")
-_OVERLAY_XATTRS = "user.overlay."
-
-_SPEC_DEVICES = frozenset({(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)})
-"""null zero full random urandom tty console ptmx: what the runtime-spec gives every container."""
 
 _FIRST_EXTRA_ID = 65536
 _MAX_ID = 0xFFFFFFFE
@@ -230,7 +224,7 @@ class Extractor:
     def _make_special(self, path: bytes, member: tarfile.TarInfo) -> None:
         """A fifo, or a device that every container has. Others: none outside /dev, which containers never see."""
         device = (member.devmajor, member.devminor)
-        if not member.isfifo() and (not member.ischr() or device not in _SPEC_DEVICES):
+        if not member.isfifo() and (not member.ischr() or device not in SPEC_DEVICES):
             if not path.startswith(b"dev/"):
                 raise Refused(f"a device node {device[0]}:{device[1]}")
             self._note(f"left out device node {member.name}")
@@ -274,11 +268,11 @@ class Extractor:
                 self._whiteouts.add(path)
 
     def _xattrs(self, member: tarfile.TarInfo) -> list[tuple[str, bytes]]:
-        """Those that mean something in a container. Overlay's own would let a layer lie about its neighbours."""
+        """Those that a layer keeps."""
         found = []
         for key, value in member.pax_headers.items():
             name = key.removeprefix(_XATTR)
-            if name != key and name.startswith(_KEPT_XATTRS) and not name.startswith(_OVERLAY_XATTRS):
+            if name != key and keeps_xattr(name):
                 found.append((name, value.encode("utf-8", "surrogateescape")))
         return found
 

@@ -47,7 +47,11 @@ def remove(store: ImageStore, ref: str, used_by: Sequence[str], force: bool) -> 
 
 def _few(names: Sequence[str]) -> str:
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ("containers " if len(names) > 1 else "container ") + ", ".join(names[:_SHOWN]) + more
+    return (
+        ("containers " if len(names) > 1 else "container ")
+        + ", ".join(name[:12] if len(name) == 64 else name for name in names[:_SHOWN])
+        + more
+    )
 
 
 def collect(store: ImageStore) -> bool:

@@ -14,15 +14,10 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 
 from pyctr_engine.errors import InvalidValue
+from pyctr_engine.images.layer_format import OPAQUE, SPEC_DEVICES, WHITEOUT, keeps_xattr
 from pyctr_engine.images.tar_writer import END, Kind, header, padding
 from pyctr_engine.linux.overlay import Difference, attributes, differences
 
-WHITEOUT = b".wh."
-OPAQUE = b".wh..wh..opq"
-
-_KEPT_XATTRS = ("user.", "security.capability", "system.posix_acl_")
-_OVERLAY_XATTRS = "user.overlay."
-_SPEC_DEVICES = frozenset({(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)})
 _CHUNK = 1 << 20
 _GONE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 
@@ -116,7 +111,7 @@ class _Writer:
             raise
         if kind in ("char", "block"):
             device = (os.major(status.st_rdev), os.minor(status.st_rdev))
-            if kind == "block" or device not in _SPEC_DEVICES:
+            if kind == "block" or device not in SPEC_DEVICES:
                 self._note(f"left out device node /{os.fsdecode(path)}")
                 return
         yield self._header(path, kind, status, target=target, device=device, xattrs=xattrs)
@@ -196,11 +191,7 @@ def _contents(fd: int, size: int) -> Iterator[bytes]:
 
 def _xattrs(fd: int) -> dict[str, bytes]:
     """Those that a layer keeps; a capability bound to a container's user namespace becomes a plain one."""
-    found = {
-        name: value
-        for name, value in attributes(fd).items()
-        if name.startswith(_KEPT_XATTRS) and not name.startswith(_OVERLAY_XATTRS)
-    }
+    found = {name: value for name, value in attributes(fd).items() if keeps_xattr(name)}
     with contextlib.suppress(KeyError):
         found["security.capability"] = _plain_capability(found["security.capability"])
     return found

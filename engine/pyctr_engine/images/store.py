@@ -7,16 +7,17 @@ What makes, moves and examines images lives in modules of its own, imported when
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from pyctr_engine.errors import InvalidValue, NotFound
+from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import Layout, entry_name, give_name, named
 from pyctr_engine.model.oci import DOCKER_MANIFEST, MANIFEST, Descriptor, ImageConfig, Manifest
 from pyctr_engine.model.reference import Reference
 from pyctr_engine.paths import Paths
+from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
     from pyctr_engine.model.host import Finding
@@ -25,6 +26,26 @@ if TYPE_CHECKING:
     from pyctr_engine.model.spec import CommitRequest
 
 ProgressSink = Callable[["Progress"], None]
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def _doing(what: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
+    """What the system refuses while a method does ``what`` becomes an error to show."""
+
+    def decorate(method: Callable[_P, _R]) -> Callable[_P, _R]:
+        @functools.wraps(method)
+        def reporting(*arguments: _P.args, **named_arguments: _P.kwargs) -> _R:
+            try:
+                return method(*arguments, **named_arguments)
+            except OSError as error:
+                raise from_os_error(error, what) from error
+
+        return reporting
+
+    return decorate
+
 
 BASE = "pyctr/base:latest"
 """The built-in image, made of the host's own files on first use."""
@@ -73,6 +94,7 @@ class ImageStore:
 
     # -- finding ------------------------------------------------------------------------------------------------
 
+    @_doing("open the image")
     def resolve(self, ref: str) -> Image:
         """An image by name, ``sha256:…`` or unique id prefix, its layers unpacked.
 
@@ -86,6 +108,7 @@ class ImageStore:
             return self.ensure_base()
         return self.open(stored)
 
+    @_doing("make the built-in image")
     def ensure_base(self) -> Image:
         """The built-in image, made now if it isn't there."""
         from pyctr_engine.images.base import ensure
@@ -152,24 +175,28 @@ class ImageStore:
 
     # -- listing ------------------------------------------------------------------------------------------------
 
+    @_doing("read the image store")
     def list(self) -> builtins.list[ImageSummary]:
         """All images, newest first; ``used_by`` is left to who knows the containers."""
         from pyctr_engine.images.listing import summaries
 
         return summaries(self)
 
+    @_doing("read the image store")
     def layers(self, ref: str) -> builtins.list[LayerInfo]:
         """An image's history with its layers, lowest first."""
         from pyctr_engine.images.listing import layers
 
         return layers(self, self.find(ref))
 
+    @_doing("read the image store")
     def inspect(self, ref: str) -> dict[str, object]:
         """Everything about an image, under docker's field names."""
         from pyctr_engine.images.listing import inspect
 
         return inspect(self, self.find(ref))
 
+    @_doing("examine the image store")
     def verify(self) -> builtins.list[Finding]:
         """Examine every blob, entry and layer; what is wrong, and what nothing uses."""
         from pyctr_engine.images.verify import verify
@@ -178,6 +205,7 @@ class ImageStore:
 
     # -- making -------------------------------------------------------------------------------------------------
 
+    @_doing("commit the container's changes")
     def commit(
         self,
         base: Image,
@@ -202,6 +230,7 @@ class ImageStore:
 
         return self.open(commit(self, base, upper, config, request, created_by, progress))
 
+    @_doing("import the image")
     def import_tar(
         self,
         path: str,
@@ -215,12 +244,14 @@ class ImageStore:
 
         return self.open(import_tar(self, path, name, changes, message, progress))
 
+    @_doing("load the images")
     def load(self, path: str, progress: ProgressSink | None = None) -> builtins.list[Image]:
         """The images of an OCI archive, an OCI layout directory, or a docker archive; ``-`` is standard input."""
         from pyctr_engine.images.load import load
 
         return [self.open(stored) for stored in load(self, path, progress)]
 
+    @_doing("save the images")
     def save(self, refs: Sequence[str], path: str, progress: ProgressSink | None = None) -> None:
         """Write images as an OCI archive (``-``: standard output), or as a layout when ``path`` is a directory."""
         from pyctr_engine.images.save import save
@@ -236,6 +267,7 @@ class ImageStore:
             now = list(entries)
         return self._stored(entry, now)
 
+    @_doing("name the image")
     def tag(self, ref: str, name: str) -> str:
         """Give an image one more name, which another image loses; the familiar form of the name."""
         reference = Reference.parse(name)
@@ -245,6 +277,7 @@ class ImageStore:
             give_name(entries, named(self.find(ref).entry, reference.familiar))
         return reference.familiar
 
+    @_doing("remove the image")
     def remove(self, ref: str, used_by: Sequence[str] = (), force: bool = False) -> builtins.list[str]:
         """Remove a name, and with the last one the image; what was done, a line each.
 

@@ -179,6 +179,8 @@ def _same_file(own: Difference, below: Sequence[bytes], before: os.stat_result) 
     status = own.status
     if not _same_attributes(status, before) or status.st_mtime_ns != before.st_mtime_ns:
         return False
+    if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode):
+        return False  # what was copied up has one name: another was made, and its contents are to be had
     lower = next(path for path in (directory + b"/" + own.name for directory in below) if os.path.lexists(path))
     if stat.S_ISLNK(status.st_mode):
         return os.readlink(own.name, dir_fd=own.directory) == os.readlink(lower)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pyctr_engine.errors import InvalidValue, NotFound
 from pyctr_engine.images.store import Image, ImageStore
@@ -109,6 +112,35 @@ def test_the_image_is_what_the_container_saw(store: ImageStore, base: Image, tmp
     image = store.commit(base, snapshot.upper, base.config, CommitRequest(name="made:1"), "sh")
     assert look(lowers(store, image)) == without_overlay_traces(view)
     assert image.extra_ids == ((70000, 2),)
+
+
+PATHS = st.sampled_from(["a", "b", "srv", "srv/a", "srv/replaced", "srv/replaced/old", "etc/kept", "etc/n"])
+"""Not one of two hard-linked names: copying one of them up parts them in the view, and changes nothing else."""
+
+ACT = st.one_of(
+    st.builds("os.unlink({!r})".format, PATHS),
+    st.builds("os.rmdir({!r})".format, PATHS),
+    st.builds("shutil.rmtree({!r})".format, PATHS),
+    st.builds("os.mkdir({!r})".format, PATHS),
+    st.builds("write({!r}, {!r})".format, PATHS, st.sampled_from(["", "text"])),
+    st.builds("os.link({!r}, {!r})".format, PATHS, PATHS),
+    st.builds("os.symlink({!r}, {!r})".format, PATHS, PATHS),
+    st.builds("shutil.move({!r}, {!r})".format, PATHS, PATHS),
+    st.builds("os.chmod({!r}, {})".format, PATHS, st.sampled_from([0o600, 0o755, 0o4711])),
+    st.builds("os.chown({!r}, {}, 0)".format, PATHS, st.sampled_from([0, 5, 100000])),
+)
+WRITE = "import shutil\ndef write(path, text):\n    with open(path, 'w') as file: file.write(text)\n"
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(ACT, min_size=1, max_size=25))
+def test_whatever_it_did(store: ImageStore, base: Image, acts: list[str]) -> None:
+    script = WRITE + "".join(f"try: {one}\nexcept (OSError, shutil.Error): pass\n" for one in acts)
+    with tempfile.TemporaryDirectory() as directory:
+        snapshot = prepared(store, base, Path(directory))
+        view = act(store, base, snapshot, script)
+        image = store.commit(base, snapshot.upper, base.config, CommitRequest(), "")
+        assert look(lowers(store, image)) == view
 
 
 def test_the_layer_holds_the_changes_alone(store: ImageStore, base: Image, tmp_path: Path) -> None:
