@@ -113,15 +113,14 @@ class Engine:
         return listing.one(self._context, container.id)
 
     def run(self, request: ContainerRequest) -> tuple[Container, Session]:
-        """Create and start, attached from the first byte it writes."""
+        """Create and start, attached from the first byte it writes; what can't be started is removed."""
         from pyctr_engine.containers import create, listing, remove, start
 
         spec = create.create(self._context, request)
         try:
             session = start.start(self._context, spec, attach=True)
         except EngineError:
-            if request.auto_remove:
-                self.remove(spec.id, force=True, volumes=True)
+            remove.remove(self._context, spec, force=True, volumes=True)
             raise
         if request.auto_remove:
             session.on_exit = lambda: remove.remove(self._context, spec, force=True, volumes=True, keep_shared=True)
@@ -347,14 +346,26 @@ class Engine:
             StackStore(self._context.database).remember(stack)
         return reconcile.up(self, stack, progress)
 
-    def down(self, name: str, volumes: bool = False, progress: ProgressSink | None = None) -> list[Action]:
-        """Stop and remove a stack's containers (by the stack's name)."""
+    def down(
+        self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""
+    ) -> list[Action]:
+        """Stop and remove a stack's containers (by the stack's name), with ``volumes`` its volumes too.
+
+        ``path`` is its file, if at hand: it knows of volumes that no container is left to name.
+        """
         from pyctr_engine.stacks import reconcile
         from pyctr_engine.stacks.store import StackStore
 
-        done = reconcile.down(self, name, volumes=volumes, progress=progress)
         with self._context.lock:
-            StackStore(self._context.database).forget(name)
+            store = StackStore(self._context.database)
+            path = path or store.path(name)
+        declared: tuple[str, ...] = ()
+        if volumes and path:
+            with contextlib.suppress(EngineError):  # the file is gone or broken: its containers' labels know too
+                declared = self.load_stack(path, name).volumes
+        done = reconcile.down(self, name, volumes=volumes, progress=progress, declared=declared)
+        with self._context.lock:
+            store.forget(name)
         return done
 
     # -- volumes ------------------------------------------------------------------------------------------------

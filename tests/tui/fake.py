@@ -291,7 +291,9 @@ class FakeEngine(Engine):
         self._note("exec", self._find(ref).name, request.argv)
         return FakeSession()
 
-    def down(self, name: str, volumes: bool = False, progress: ProgressSink | None = None) -> list[Action]:
+    def down(
+        self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""
+    ) -> list[Action]:
         self._note("down", name)
         for container in self.containers():
             if container.stack == name:

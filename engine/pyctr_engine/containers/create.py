@@ -72,7 +72,14 @@ def _with_mounts(context: Context, request: ContainerRequest, image: Image) -> C
     fresh = [os.urandom(32).hex() for _ in range(needed + len(image.config.volumes))]
     mounts = resolve.mounts(request, image.config.volumes, fresh)
     for mount in mounts:
-        if mount.type == "bind" and not os.path.lexists(mount.source):
+        if mount.type != "bind" or os.path.lexists(mount.source):
+            continue
+        if mount.create:
+            try:
+                os.makedirs(mount.source, 0o755)
+            except OSError as error:
+                raise from_os_error(error, f"make the host directory {mount.source}") from error
+        else:
             raise InvalidValue(
                 f"cannot bind {mount.source}: no such file or directory", "make it first, or mend the path"
             )

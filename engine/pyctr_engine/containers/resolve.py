@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.linux.capabilities import NAMES as CAPABILITIES
 from pyctr_engine.model.spec import ContainerRequest, Mount
+from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
     from pyctr_engine.model.oci import ImageConfig
@@ -64,7 +65,7 @@ def mounts(request: ContainerRequest, image_volumes: Sequence[str], anonymous: S
         if target in found:
             raise InvalidValue(f"{target} is mounted twice", "give each target once")
         source = mount.source or (next(fresh) if mount.type == "volume" else "")
-        found[target] = Mount(mount.type, source, target, mount.read_only, mount.size, mount.mode)
+        found[target] = replace(mount, source=source, target=target)
     for volume in image_volumes:
         target = os.path.normpath(volume)
         if target not in found and target.startswith("/") and target != "/":
@@ -106,6 +107,8 @@ def capabilities(request: ContainerRequest, default: frozenset[str]) -> frozense
     if request.security.privileged:
         return frozenset(CAPABILITIES)
     add = {name.upper().removeprefix("CAP_") for name in request.security.cap_add}
+    if uses_host_ids(request):
+        default = default - {"MKNOD"}  # in the host's user namespace a node that is made can also be opened
     drop = {name.upper().removeprefix("CAP_") for name in request.security.cap_drop}
     kept = frozenset(CAPABILITIES) if "ALL" in add else default
     kept = frozenset() if "ALL" in drop else kept - drop

@@ -172,7 +172,16 @@ def _interface(spec: ContainerSpec, network: Network | None, ports: tuple[Port, 
         address=spec.address,
         gateway=network.gateway,
         ports=[[port.protocol, port.host_ip, port.host_port] for port in ports],
+        unpublish=_unpublishing(spec, network, ports),
     )
+
+
+def _unpublishing(spec: ContainerSpec, network: Network, ports: tuple[Port, ...]) -> list[str]:
+    if not ports:
+        return []
+    from pyctr_engine.network import firewall
+
+    return [firewall.unpublish_text(network.bridge, spec.address.split("/")[0], port) for port in ports]
 
 
 def _cgroup(context: Context, spec: ContainerSpec) -> protocol.Cgroup:

@@ -23,6 +23,7 @@ class Mount:
         read_only: Whether writes are refused.
         size: For tmpfs: bytes, 0 for the kernel's default.
         mode: For tmpfs: permission bits.
+        create: For bind: make a missing source a directory, as docker's ``-v`` does.
     """
 
     type: MountType
@@ -31,6 +32,7 @@ class Mount:
     read_only: bool = False
     size: int = 0
     mode: int = 0o1777
+    create: bool = False
 
 
 @dataclass(frozen=True, slots=True)

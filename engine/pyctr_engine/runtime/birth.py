@@ -166,7 +166,7 @@ class Birth:
         try:
             with rtnetlink.Socket() as netlink:
                 bridge = netlink.link_index(network.bridge)
-                netlink.create_veth(network.interface, "eth0", bridge, netns)
+                netlink.create_veth(network.interface, "eth0", bridge, netns, hairpin=bool(network.ports))
         finally:
             os.close(netns)
 
@@ -251,8 +251,8 @@ def clone_beside(
         os._exit(code)
     os.close(writing)
     os.close(target)
-    with open(reading, "rb") as pipe:
-        answer = pipe.read()
+    answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
+    os.close(reading)
     _, status = os.waitpid(helper, 0)
     if not answer:
         code = namespaces.exit_code(status)

@@ -65,8 +65,8 @@ def launch(command: ExecCommand, request: StartRequest, container: int) -> Execu
     os.close(writing)
     for fd in {*theirs}:
         os.close(fd)
-    with open(reading, "rb") as pipe:
-        answer = pipe.read()
+    answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
+    os.close(reading)
     os.waitpid(helper, 0)
     pid = int(answer or 0)
     try:

@@ -7,6 +7,7 @@ It owns the first process's pidfd, the standard streams, the log, the exec sessi
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -119,7 +120,7 @@ class Monitor:
         for kind, host_ip, port in self.request.network.ports if self.request.network else []:
             held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
             try:
-                held.bind((host_ip or "0.0.0.0", port))
+                _bind(held, (host_ip or "0.0.0.0", port))
             except OSError as error:
                 where = f"{host_ip or '0.0.0.0'}:{port}/{kind}"
                 raise birth.BirthError(
@@ -173,6 +174,7 @@ class Monitor:
 
     def _main_ended(self, program: Program) -> None:
         """The first process has ended, and with it its pid namespace: record it, tell everybody."""
+        self.log.close()  # first: whoever sees the end may count on the whole log
         self._write_state(
             state="exited",
             pid=0,
@@ -200,10 +202,10 @@ class Monitor:
     def _finish(self) -> None:
         """Leave nothing: cgroups, socket, log; then end, or become what removes the container."""
         self.listener.close()
+        self._unpublish()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{self.request.run_dir}/monitor.sock")
         control_groups.remove(self.request.cgroup.directories)
-        self.log.close()
         deadline = time.monotonic() + _FLUSH_SECONDS
         while any(client.pending for client in self.clients) and time.monotonic() < deadline:
             self.loop.turn(0.1)
@@ -212,6 +214,25 @@ class Monitor:
         self._leave_cgroup()
         if self.reaps:
             os.execv(self.request.reap[0], self.request.reap)
+
+    def _unpublish(self) -> None:
+        """Lead the published ports nowhere again, then let go of them: their next owner must get its own traffic.
+
+        In a child, because libnftables would stay in this process's memory; a container's restart needs no engine.
+        """
+        if not (self.request.network and self.request.network.unpublish):
+            return
+        child = os.fork()
+        if child == 0:
+            from pyctr_engine.linux import nftables
+
+            for commands in self.request.network.unpublish:
+                with contextlib.suppress(EngineError):  # another container's by now, or the table is gone
+                    nftables.run(commands)
+            os._exit(0)
+        os.waitpid(child, 0)
+        for held in self.held_ports:
+            held.close()
 
     def _leave_cgroup(self) -> None:
         for path in self.request.cgroup.monitor_attach:
@@ -299,6 +320,17 @@ class Monitor:
     def _session_ended(self, program: Program) -> None:
         self.sessions.pop(program.pid, None)
         program.tell_end()
+
+
+def _bind(held: socket.socket, where: tuple[str, int]) -> None:
+    """Bind; what is left of a server's closed connections (TIME_WAIT) is no reason to refuse, a listener is."""
+    try:
+        held.bind(where)
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE or held.type == socket.SOCK_DGRAM:
+            raise
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(where)
 
 
 def describe(failure: Failure) -> str:

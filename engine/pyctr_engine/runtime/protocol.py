@@ -128,6 +128,8 @@ class Network(NamedTuple):
     gateway: str
     ports: list[list[Any]]
     """Host ports that the monitor holds: [protocol, host ip, host port]."""
+    unpublish: list[str]
+    """nft commands, one string per port, that undo the publishing at the end."""
 
 
 class Join(NamedTuple):

@@ -76,7 +76,7 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     paths = Paths(state=str(tmp_path_factory.mktemp("engine") / "state"), run=run)
     before = leaks.held(paths)
     engine = Engine(paths)
-    engine.image(IMAGE)
+    Bench(engine).run("true")  # the built-in image is made by the first use
     yield engine
     for container in engine.containers():
         engine.remove(container.id, force=True, volumes=True)

@@ -28,8 +28,9 @@ def test_a_program_killed_by_a_signal_ends_with_128_and_its_number(bench: Bench)
 def test_a_program_that_cannot_run_is_an_error_and_the_container_says_why(
     bench: Bench, command: str, code: int
 ) -> None:
+    bench.engine.create(ContainerRequest(IMAGE, command=(command,), name="broken"))
     with pytest.raises(CommandError) as caught:
-        bench.engine.run(ContainerRequest(IMAGE, command=(command,), name="broken"))
+        bench.engine.start("broken")
     assert caught.value.exit_code == code
     container = bench.engine.container("broken")
     assert container.status.exit_code == code
@@ -37,9 +38,9 @@ def test_a_program_that_cannot_run_is_an_error_and_the_container_says_why(
     assert bench.engine.processes("broken") == []
 
 
-def test_a_failed_run_with_rm_leaves_no_container(bench: Bench) -> None:
+def test_a_failed_run_leaves_no_container(bench: Bench) -> None:
     with pytest.raises(CommandError):
-        bench.run("no-such-program")
+        bench.engine.run(ContainerRequest(IMAGE, command=("no-such-program",)))
     assert bench.engine.containers() == []
 
 

@@ -251,7 +251,9 @@ class FakeEngine(Engine):
                 progress(step)
         return self.actions_
 
-    def down(self, name: str, volumes: bool = False, progress: ProgressSink | None = None) -> list[Action]:
+    def down(
+        self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""
+    ) -> list[Action]:
         self._called("down", name, volumes)
         return self.actions_
 

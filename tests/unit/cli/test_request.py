@@ -26,7 +26,7 @@ def test_a_line_as_people_type_it(monkeypatch: pytest.MonkeyPatch) -> None:
         env=("A=ours", "B=c"),
         tty=True,
         stdin_open=True,
-        mounts=(Mount("bind", "/a", "/b", read_only=True),),
+        mounts=(Mount("bind", "/a", "/b", read_only=True, create=True),),
         ports=(Port(80, 80, "127.0.0.1"),),
         auto_remove=True,
     )
@@ -60,8 +60,8 @@ def test_an_env_file_s_mistake_is_found_by_line(tmp_path: Path) -> None:
         ("/data", Mount("volume", "", "/data")),
         ("pg:/data", Mount("volume", "pg", "/data")),
         ("pg:/data:ro,z", Mount("volume", "pg", "/data", read_only=True)),
-        ("/a:/b/", Mount("bind", "/a", "/b")),
-        ("/:/host:ro", Mount("bind", "/", "/host", read_only=True)),
+        ("/a:/b/", Mount("bind", "/a", "/b", create=True)),
+        ("/:/host:ro", Mount("bind", "/", "/host", read_only=True, create=True)),
     ],
 )
 def test_volumes(text: str, mount: Mount) -> None:
@@ -71,8 +71,8 @@ def test_volumes(text: str, mount: Mount) -> None:
 def test_a_relative_source_is_below_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert ask("-v ./x:/x -v .:/here img").mounts == (
-        Mount("bind", f"{tmp_path}/x", "/x"),
-        Mount("bind", str(tmp_path), "/here"),
+        Mount("bind", f"{tmp_path}/x", "/x", create=True),
+        Mount("bind", str(tmp_path), "/here", create=True),
     )
 
 

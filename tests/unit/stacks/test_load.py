@@ -45,7 +45,7 @@ def test_wordpress() -> None:
     )
     assert db.mounts == (Mount("volume", "good_db_data", "/var/lib/mysql"),)
     assert wordpress.mounts[1] == Mount(
-        "bind", str(GOOD / "uploads.ini"), "/usr/local/etc/php/conf.d/uploads.ini", read_only=True
+        "bind", str(GOOD / "uploads.ini"), "/usr/local/etc/php/conf.d/uploads.ini", read_only=True, create=True
     )
     assert wordpress.ports == (Port(80, 80),)
     assert wordpress.restart == RestartPolicy("always")
@@ -75,7 +75,7 @@ def test_monitoring() -> None:
     assert "GF_USERS_ALLOW_SIGN_UP=false" in grafana.env
     assert services["grafana"].depends_on == (Dependency("prometheus"),)
     assert services["nodeexporter"].request.network == "host"
-    assert services["nodeexporter"].request.mounts == (Mount("bind", "/", "/host", read_only=True),)
+    assert services["nodeexporter"].request.mounts == (Mount("bind", "/", "/host", read_only=True, create=True),)
     assert [warning.split(": ", 1)[1] for warning in stack.warnings] == [
         "logging has no effect: the engine keeps a bounded log of its own",
         "health checks are not run yet",
@@ -153,7 +153,7 @@ def test_config_loads_as_the_same_stack(path: Path, tmp_path: Path) -> None:
         ("ports: [{target: 80, published: 81, host_ip: 1.2.3.4}]", "ports", (Port(80, 81, "1.2.3.4"),)),
         ("volumes: [/data]", "mounts", (Mount("volume", "", "/data"),)),
         ("volumes: [cache:/c:rw]", "mounts", (Mount("volume", "test_cache", "/c"),)),
-        ("volumes: ['/a:/b:ro,z']", "mounts", (Mount("bind", "/a", "/b", read_only=True),)),
+        ("volumes: ['/a:/b:ro,z']", "mounts", (Mount("bind", "/a", "/b", read_only=True, create=True),)),
         ("volumes: [{type: tmpfs, target: /t}]", "mounts", (Mount("tmpfs", "", "/t"),)),
         ("volumes: [{target: //t/}]", "mounts", (Mount("volume", "", "/t"),)),
         (

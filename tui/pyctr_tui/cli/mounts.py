@@ -32,7 +32,7 @@ def volume(text: str) -> Mount:
     is_path = source.startswith(("/", ".", "~"))
     kind: MountType = "bind" if is_path else "volume"
     path = os.path.abspath(os.path.expanduser(source)) if is_path else source
-    return Mount(kind, path, _target(target, text), read_only="ro" in options)
+    return Mount(kind, path, _target(target, text), read_only="ro" in options, create=is_path)
 
 
 def mount(text: str) -> Mount:

@@ -62,6 +62,8 @@ def up(call: Call, words: Sequence[str]) -> int:
     """``up``."""
     parsed = _UP.parse(words)
     stack = call.engine.load_stack(_file(parsed), parsed.value("name"))
+    for warning in stack.warnings:
+        print(f"pyctr-tui: warning: {text.harmless(warning)}", file=sys.stderr)
     if parsed.flag("dry-run"):
         for action in call.engine.plan(stack):
             output.line(f"{action.container}  {action.kind}{f': {action.reason}' if action.reason else ''}")
@@ -85,10 +87,13 @@ def down(call: Call, words: Sequence[str]) -> int:
     """``down``."""
     parsed = _DOWN.parse(words)
     name = parsed.value("name")
+    path = ""
     if parsed.arguments or "file" in parsed or not name:
-        name = stackref.stack_name(call, _file(parsed), name)
+        word = _file(parsed)
+        path = word if stackref.is_file(word) else ""
+        name = stackref.stack_name(call, word, name)
     with ProgressLine(sys.stdout) as progress:
-        actions = call.engine.down(name, parsed.flag("volumes"), progress)
+        actions = call.engine.down(name, parsed.flag("volumes"), progress, path)
     if not actions:
         output.line(f"{name}  nothing to stop")
     return 0

@@ -99,7 +99,7 @@ def _short(draft: Draft, node: Node) -> Mount:
 
 def _mount(draft: Draft, node: Node, source: str, target: str, read_only: bool) -> Mount:
     if source.startswith(("/", ".", "~")):
-        return Mount("bind", _host_path(draft, source), _target(node, target), read_only)
+        return Mount("bind", _host_path(draft, source), _target(node, target), read_only, create=True)
     return Mount("volume", _volume(draft, node, source), _target(node, target), read_only)
 
 
@@ -158,9 +158,16 @@ def _long(draft: Draft, node: Mapping) -> Mount:
     if kind == "bind":
         if source_node is None:
             raise node.error("a bind needs a source", "a path on the host")
-        return Mount("bind", _host_path(draft, source), target, read_only)
+        return Mount("bind", _host_path(draft, source), target, read_only, create=_creates(draft, node))
     name = _volume(draft, source_node, source) if source_node is not None else ""
     return Mount("volume", name, target, read_only)
+
+
+def _creates(draft: Draft, node: Mapping) -> bool:
+    """``bind.create_host_path``, true where nothing is said."""
+    bind = node.get("bind")
+    given = bind.get("create_host_path") if isinstance(bind, Mapping) else None
+    return given is None or values.boolean(given, "create_host_path", draft.context.warn_node)
 
 
 def _options(draft: Draft, node: Mapping, kind: str) -> None:
@@ -173,8 +180,6 @@ def _options(draft: Draft, node: Mapping, kind: str) -> None:
     if bind is not None:
         options = values.mapping(bind, "bind")
         values.known_keys(options, "bind", ("create_host_path", "selinux"), ("propagation", "recursive"))
-        if options.get("create_host_path") is not None:
-            draft.context.warn_node(bind, "create_host_path has no effect yet")
     if volume is not None:
         options = values.mapping(volume, "volume")
         values.known_keys(options, "volume", ("nocopy",), ("subpath", "labels"))
