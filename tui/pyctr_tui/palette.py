@@ -152,7 +152,7 @@ def _sixteen() -> Palette:
         frame=ink("frame"),
         accent=ink("accent"),
         badge=Style(color="black", bgcolor="cyan"),
-        selected=Style(reverse=True),
+        selected=Style(color="default", bgcolor="default", reverse=True),
         selected_away=Style(underline=True),
         tab=Style(reverse=True, bold=True),
         good=ink("good"),

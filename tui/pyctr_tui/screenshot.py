@@ -6,6 +6,7 @@ to them that has to line up. A line is any sequence of rich segments.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import groupby
@@ -46,7 +47,7 @@ def svg(lines: Sequence[Iterable[Segment]], width: int, title: str = "") -> str:
     top = (BAR if title else 0.0) + PAD
     total_width = width * CELL + 2 * PAD
     total_height = len(lines) * LINE + PAD + top
-    back = _hex(None, False)
+    back = _commonest(lines)
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total_width:.1f} {total_height:.1f}" '
         f'width="{total_width:.0f}" height="{total_height:.0f}">',
@@ -58,9 +59,19 @@ def svg(lines: Sequence[Iterable[Segment]], width: int, title: str = "") -> str:
         out += _title_bar(title, total_width)
     out.append(f'<g font-family="{FONTS}" font-size="{FONT_SIZE}" xml:space="preserve">')
     for row, line in enumerate(lines):
-        _draw_line(out, line, top + row * LINE)
+        _draw_line(out, line, top + row * LINE, back)
     out.append("</g></svg>")
     return "\n".join(out)
+
+
+def _commonest(lines: Sequence[Iterable[Segment]]) -> str:
+    """The background of most cells: what the picture as a whole is painted with."""
+    counted: Counter[str] = Counter()
+    for line in lines:
+        for text, style, control in line:
+            if not control:
+                counted[_colours(style)[1] or _hex(None, False)] += len(text)
+    return counted.most_common(1)[0][0] if counted else _hex(None, False)
 
 
 def _text(lines: Sequence[Iterable[Segment]]) -> str:
@@ -81,7 +92,7 @@ def _title_bar(title: str, width: float) -> list[str]:
     ]
 
 
-def _draw_line(out: list[str], line: Iterable[Segment], y: float) -> None:
+def _draw_line(out: list[str], line: Iterable[Segment], y: float, base: str) -> None:
     column = 0
     for text, style, control in line:
         if control or not text:
@@ -89,7 +100,7 @@ def _draw_line(out: list[str], line: Iterable[Segment], y: float) -> None:
         fore, back = _colours(style)
         cells = width_of(text)
         x = PAD + column * CELL
-        if back is not None and back != _hex(None, False):
+        if back is not None and back != base:
             wide, tall = cells * CELL + 0.3, LINE + 0.3
             out.append(f'<rect x="{x:.2f}" y="{y:.1f}" width="{wide:.2f}" height="{tall}" fill="{back}"/>')
         _draw_text(out, text, style or Style.null(), fore, column, y)

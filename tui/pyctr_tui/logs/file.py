@@ -109,9 +109,11 @@ class LogFile:
             data = self._read(start, end)
             if start:
                 cut = data.find(b"\n") + 1
-                if not cut and length < LONGEST:
-                    length *= 4
-                    continue
+                if cut in (0, len(data)):  # the block is inside one line
+                    if length < LONGEST:
+                        length *= 4
+                        continue
+                    cut = 0
                 data, start = data[cut:], start + cut
             return _split(data, start)
 

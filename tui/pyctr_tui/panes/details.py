@@ -13,9 +13,10 @@ from pyctr_tui.figures import age, count, exact_size, size
 from pyctr_tui.panes.listing import ListPane
 from pyctr_tui.panes.tabbed import TabPane, tab_at, tab_title
 from pyctr_tui.safe_text import safe
-from pyctr_tui.widgets.draw import Line, cells, fit_tail, gap, width_of
+from pyctr_tui.widgets.draw import Line, cells, fit_tail, gap, length, width_of
 
 if TYPE_CHECKING:
+    from rich.style import Style
     from textual import events
 
     from pyctr_tui.palette import Palette
@@ -154,44 +155,45 @@ class ProcessesPane(TabList["ProcessView"]):
         self.error, self.waiting = "", False
         self.show(processes)
 
+    def _columns(self, item: ProcessView | None, width: int) -> list[tuple[str, int, bool, Style]]:
+        """Text, width, right-aligned or not, and style of each column there is room for; titles without an item."""
+        palette = self.palette
+        dim = palette.dim
+        if item is None:
+            pid = ppid = user = state = old = used = rss = ""
+            tones = (dim,) * 4
+        else:
+            pid, ppid, user, state = str(item.pid), str(item.ppid), item.user, item.state[:1]
+            old = age(self.store.clock() - item.started_at) if item.started_at else glyphs.DASH
+            seconds = item.cpu_seconds
+            used = f"{seconds:.1f}s" if seconds < 600 else f"{seconds / 60:.0f}m"
+            rss = size(item.rss)
+            busy = palette.strong if seconds >= 1 else dim
+            tones = (palette.text, palette.good if state == "R" else dim, busy, palette.text)
+        columns = [(pid or "PID", 8, True, tones[0])]
+        if width >= 90:
+            columns.append((ppid or "PPID", 8, True, dim))
+        columns += [("", 2, False, dim), (user or "USER", 9, False, dim), (state or "S", 2, False, tones[1])]
+        if width >= 72:
+            columns.append((old or "AGE", 4, True, dim))
+        return [*columns, (used or "CPU", 7, True, tones[2]), (rss or "RSS", 6, True, tones[3]), ("", 2, False, dim)]
+
     def header(self, width: int) -> Line:
         """Column titles."""
-        dim = self.palette.dim
-        right = [("PID", 8), ("PPID", 8)]
-        line = [cells(name, wide, dim, right=True) for name, wide in right]
-        line += [gap(2), cells("USER", 10, dim), cells("S", 2, dim), cells("AGE", 5, dim, right=True)]
-        line += [cells("CPU", 8, dim, right=True), cells("RSS", 7, dim, right=True), gap(2)]
-        return [*line, cells("COMMAND", max(width - 53, 7), dim)]
+        line = [cells(text, wide, style, right) for text, wide, right, style in self._columns(None, width)]
+        return [*line, cells("COMMAND", max(width - length(line) - 1, 7), self.palette.dim)]
 
     def subtitle(self) -> Line:
         """Whose."""
         if not self.subject:
             return []
-        return [
-            Segment(
-                f"{self.subject} {glyphs.DOT} {count(len(self.items), 'process').replace('sss', 'sses')}",
-                self.palette.dim,
-            )
-        ]
+        many = "1 process" if len(self.items) == 1 else f"{len(self.items)} processes"
+        return [Segment(f"{self.subject} {glyphs.DOT} {many}", self.palette.dim)]
 
     def draw(self, item: ProcessView, width: int) -> Line:
         """One process."""
-        palette = self.palette
-        old = age(self.store.clock() - item.started_at) if item.started_at else glyphs.DASH
-        seconds = item.cpu_seconds
-        used = f"{seconds:.1f}s" if seconds < 600 else f"{seconds / 60:.0f}m"
-        return [
-            cells(str(item.pid), 8, palette.text, right=True),
-            cells(str(item.ppid), 8, palette.dim, right=True),
-            gap(2),
-            cells(item.user, 10, palette.dim),
-            cells(item.state[:1], 2, palette.good if item.state[:1] == "R" else palette.dim),
-            cells(old, 5, palette.dim, right=True),
-            cells(used, 8, palette.strong if seconds >= 1 else palette.dim, right=True),
-            cells(size(item.rss), 7, palette.text, right=True),
-            gap(2),
-            cells(item.command, max(width - 53, 4), palette.text),
-        ]
+        line = [cells(text, wide, style, right) for text, wide, right, style in self._columns(item, width)]
+        return [*line, cells(item.command, max(width - length(line) - 1, 4), self.palette.text)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,14 @@ class Driver(LinuxDriver):
             except (EOFError, ParseError):
                 pass
 
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """The terminal's own word; ``COLUMNS`` and ``LINES`` in the environment are of the past after a resize."""
+        try:
+            size = os.get_terminal_size(2)
+        except (OSError, ValueError):
+            return super()._get_terminal_size()
+        return size.columns or 80, size.lines or 24
+
     def write(self, data: str) -> None:
         """Write, unless the terminal's writer is gone already (we are being hung up)."""
         if self._writer_thread is not None:

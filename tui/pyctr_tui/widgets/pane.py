@@ -138,12 +138,9 @@ class Pane(Widget, can_focus=True):
         self._strips = []
         self.repaint()
 
-    def on_focus(self) -> None:
-        """Show the focus in the frame."""
-        self.repaint()
-
-    def on_blur(self) -> None:
-        """Show that the focus left."""
+    def watch_has_focus(self, focused: bool) -> None:
+        """Show in the frame and in the selection where the focus is."""
+        super().watch_has_focus(focused)
         self.repaint()
 
 

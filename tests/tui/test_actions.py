@@ -1,0 +1,104 @@
+"""What keys do to containers and images, and what is asked before something goes."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctr_engine.errors import Conflict
+from tests.tui.harness import running
+
+
+@pytest.mark.parametrize(
+    ("keys", "call"),
+    [
+        (("s",), ("stop", "crawler-fetch-1")),
+        (("j", "s"), ("start", "crawler-index-1")),
+        (("r",), ("restart", "crawler-fetch-1")),
+        (("p",), ("pause", "crawler-fetch-1")),
+        (("j", "j", "p"), ("unpause", "crawler-parse-1")),
+        (("K", "y"), ("kill", "crawler-fetch-1")),
+        (("d", "y"), ("remove", "crawler-fetch-1", True)),
+        (("D", "y"), ("down", "crawler")),
+    ],
+)
+async def test_keys_act_on_the_selected_container(keys: tuple[str, ...], call: tuple[object, ...]) -> None:
+    async with running() as it:
+        await it.press(*keys)
+        await it.until(lambda: bool(it.engine.calls))
+        assert it.engine.calls[0] == call
+
+
+@pytest.mark.parametrize("key", ["d", "K", "D"])
+@pytest.mark.parametrize("answer", ["n", "escape", "enter"])
+async def test_nothing_is_destroyed_without_a_yes(key: str, answer: str) -> None:
+    async with running() as it:
+        await it.press(key)
+        assert it.app.screen is not it.app.home
+        await it.press(answer)
+        assert it.app.screen is it.app.home
+        assert not it.engine.calls
+
+
+async def test_removing_says_how_much_goes() -> None:
+    async with running() as it:
+        await it.press("d")
+        text = it.text()
+        assert "Remove crawler-fetch-1?" in text
+        assert "still runs and is killed first" in text
+        assert "Gone for good: 38 MiB in 7 changed paths" in text
+
+
+async def test_answer_can_be_chosen_with_arrows_and_enter() -> None:
+    async with running() as it:
+        await it.press("d", "right", "enter")
+        await it.until(lambda: ("remove", "crawler-fetch-1", True) in it.engine.calls)
+
+
+async def test_refusal_of_the_engine_is_shown_with_its_hint() -> None:
+    async with running() as it:
+        it.engine.fail["stop"] = Conflict("it can't be stopped", "wait")
+        await it.press("s")
+        await it.until(lambda: "it can't be stopped · wait" in it.lines()[-1])
+
+
+async def test_image_is_removed_after_asking() -> None:
+    async with running() as it:
+        await it.press("2", "d")
+        assert "Remove image crawler:4?" in it.text()
+        assert "3 containers made from it" in it.text()
+        await it.press("y")
+        await it.until(lambda: bool(it.engine.calls))
+        assert it.engine.calls[0][0] == "remove_image"
+
+
+async def test_palette_finds_by_letters_in_order() -> None:
+    async with running() as it:
+        await it.press("colon", *"rstrt", "enter")
+        await it.until(lambda: ("restart", "crawler-fetch-1") in it.engine.calls)
+
+
+async def test_palette_goes_to_a_container_even_in_a_collapsed_stack() -> None:
+    async with running() as it:
+        await it.press("left", "colon", *"parse", "enter")
+        assert it.app.home.containers.container is not None
+        assert it.app.home.containers.container.label == "parse-1"
+
+
+async def test_palette_knows_nouns() -> None:
+    async with running() as it:
+        await it.press("colon", *"images", "enter")
+        assert it.app.home.focus_name == "images"
+
+
+async def test_copy_goes_to_the_terminal_as_osc_52() -> None:
+    async with running() as it:
+        await it.press("y")
+        assert it.app.clipboard == "crawler-fetch-1"
+
+
+async def test_quit_leaves_with_0() -> None:
+    async with running() as it:
+        await it.pilot.press("q")
+        await it.pilot.pause()
+        assert it.app.return_value == 0
+        assert not it.engine.calls

@@ -1,0 +1,240 @@
+"""The real program on a real pseudo-terminal: what it leaves behind, whatever ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_tui.terminal.abilities import depth, is_ascii, refusal
+from pyctr_tui.terminal.handover import Keys, pump
+from tests.tui.fake import FakeSession
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 20.0
+
+
+class Terminal:
+    """A program on a pty. The slave stays open here, so that its settings can be read afterwards."""
+
+    def __init__(self, *argv: str, rows: int = 24, columns: int = 80, **environ: str) -> None:
+        self.master, self.slave = pty.openpty()
+        fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.before = termios.tcgetattr(self.slave)
+        self.seen = b""
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.setsid()
+            fcntl.ioctl(self.slave, termios.TIOCSCTTY, 0)
+            for fd in (0, 1, 2):
+                os.dup2(self.slave, fd)
+            os.closerange(3, 256)
+            os.chdir(ROOT)
+            os.execve(sys.executable, [sys.executable, *argv], {**os.environ, "TERM": "xterm-256color", **environ})
+
+    def read_until(self, *wanted: bytes) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while not all(piece in self.seen for piece in wanted):
+            assert time.monotonic() < deadline, (wanted, self.seen[-600:])
+            if select.select([self.master], [], [], 0.1)[0]:
+                with contextlib.suppress(OSError):
+                    self.seen += os.read(self.master, 65536)
+
+    def drain(self) -> None:
+        while select.select([self.master], [], [], 0.2)[0]:
+            try:
+                self.seen += os.read(self.master, 65536)
+            except OSError:
+                return
+
+    def wait(self) -> int:
+        deadline = time.monotonic() + PATIENCE
+        while time.monotonic() < deadline:
+            self.drain()
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                return os.waitstatus_to_exitcode(status)
+        raise AssertionError("it did not end")
+
+    def close(self) -> None:
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        os.close(self.master)
+        os.close(self.slave)
+
+    def is_sane(self) -> bool:
+        """Whether the settings are as before, and the last words turned off what was turned on."""
+        now = termios.tcgetattr(self.slave)
+        for on, off in ((b"[?1049h", b"[?1049l"), (b"[?25l", b"[?25h"), (b"[?1003h", b"[?1003l")):
+            if self.seen.rfind(off) < self.seen.rfind(on):
+                return False
+        return now[:4] == self.before[:4]
+
+
+@pytest.fixture
+def demo() -> Iterator[Terminal]:
+    terminal = Terminal("-m", "tests.tui.demo")
+    try:
+        terminal.read_until(b"fetch-1", b"pyctr")
+        yield terminal
+    finally:
+        terminal.close()
+
+
+def test_quit_leaves_the_terminal_as_it_was(demo: Terminal) -> None:
+    os.write(demo.master, b"q")
+    assert demo.wait() == 0
+    assert demo.is_sane()
+    assert b"9 containers go on" in demo.seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_leave_the_terminal_as_it_was(demo: Terminal, number: signal.Signals) -> None:
+    os.kill(demo.pid, number)
+    assert demo.wait() == 128 + number
+    assert demo.is_sane()
+
+
+def test_guardian_restores_the_terminal_after_sigkill(demo: Terminal) -> None:
+    assert termios.tcgetattr(demo.slave)[3] & termios.ICANON == 0
+    os.kill(demo.pid, signal.SIGKILL)
+    assert demo.wait() == -signal.SIGKILL
+    deadline = time.monotonic() + PATIENCE
+    while not demo.is_sane():
+        demo.drain()
+        assert time.monotonic() < deadline, "the terminal stayed raw"
+
+
+def test_escape_is_answered_without_a_second_key(demo: Terminal) -> None:
+    os.write(demo.master, b"/")
+    demo.read_until(b"Enter keeps")
+    demo.seen = b""
+    os.write(demo.master, b"\x1b")
+    demo.read_until(b"palette")
+
+
+def test_shell_gets_the_whole_terminal_and_gives_it_back(demo: Terminal) -> None:
+    os.write(demo.master, b"e")
+    demo.read_until(b"Ctrl+] d leaves", b"fake shell")
+    os.write(demo.master, b"hello q\r")
+    demo.read_until(b"hello q\r\n$ ")
+    demo.seen = b""
+    os.write(demo.master, b"\x1dd")
+    demo.read_until(b"left crawler-fetch-1")
+    demo.seen = b""
+    os.write(demo.master, b"e")
+    demo.read_until(b"fake shell")
+    os.write(demo.master, b"\x04")
+    demo.read_until(b"ended with exit code 3")
+
+
+def test_resize_is_followed(demo: Terminal) -> None:
+    demo.seen = b""
+    fcntl.ioctl(demo.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
+    os.kill(demo.pid, signal.SIGWINCH)
+    demo.read_until(b"Events", b"5 Logs of crawler")
+
+
+def test_lines_typed_blind_never_crash(demo: Terminal) -> None:
+    os.write(demo.master, b"\x1b[99;99R\x1b[?9999$y\x1b[<0;500;500M\x00\xff\xfe\x1b]11;x\x07\x1bOP\x9b")
+    demo.drain()
+    os.write(demo.master, b"\x1b")
+    demo.drain()
+    os.write(demo.master, b"?")
+    demo.read_until(b"everywhere")
+
+
+def test_detach_prefix() -> None:
+    keys = Keys()
+    assert keys.feed(b"ls\x1d") == (b"ls", False)
+    assert keys.feed(b"\x1d") == (b"\x1d", False)
+    assert keys.feed(b"a\x1dd") == (b"a", True)
+    assert Keys().feed(b"\x1dx") == (b"\x1dx", False)
+
+
+def test_pump_restores_the_terminal_when_the_session_breaks() -> None:
+    master, slave = pty.openpty()
+    try:
+        before = termios.tcgetattr(slave)
+        session = FakeSession()
+        os.close(session._writing)
+        session.read = lambda: (_ for _ in ()).throw(OSError(5, "gone"))  # type: ignore[method-assign]
+        with pytest.raises(OSError, match="gone"):
+            pump(session, slave, slave)
+        assert termios.tcgetattr(slave)[:4] == before[:4]
+        os.close(session._reading)
+    finally:
+        os.close(master)
+        os.close(slave)
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"TERM": "xterm-256color"}, "256"),
+        ({"TERM": "tmux-256color", "COLORTERM": "truecolor"}, "true"),
+        ({"TERM": "xterm-kitty"}, "true"),
+        ({"TERM": "linux"}, "16"),
+        ({"TERM": "screen"}, "16"),
+        ({"TERM": "vt100"}, "none"),
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor", "NO_COLOR": "1"}, "none"),
+        ({"TERM": "xterm-256color", "NO_COLOR": ""}, "256"),
+    ],
+)
+def test_depth_of_colour(environ: dict[str, str], expected: str) -> None:
+    assert depth(environ) == expected
+
+
+def test_ascii_when_asked() -> None:
+    assert is_ascii({"PYCTR_ASCII": "1"})
+    assert not is_ascii({"PYCTR_ASCII": "0"})
+
+
+def test_refuses_what_is_no_terminal() -> None:
+    assert refusal({"TERM": "xterm"}, True, True, True) is None
+    reason = refusal({"TERM": "dumb"}, True, True, True)
+    assert reason is not None
+    assert "dumb" in reason[0]
+    for flags in ((False, True, True), (True, False, True), (True, True, False)):
+        assert refusal({"TERM": "xterm"}, *flags) is not None
+
+
+POOR = [
+    {"TERM": "linux"},
+    {"TERM": "screen"},
+    {"TERM": "vt100"},
+    {"NO_COLOR": "1"},
+    {"PYCTR_ASCII": "1"},
+    {"LC_ALL": "C"},
+]
+
+
+@pytest.mark.parametrize("environ", POOR)
+def test_poor_terminals_are_drawn_on(environ: dict[str, str]) -> None:
+    terminal = Terminal("-m", "tests.tui.demo", **environ)
+    try:
+        terminal.read_until(b"fetch-1", b"palette")
+        if "PYCTR_ASCII" in environ or "LC_ALL" in environ:
+            assert terminal.seen.isascii()
+        if "NO_COLOR" in environ or environ.get("TERM") == "vt100":
+            assert b"38;" not in terminal.seen
+            assert b"48;" not in terminal.seen
+        os.write(terminal.master, b"q")
+        assert terminal.wait() == 0
+        assert terminal.is_sane()
+    finally:
+        terminal.close()
