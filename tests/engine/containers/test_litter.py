@@ -34,8 +34,11 @@ volumes:
 """
 
 
-def holdings(paths: Paths) -> dict[str, set[str]]:
-    """What the kernel and the directories hold: mounts, links, rules, cgroups, processes that are ours, files."""
+def holdings(paths: Paths, interfaces: frozenset[str] = frozenset()) -> dict[str, set[str]]:
+    """What the kernel and the directories hold: mounts, links, rules, cgroups, processes, files.
+
+    Other engines may be at work on the same machine, so links are told by the names this one gave.
+    """
     cgroups = {root for root, _, _ in os.walk("/sys/fs/cgroup") if paths.tag in root}
     rules = subprocess.run(["nft", "list", "ruleset"], capture_output=True, text=True, check=True).stdout
     processes = set()
@@ -53,7 +56,7 @@ def holdings(paths: Paths) -> dict[str, set[str]]:
         mounts = {line.split()[4] for line in file if paths.state in line or paths.run in line}
     return {
         "mounts": mounts,
-        "links": {name for name in os.listdir("/sys/class/net") if paths.tag in name or name.startswith("pv")},
+        "links": {name for name in os.listdir("/sys/class/net") if paths.tag in name or name in interfaces},
         "rules": {line.strip() for line in rules.splitlines() if paths.tag in line},
         "cgroups": cgroups,
         "processes": processes,
@@ -78,7 +81,9 @@ def test_down_and_rm_leave_nothing(paths: Paths, tmp_path: Path) -> None:
         engine.create(ContainerRequest("pyctr/base", command=("sleep", "1000"), mounts=mounts, ports=(Port(80),))).id
     )
     session = engine.exec(single.id, ExecRequest(("sleep", "1000")))
-    during = holdings(paths)
+    interfaces = frozenset(container.status.interface for container in engine.containers())
+    during = holdings(paths, interfaces)
+    assert len(during["links"]) == 4, "a bridge and three pairs"
     assert all(
         during[kind] - before[kind] for kind in ("links", "rules", "cgroups", "processes", "containers", "run")
     )
@@ -87,7 +92,7 @@ def test_down_and_rm_leave_nothing(paths: Paths, tmp_path: Path) -> None:
     session.close()
     end_spawner(paths)
     deadline = time.monotonic() + 5
-    while (left := holdings(paths)) != before and time.monotonic() < deadline:
+    while (left := holdings(paths, interfaces)) != before and time.monotonic() < deadline:
         time.sleep(0.05)  # the kernel takes namespaces down in its own time
     assert left == before
     database = engine._context.database.connection
