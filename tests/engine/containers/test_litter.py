@@ -63,7 +63,6 @@ def holdings(paths: Paths, interfaces: frozenset[str] = frozenset()) -> dict[str
         "containers": set(os.listdir(paths.containers)) if os.path.isdir(paths.containers) else set(),
         "run": set(os.listdir(paths.run_containers)) if os.path.isdir(paths.run_containers) else set(),
         "volumes": set(os.listdir(paths.volumes)) if os.path.isdir(paths.volumes) else set(),
-        "copies": {name for name in os.listdir("/tmp") if name.startswith("pyctr")},
     }
 
 

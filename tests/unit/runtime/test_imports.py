@@ -14,7 +14,8 @@ FORBIDDEN = (
 
 
 def test_the_spawner_imports_the_light_half_of_the_library_only() -> None:
-    program = "import sys; sys.path.insert(0, sys.argv[1]); import pyctr_engine.runtime.spawner; print(*sorted(sys.modules))"
+    program = "import sys; sys.path.insert(0, sys.argv[1]); import pyctr_engine.runtime.spawner\n"
+    program += "print(*sorted(sys.modules))"
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", program, str(ROOT)], capture_output=True, text=True, check=True
     )
