@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import select
@@ -156,11 +157,14 @@ class Program:
 
     def begin(self) -> None:
         """Start reading what it writes, and waiting for its end."""
-        for fd in self._outputs:
-            self._loop.add(fd, select.EPOLLIN, lambda events, fd=fd: self._on_output(fd, events))  # type: ignore[misc]
+        self._listen()
         if self._into >= 0 and self._into not in self._outputs:
             self._loop.add(self._into, 0, self._on_input)
         self._loop.add(self._pidfd, select.EPOLLIN, lambda _: self.wait_for_end())
+
+    def _listen(self) -> None:
+        for fd in self._outputs:
+            self._loop.add(fd, select.EPOLLIN, functools.partial(self._on_output, fd))
 
     # -- clients ------------------------------------------------------------------------------------------------
 
@@ -193,6 +197,7 @@ class Program:
         """Go on reading when no client lags behind any more."""
         if self._paused and all(client.pending < HIGH_WATER // 2 for client in self.clients):
             self._paused = False
+            self._listen()
             self._update_interest()
 
     # -- streams ------------------------------------------------------------------------------------------------
@@ -223,7 +228,8 @@ class Program:
                 client.send(message)
             if any(client.pending > HIGH_WATER for client in self.clients) and not self._ended:
                 self._paused = True
-                self._update_interest()
+                for each in self._outputs:  # altogether: epoll tells of hang-ups whether asked or not
+                    self._loop.remove(each)
         return True
 
     def _close_output(self, fd: int) -> None:
@@ -266,10 +272,9 @@ class Program:
             self._into = -1
 
     def _update_interest(self) -> None:
-        reading = 0 if self._paused else select.EPOLLIN
         writing = select.EPOLLOUT if self._input else 0
-        for fd in self._outputs:
-            self._loop.change(fd, reading | (writing if fd == self._into else 0))
+        for fd in () if self._paused else self._outputs:
+            self._loop.change(fd, select.EPOLLIN | (writing if fd == self._into else 0))
         if self._into >= 0 and self._into not in self._outputs:
             self._loop.change(self._into, writing)
 
