@@ -213,14 +213,7 @@ def test_refuses_what_is_no_terminal() -> None:
         assert refusal({"TERM": "xterm"}, *flags) is not None
 
 
-POOR = [
-    {"TERM": "linux"},
-    {"TERM": "screen"},
-    {"TERM": "vt100"},
-    {"NO_COLOR": "1"},
-    {"PYCTR_ASCII": "1"},
-    {"LC_ALL": "C"},
-]
+POOR = [{"TERM": "linux"}, {"TERM": "screen"}, {"TERM": "vt100"}, {"NO_COLOR": "1"}, {"LC_ALL": "C"}]
 
 
 @pytest.mark.parametrize("environ", POOR)
@@ -238,3 +231,19 @@ def test_poor_terminals_are_drawn_on(environ: dict[str, str]) -> None:
         assert terminal.is_sane()
     finally:
         terminal.close()
+
+
+def test_ends_when_the_connection_is_lost(demo: Terminal) -> None:
+    """The terminal goes away (SSH dropped): reads end, writes fail, and the kernel sends SIGHUP."""
+    os.close(demo.slave)
+    os.close(demo.master)
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        pid, status = os.waitpid(demo.pid, os.WNOHANG)
+        if pid:
+            break
+        assert time.monotonic() < deadline, "it goes on without a terminal"
+        time.sleep(0.05)
+    demo.pid = 0
+    assert os.waitstatus_to_exitcode(status) in (128 + signal.SIGHUP, -signal.SIGHUP)
+    demo.master, demo.slave = pty.openpty()  # for the fixture to close
