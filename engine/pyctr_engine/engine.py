@@ -14,6 +14,8 @@ from pyctr_engine.errors import Conflict, EngineError
 from pyctr_engine.paths import Paths
 
 if TYPE_CHECKING:
+    import socket
+
     from pyctr_engine.containers.context import Context
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
@@ -66,6 +68,7 @@ class Engine:
 
     def __init__(self, paths: Paths | None = None) -> None:
         self.paths = paths or Paths()
+        self._waiting: list[socket.socket] = []
 
     @functools.cached_property
     def _context(self) -> Context:
@@ -74,14 +77,22 @@ class Engine:
         return Context(self.paths)
 
     def warm(self) -> None:
-        """Start the spawner, if there is none, without waiting for it: for callers that will soon start something.
+        """Make a monitor ready, and the spawner if there is none: for callers that will soon start something.
 
         Quiet when it fails; the start that needs it will say why.
         """
         from pyctr_engine.containers import spawner
 
         with contextlib.suppress(EngineError, OSError):
-            spawner.connect(self.paths).close()
+            self._waiting.append(spawner.connect(self.paths))
+
+    def _monitor(self) -> socket.socket:
+        """A connection to a monitor that waits for its request."""
+        from pyctr_engine.containers import spawner
+
+        with contextlib.suppress(IndexError):
+            return self._waiting.pop()
+        return spawner.connect(self.paths)
 
     # -- containers ---------------------------------------------------------------------------------------------
 
@@ -109,16 +120,21 @@ class Engine:
 
         container = listing.one(self._context, ref)
         if not container.state.is_alive:
-            start.start(self._context, container.spec, attach=False).close()
+            start.start(self._context, container.spec, attach=False, connection=self._monitor()).close()
         return listing.one(self._context, container.id)
 
     def run(self, request: ContainerRequest) -> tuple[Container, Session]:
         """Create and start, attached from the first byte it writes; what can't be started is removed."""
         from pyctr_engine.containers import create, listing, remove, start
 
-        spec = create.create(self._context, request)
+        connection = self._monitor()  # it is forked while we make the container
         try:
-            session = start.start(self._context, spec, attach=True)
+            spec = create.create(self._context, request)
+        except BaseException:
+            connection.close()
+            raise
+        try:
+            session = start.start(self._context, spec, attach=True, connection=connection)
         except EngineError:
             remove.remove(self._context, spec, force=True, volumes=True)
             raise
@@ -130,7 +146,7 @@ class Engine:
         """Start, attached from the first byte."""
         from pyctr_engine.containers import start
 
-        return start.start(self._context, self.container(ref).spec, attach=True)
+        return start.start(self._context, self.container(ref).spec, attach=True, connection=self._monitor())
 
     def attach(self, ref: str) -> Session:
         """Attach to a running container's standard streams."""
@@ -427,6 +443,8 @@ class Engine:
         """Let go of files and sockets; containers go on."""
         from pyctr_engine.containers import spawner
 
+        while self._waiting:
+            self._waiting.pop().close()
         spawner.reap_intermediate()
         if "_context" in self.__dict__ and "database" in self._context.__dict__:
             self._context.database.close()

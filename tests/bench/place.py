@@ -151,5 +151,5 @@ def place() -> Iterator[Place]:
         after.callback(here.engine.close)
         after.callback(here.end_spawner)
         after.callback(here.remove_all)
-        here.engine.image(IMAGE)
+        here.run()  # which makes the image, the bridge and the spawner
         yield here

@@ -38,7 +38,7 @@ def announce(context: Context, spec: ContainerSpec) -> None:
             others = [other for other in everyone if other.id != peer.id]
             with contextlib.suppress(FileNotFoundError):
                 text = hosts_of(context, peer, others)
-                names.write_in_place(f"{context.paths.run_container(peer.id)}/hosts", text)
+                names.write_in_place(f"{context.paths.run_container(peer.id)}/hosts", text, create=False)
 
 
 def peers(context: Context, spec: ContainerSpec) -> list[ContainerSpec]:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal as signals
 import socket
-import time
+from typing import Any
 
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers import create, hosts, status, store
@@ -91,12 +91,12 @@ def unfreeze(context: Context, spec: ContainerSpec) -> None:
     control.thaw(plan.unified, plan.directories)
 
 
-def wait_readable(session: StreamSession, timeout: float) -> bool:
-    """Wait until a session has something to read."""
+def wait_readable(fd: StreamSession | int, timeout: float) -> bool:
+    """Wait until a session has something to read, or the process of a pidfd has ended."""
     import select
 
     poller = select.poll()
-    poller.register(session.fileno(), select.POLLIN)
+    poller.register(fd, select.POLLIN)
     return bool(poller.poll(max(0.0, timeout) * 1000))
 
 
@@ -122,10 +122,14 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         if not send_signal(context, spec, signals.SIGKILL):
             kill_cgroup(context, spec)
     with context.container_lock(spec.id):
-        _await_monitor(context, spec)
+        state = status.read_state(context.paths, spec.id)
+        if not alive:  # whose end is recorded, of that nothing more is written: its monitor may go meanwhile
+            create.remove_directories(context, spec.id)
+        _await_monitor(state)
         sweep_kernel(context, spec)
         disconnect_network(context, spec)
-        create.remove_directories(context, spec.id)
+        if alive:
+            create.remove_directories(context, spec.id)
         with context.lock:
             create.forget(context, spec)
             if volumes:
@@ -139,18 +143,21 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
     context.event("container", "destroy", spec.id, spec.name)
 
 
-def _await_monitor(context: Context, spec: ContainerSpec, seconds: float = 10.0) -> None:
+def _await_monitor(state: dict[str, Any], seconds: float = 10.0) -> None:
     """Wait for a monitor that is on its way out; one that doesn't go is killed with all it looks after."""
-    state = status.read_state(context.paths, spec.id)
     pid, started = int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0))
-    if pid == os.getpid():
-        return  # this is the monitor, become the reaper of its own container
-    deadline = time.monotonic() + seconds
-    while namespaces.is_running(pid, started):
-        if time.monotonic() > deadline:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signals.SIGKILL)
-        time.sleep(0.002)
+    if pid in (0, os.getpid()):
+        return  # there was none, or this is the monitor, become the reaper of its own container
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if namespaces.is_running(pid, started) and not wait_readable(pidfd, seconds):
+            signals.pidfd_send_signal(pidfd, signals.SIGKILL)
+            wait_readable(pidfd, seconds)
+    finally:
+        os.close(pidfd)
 
 
 def sweep_kernel(context: Context, spec: ContainerSpec) -> None:

@@ -23,17 +23,29 @@ _PROGRAM = (
 )
 
 
-def request_start(paths: Paths, request: StartRequest) -> socket.socket:
-    """Send a start request; the connection on which its monitor will answer."""
+def request_start(paths: Paths, request: StartRequest, connection: socket.socket | None = None) -> socket.socket:
+    """Send a start request; the connection on which its monitor will answer.
+
+    ``connection`` may have been made before: its monitor is forked and waits by now, or has given up waiting.
+    """
+    if connection is not None:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            return _send(connection, request)
+        connection.close()
     connection = connect(paths)
+    try:
+        return _send(connection, request)
+    except OSError as error:
+        connection.close()
+        raise from_os_error(error, "reach the spawner") from error
+
+
+def _send(connection: socket.socket, request: StartRequest) -> socket.socket:
     memfd = os.memfd_create("pyctr-start", os.MFD_CLOEXEC)
     try:
         with open(memfd, "wb", closefd=False) as file:
             file.write(request.encode())
         connection.sendmsg([b"S"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memfd]))])
-    except OSError as error:
-        connection.close()
-        raise from_os_error(error, "reach the spawner") from error
     finally:
         os.close(memfd)
     return connection

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import resource
+import socket
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -25,21 +26,29 @@ LOG_BYTES = 10 << 20
 LOG_FILES = 3
 
 
-def start(context: Context, spec: ContainerSpec, attach: bool) -> StreamSession:
+def start(
+    context: Context, spec: ContainerSpec, attach: bool, connection: socket.socket | None = None
+) -> StreamSession:
     """Start a container that does not run; the session ends after STARTED unless ``attach``.
 
+    ``connection`` is one to the spawner if there is one already: the sooner it is made, the sooner a monitor waits.
     Raises Conflict when it runs already, CommandError or StartError when it can't be started.
     """
-    with context.container_lock(spec.id):
-        _wait_for_old_monitor(context, spec)
-        network, ports = _connect_network(context, spec)
-        try:
-            request = build_request(context, spec, network, ports, attach)
-            session = StreamSession(spawner.request_start(context.paths, request))
-            session.expect_started(spec.name)
-        except BaseException:
-            disconnect_network(context, spec)
-            raise
+    connection = connection or spawner.connect(context.paths)
+    try:
+        with context.container_lock(spec.id):
+            _wait_for_old_monitor(context, spec)
+            network, ports = _connect_network(context, spec)
+            try:
+                request = build_request(context, spec, network, ports, attach)
+                session = StreamSession(spawner.request_start(context.paths, request, connection))
+                session.expect_started(spec.name)
+            except BaseException:
+                disconnect_network(context, spec)
+                raise
+    except BaseException:
+        connection.close()
+        raise
     hosts.announce(context, spec)
     return session
 

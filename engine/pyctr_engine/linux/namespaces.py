@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Iterable
 
 from pyctr_engine.linux.libc import syscall
 
@@ -104,6 +105,16 @@ def close_on_exec_from(first: int) -> None:
 
 def close_from(first: int) -> None:
     """Close all descriptors from ``first`` on. Source: close_range(2)."""
+    syscall("close_range", first, 0xFFFFFFFF, 0)
+
+
+def close_all_but(kept: Iterable[int]) -> None:
+    """Close every descriptor above 2 that is not among ``kept``."""
+    first = 3
+    for fd in sorted({*kept} - {0, 1, 2}):
+        if fd > first:
+            syscall("close_range", first, fd - 1, 0)
+        first = fd + 1
     syscall("close_range", first, 0xFFFFFFFF, 0)
 
 

@@ -47,6 +47,15 @@ def unique_name(container_id: str) -> str:
     return f"pv{container_id[:7]}{os.urandom(3).hex()}"
 
 
+def hardware_address(address: str) -> bytes:
+    """The Ethernet address that goes with an IPv4 address (``a.b.c.d/len``): the same for whoever has the lease.
+
+    A neighbour that remembers the address of the start before would otherwise talk to nobody until its ARP entry is
+    old and has been probed in vain: up to 40 s.
+    """
+    return b"\x02\x50" + _ipv4(address.partition("/")[0])  # locally administered, unicast
+
+
 class Socket:
     """A netlink socket in the namespace it is opened in. Each method waits for the kernel's answer.
 
@@ -79,16 +88,27 @@ class Socket:
         return index
 
     def create_veth(
-        self, host_name: str, peer_name: str, master_index: int, netns_fd: int, *, mtu: int = 0, hairpin: bool = False
+        self,
+        host_name: str,
+        peer_name: str,
+        master_index: int,
+        netns_fd: int,
+        *,
+        hardware: bytes = b"",
+        mtu: int = 0,
+        hairpin: bool = False,
     ) -> None:
         """Make a veth pair: ``host_name`` here, up and a port of the bridge; ``peer_name``, down, in ``netns_fd``.
 
-        ``mtu`` 0 is the kernel's (1500). ``hairpin`` lets the bridge send a frame back out of the port it came in
-        by: needed where bridge-nf-call-iptables is on and a container calls its own published port.
+        ``hardware`` is the peer's address, 6 bytes; random when empty. ``mtu`` 0 is the kernel's (1500). ``hairpin``
+        lets the bridge send a frame back out of the port it came in by: needed where bridge-nf-call-iptables is on
+        and a container calls its own published port.
         """
         size = _attribute(_IFLA_MTU, _u32(mtu)) if mtu else b""
         peer = _link(0) + _attribute(_IFLA_IFNAME, _name(peer_name))
         peer += _attribute(_IFLA_NET_NS_FD, _u32(netns_fd)) + size
+        if hardware:
+            peer += _attribute(_IFLA_ADDRESS, hardware)
         body = _link(0, _UP) + _attribute(_IFLA_IFNAME, _name(host_name)) + size
         body += _attribute(_IFLA_MASTER, _u32(master_index)) + _kind("veth", _attribute(_VETH_INFO_PEER, peer))
         messages = [(_NEWLINK, _REQUEST | _ACK | _CREATE | _EXCL, body)]

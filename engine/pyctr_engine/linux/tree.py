@@ -5,6 +5,7 @@ Nothing here follows a symlink, so a hostile tree can't lead out of itself.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -17,7 +18,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def remove_tree(path: str | bytes) -> None:
-    """Remove a directory and all below it, or a file; nothing there is fine.
+    """Remove a directory and all below it, or a file; nothing there is fine, and so is what others remove meanwhile.
 
     Raises:
         OSError: what can't be removed.
@@ -44,7 +45,8 @@ def _empty(directory: int, root: int, depth: int) -> bool:
         found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
     for name, is_directory in found:
         if not is_directory:
-            os.unlink(name, dir_fd=directory)
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name, dir_fd=directory)
             continue
         if depth >= _MAX_DEPTH:
             os.rename(name, f".deep-{os.urandom(8).hex()}", src_dir_fd=directory, dst_dir_fd=root)

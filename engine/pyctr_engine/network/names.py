@@ -70,13 +70,14 @@ def resolv_conf_text(host_resolv: str = "/etc/resolv.conf", systemd_resolv: str 
     return "".join(f"{line}\n" for line in (*kept, *servers))
 
 
-def write_in_place(path: str, text: str, mode: int = 0o644) -> None:
+def write_in_place(path: str, text: str, mode: int = 0o644, create: bool = True) -> None:
     """Make ``text`` a file's whole content, keeping its inode, owner and mode; a new file gets ``mode``.
 
-    One write and then the cut, so that a reader never finds the file empty.
+    Without ``create`` a file that isn't there is FileNotFoundError. One write and then the cut, so that a reader
+    never finds the file empty.
     """
     data = text.encode()
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    fd = os.open(path, os.O_WRONLY | (os.O_CREAT if create else 0) | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
     try:
         written = 0
         while written < len(data):

@@ -72,6 +72,10 @@ class Birth:
         except BirthError:
             self._abort()
             raise
+        except Exception as error:  # a fault of ours: whatever it is, nothing may be left behind, nobody left waiting
+            self._abort()
+            reason = f"{type(error).__name__}: {error}"
+            raise BirthError(Failure(self.steps.current, reason, 0, "", 125)) from error
 
     def _run(self) -> Newborn:
         request, steps = self.request, self.steps
@@ -166,7 +170,10 @@ class Birth:
         try:
             with rtnetlink.Socket() as netlink:
                 bridge = netlink.link_index(network.bridge)
-                netlink.create_veth(network.interface, "eth0", bridge, netns, hairpin=bool(network.ports))
+                hardware = rtnetlink.hardware_address(network.address)
+                netlink.create_veth(
+                    network.interface, "eth0", bridge, netns, hardware=hardware, hairpin=bool(network.ports)
+                )
         finally:
             os.close(netns)
 

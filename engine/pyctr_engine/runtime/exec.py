@@ -106,6 +106,8 @@ def _helper(
     steps = init.Steps()
     try:
         namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
+        namespaces.close_all_but({container, control.fileno(), writing, *stdio})
+        init.import_nothing_more()
         steps.begin("cgroups")
         cgroup_fd = -1
         if request.cgroup.clone_into:

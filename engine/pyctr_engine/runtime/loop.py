@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import time
 from collections.abc import Callable
 
 Callback = Callable[[int], None]
@@ -16,7 +17,7 @@ class Loop:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
-        self._running = False
+        self._running = True
 
     def add(self, fd: int, events: int, callback: Callback) -> None:
         """Call ``callback(events)`` whenever ``fd`` is ready."""
@@ -34,12 +35,18 @@ class Loop:
 
     def run(self) -> None:
         """Serve until `stop`."""
-        self._running = True
         while self._running:
             self.turn(-1)
 
+    def run_for(self, seconds: float) -> bool:
+        """Serve for that long, or until `stop`; whether it was not stopped."""
+        deadline = time.monotonic() + seconds
+        while self._running and (left := deadline - time.monotonic()) > 0:
+            self.turn(left)
+        return self._running
+
     def stop(self) -> None:
-        """Make `run` return after this turn."""
+        """Make `run` return after this turn, for good."""
         self._running = False
 
     def turn(self, timeout: float) -> None:

@@ -30,6 +30,9 @@ from pyctr_engine.runtime.program import Client, Program
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 _FLUSH_SECONDS = 5.0
+_SETTLE_SECONDS = 0.03
+"""What a container is not waited for is done when it has lived this long; many live shorter."""
+_REQUEST_SECONDS = 60.0
 
 
 def main(connection: socket.socket) -> None:
@@ -46,8 +49,11 @@ def main(connection: socket.socket) -> None:
 
 
 def _receive(connection: socket.socket) -> StartRequest | None:
-    connection.settimeout(10.0)
-    message, ancillary, _, _ = connection.recvmsg(16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+    connection.settimeout(_REQUEST_SECONDS)  # callers connect before they know what they will ask for
+    try:
+        message, ancillary, _, _ = connection.recvmsg(16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+    except (TimeoutError, ConnectionResetError):
+        return None
     if message[:1] != b"S" or not ancillary:
         return None
     connection.settimeout(None)
@@ -74,6 +80,7 @@ class Monitor:
         self.sessions: dict[int, Program] = {}
         self.waiters: list[Client] = []
         self.clients: set[Client] = set()
+        self.settled = False
         self.reaps = False
 
     # -- the life of a container --------------------------------------------------------------------------------
@@ -98,9 +105,17 @@ class Monitor:
         )
         self._note_started(born, time.monotonic() - began)
         self._greet(born)
-        self._after_start(born, began)
+        events.append(self.request.events_dir, "container", "start", self.request.id, self.request.name)
+        signal.signal(signal.SIGTERM, lambda *_: self._signal(signal.SIGTERM))
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._accept)
-        self.loop.run()
+        if not self.request.reap:
+            self._keep_trace(born, began)
+        if self.loop.run_for(_SETTLE_SECONDS):
+            if self.request.reap:  # most of these (--rm) have ended by now, and nobody has to clean up after them
+                self._keep_trace(born, began)
+                self._write_state(self.request.state_dir)
+            self._settle()
+            self.loop.run()
         self._finish()
 
     def _listen(self) -> socket.socket:
@@ -131,13 +146,14 @@ class Monitor:
     def _refuse(self, failure: Failure) -> None:
         """The start failed: say so, in the state file and to the caller, and leave nothing."""
         with contextlib.suppress(OSError):
-            self._write_state(state="exited", pid=0, exit_code=failure.code, error=describe(failure))
+            self.state.update(state="exited", pid=0, exit_code=failure.code, error=describe(failure))
+            self._write_state(self.request.state_dir, self.request.run_dir)
             os.unlink(f"{self.request.run_dir}/monitor.sock")
         with contextlib.suppress(OSError):
             self.connection.sendall(protocol.frame_json(protocol.FAILED, failure._asdict()))
 
     def _note_started(self, born: birth.Newborn, seconds: float) -> None:
-        self._write_state(
+        self.state.update(
             state="running",
             pid=born.pid,
             pid_start=namespaces.start_time(born.pid),
@@ -146,6 +162,7 @@ class Monitor:
             interface=self.request.network.interface if self.request.network else "",
             plain_binds=born.plain_binds,
         )
+        self._write_state(*([] if self.request.reap else [self.request.state_dir]), self.request.run_dir)
 
     def _greet(self, born: birth.Newborn) -> None:
         """Answer the start request; with ``attach``, its connection becomes the first client."""
@@ -159,29 +176,33 @@ class Monitor:
             client.close_when_sent()
         self.main.begin()
 
-    def _after_start(self, born: birth.Newborn, began: float) -> None:
-        """What need not be waited for: the trace, the event, the monitor's own cgroup."""
+    def _keep_trace(self, born: birth.Newborn, began: float) -> None:
         trace = [[name, round((a - began) * 1000, 3), round((b - began) * 1000, 3)] for name, a, b in born.trace]
         with contextlib.suppress(OSError), open(f"{self.request.state_dir}/start-trace.json", "w") as file:
             json.dump(trace, file)
-        events.append(self.request.events_dir, "container", "start", self.request.id, self.request.name)
+
+    def _settle(self) -> None:
+        """What need not be waited for: the monitor's own cgroup."""
         for directory in self.request.cgroup.monitor_directories:
             with contextlib.suppress(OSError):
                 os.makedirs(directory, 0o755, exist_ok=True)
         with contextlib.suppress(EngineError):  # without it only a lost run directory is harder to rebuild
             control_groups.attach(self.request.cgroup.monitor_attach, 0)
-        signal.signal(signal.SIGTERM, lambda *_: self._signal(signal.SIGTERM))
+        self.settled = True
 
     def _main_ended(self, program: Program) -> None:
         """The first process has ended, and with it its pid namespace: record it, tell everybody."""
         self.log.close()  # first: whoever sees the end may count on the whole log
-        self._write_state(
+        self.state.update(
             state="exited",
             pid=0,
             exit_code=program.code,
             finished_at=time.time(),
             oom_killed=self._oom_killed(),
         )
+        # The live copy last: who reads of the end there may count on nothing more being written.
+        # One that goes at its end (--rm) needs no copy that outlives a reboot.
+        self._write_state(*([] if self.request.reap else [self.request.state_dir]), self.request.run_dir)
         attributes = {"exitCode": str(program.code)}
         if self.state["oom_killed"]:
             events.append(self.request.events_dir, "container", "oom", self.request.id, self.request.name)
@@ -211,7 +232,8 @@ class Monitor:
             self.loop.turn(0.1)
         for client in list(self.clients):
             client.close()
-        self._leave_cgroup()
+        if self.settled:
+            self._leave_cgroup()
         if self.reaps:
             os.execv(self.request.reap[0], self.request.reap)
 
@@ -243,11 +265,14 @@ class Monitor:
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
 
-    def _write_state(self, **changes: Any) -> None:
-        """Write ``state.json`` as a whole, atomically, and its copy that outlives a reboot; both are ours alone."""
-        self.state.update(changes)
+    def _write_state(self, *directories: str) -> None:
+        """Write ``state.json`` as a whole, atomically.
+
+        There is the live one in the run directory, and a copy in the state directory that outlives a reboot; both
+        are ours alone.
+        """
         text = json.dumps(self.state)
-        for directory in (self.request.run_dir, self.request.state_dir):
+        for directory in directories:
             path = f"{directory}/state.json"
             with contextlib.suppress(OSError):  # a full disk must not end a container
                 with open(path + ".new", "w") as file:
