@@ -124,8 +124,10 @@ def _draw_text(out: list[str], text: str, style: Style, fore: str, column: int, 
         width = width_of(character)
         if "\u2800" <= character <= "\u28ff":
             dots += [(column + at, ord(character) - 0x2800) for at in range(repeated)]
-        elif character in _LINES or character in _DASHED:
+        elif character in "─━" or character in _DASHED:
             out.append(_box(character, fore, column, y, repeated))
+        elif character in _LINES:
+            out += [_box(character, fore, column + at, y, 1) for at in range(repeated)]
         else:
             for at in range(repeated):
                 _put_run(out, character, style, fore, column + at * width, y)

@@ -125,7 +125,7 @@ def build_request(
         env=list(spec.env),
         cwd=spec.working_dir,
         user=spec.user,
-        hostname=spec.hostname,
+        hostname=_names_of(context, spec).hostname,
         tty=asked.tty,
         stdin=asked.stdin_open,
         ids=[[extent.container, extent.host, extent.count] for extent in spec.ids],
@@ -199,7 +199,8 @@ def _cgroup(context: Context, spec: ContainerSpec) -> protocol.Cgroup:
 
 
 def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
-    run = context.paths.run_container(spec.id)
+    asked = spec.request
+    run = context.paths.run_container(_names_of(context, spec).id)
     own = {mount.target for mount in spec.mounts}
     binds = [
         protocol.Bind(f"{run}/{name}", f"/etc/{name}", idmap=False, recursive=False)
@@ -208,15 +209,24 @@ def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
     ]
     for mount in spec.mounts:
         if mount.type == "bind":
-            binds.append(protocol.Bind(mount.source, mount.target, mount.read_only))
+            # In the host's user namespace root inside is root: what keeps it from the disks in a bound /dev is this.
+            devices = bool(spec.ids) or asked.security.privileged or not os.path.isdir(mount.source)
+            binds.append(protocol.Bind(mount.source, mount.target, mount.read_only, devices=devices))
         elif mount.type == "volume":
             source = f"{context.paths.volumes}/{mount.source}/_data"
             binds.append(protocol.Bind(source, mount.target, mount.read_only, recursive=False))
-    devices = spec.request.devices
-    binds += [protocol.Bind(device.source, device.target, idmap=False, recursive=False) for device in devices]
-    if spec.request.security.privileged:
+    binds += [protocol.Bind(device.source, device.target, idmap=False, recursive=False) for device in asked.devices]
+    if asked.security.privileged:
         binds += [protocol.Bind(path, path, idmap=False, recursive=False) for path in _host_devices()]
     return binds
+
+
+def _names_of(context: Context, spec: ContainerSpec) -> ContainerSpec:
+    """The container whose names this one goes by: who shares another's network shares its names too."""
+    wanted = spec.request.network
+    return (
+        store.find(context.database, wanted.removeprefix("container:")) if wanted.startswith("container:") else spec
+    )
 
 
 def _host_devices() -> list[str]:

@@ -84,7 +84,8 @@ class FrameReader:
 class Bind(NamedTuple):
     """A file, directory or tree of the host, mounted at ``target`` inside.
 
-    ``idmap``: map its ids as the container's, where its file system can; ``recursive``: with the mounts below it.
+    ``idmap``: map its ids as the container's, where its file system can; ``recursive``: with the mounts below it;
+    ``devices``: device nodes in it can be opened.
     """
 
     source: str
@@ -92,6 +93,7 @@ class Bind(NamedTuple):
     read_only: bool = False
     idmap: bool = True
     recursive: bool = True
+    devices: bool = True
 
 
 class Tmpfs(NamedTuple):

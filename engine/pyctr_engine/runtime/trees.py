@@ -58,8 +58,9 @@ def _open_one(path: str, bind: Bind, target: str, userns: int) -> Tree:
         except OSError as error:
             if error.errno not in _NOT_IDMAPPABLE:
                 raise
-    if bind.read_only:
-        m.set_attributes(tree, set=m.MOUNT_ATTR_RDONLY)
+    attributes = (m.MOUNT_ATTR_RDONLY if bind.read_only else 0) | (0 if bind.devices else m.MOUNT_ATTR_NODEV)
+    if attributes:
+        m.set_attributes(tree, set=attributes)
     return Tree(tree, target, stat.S_ISDIR(os.stat(path).st_mode), mapped)
 
 

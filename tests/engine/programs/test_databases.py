@@ -17,7 +17,7 @@ DATA = "/var/lib/postgresql"
 START = f"""
 export PGDATA={DATA}/data PATH=$PATH:/usr/lib/postgresql/15/bin
 if [ "$(id -u)" = 0 ]; then
-    chown postgres:postgres {DATA}
+    install -d -o postgres -g postgres {DATA} /var/run/postgresql
     exec setpriv --reuid=postgres --regid=postgres --init-groups sh -ec "$0"
 fi
 [ -e $PGDATA/PG_VERSION ] || initdb --no-sync --locale=C.UTF-8 --auth=peer

@@ -19,6 +19,7 @@ services:
     command: [python3, -u, app.py]
     working_dir: /app
     user: nobody
+    stop_signal: SIGINT
     environment: {{GREETING: hello}}
     ports: ["127.0.0.1::8000"]
     volumes: ["./app:/app:ro"]
@@ -55,7 +56,9 @@ def test_it_answers_the_host_and_its_neighbour(house: House, tmp_path: Path) -> 
     assert house.exec(client, "python3", "-c", CLIENT).out.strip() == f"hello neighbour from {address}"
     assert house.logged(web, '"GET /neighbour HTTP/1.1" 200')
 
+    hardware = house.shell(web, "cat /sys/class/net/eth0/address")
     house.engine.restart(web.id)
+    assert house.shell(web, "cat /sys/class/net/eth0/address") == hardware, "who remembers it still finds it"
     fetch(house.engine.container(web.id).ports[0].host_port, "/host")
     assert "hello neighbour" in house.exec(client, "python3", "-c", CLIENT).out
     house.engine.down("site")
