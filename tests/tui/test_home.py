@@ -237,3 +237,14 @@ def test_fake_is_deterministic() -> None:
     first, second = FakeEngine(), FakeEngine()
     assert first.all_stats() == second.all_stats()
     assert first.now == START
+
+
+async def test_ended_container_shows_how_it_went_before() -> None:
+    async with running() as it:
+        await it.press("s")
+        await it.until(lambda: bool(it.engine.calls))
+        await it.read()
+        text = it.text()
+        assert "ended with exit code 0" in text
+        assert "before it ended, to " in text
+        assert any("⣿⣿⣿" in line for line in it.lines())

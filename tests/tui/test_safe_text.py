@@ -143,7 +143,7 @@ async def every_screen(it: Running) -> None:
     await it.until(lambda: not it.app.screen.pane.busy)  # type: ignore[attr-defined]
     assert_clean(it)
     await it.press("escape", "slash")
-    it.app.home.footer.edit.insert(it.engine.text)  # type: ignore[union-attr, attr-defined]
+    it.app.home.prompt.paste(it.engine.text)  # type: ignore[attr-defined]
     await it.press("a")
     assert_clean(it)
 

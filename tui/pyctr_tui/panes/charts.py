@@ -47,11 +47,11 @@ class Subject:
 class Charts:
     """The graphs of one subject at one moment, ``step`` seconds a column."""
 
-    def __init__(self, store: Store, palette: Palette, subject: Subject, step: int) -> None:
+    def __init__(self, store: Store, palette: Palette, subject: Subject, step: int, end: int | None = None) -> None:
         self.palette = palette
         self.subject = subject
         self.step = step
-        self.end = int(store.clock())
+        self.end = int(store.clock()) if end is None else end
         self.samples = [store.samples[id] for id in subject.ids if id in store.samples]
         self._rings = [store.rings[id] for id in subject.ids if id in store.rings]
         self._host = store.host

@@ -79,7 +79,7 @@ class GraphsPane(TabPane):
         inner, graph = width - 2, self._graph_width()
         charts = Charts(self.store, self.palette, self.subject, self.step(graph))
         if one is not None and not one.is_up:
-            return [[gap(1), *line] for line in self._ended(one, inner)]
+            return [[gap(1), *line] for line in [*self._ended(one, inner), *self._last_of(one, inner, height - 10)]]
         grid = self._is_grid(width, height)
         body = self._grid(charts, inner, height - 1) if grid else self._stacked(charts, inner, height - 1)
         body.append(self._axis(charts, graph, inner))
@@ -141,6 +141,22 @@ class GraphsPane(TabPane):
             Segment(glyphs.LIMIT * max(rest, 0), palette.frame),
             *right,
         ]
+
+    def _last_of(self, one: ContainerView, width: int, height: int) -> list[Line]:
+        """How it went before it ended, as far as it was seen."""
+        ring = self.store.rings.get(one.id)
+        if ring is None or not len(ring) or height < 8:
+            return []
+        end = ring.start + len(ring) - 1
+        charts = Charts(self.store, self.palette, self.subject, self.step(width), end)
+        when = time.strftime("%H:%M:%S", time.localtime(end))
+        lines: list[Line] = [[], [Segment(f"before it ended, to {when}", self.palette.dim)]]
+        rows = min(8, (height - 5) // 2)
+        hues: tuple[Hue, ...] = ("cpu", "memory")
+        for hue in hues:
+            label = [Segment(hue, self.palette.edge[hue])]
+            lines += [label, *charts.graph(hue, width, rows)]
+        return lines
 
     def _ended(self, one: ContainerView, width: int) -> list[Line]:
         """Why there is nothing to draw, and what to do."""

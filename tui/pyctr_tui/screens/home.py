@@ -21,9 +21,9 @@ from pyctr_tui.panes.logs import LogsPane, LogStrip
 from pyctr_tui.panes.tabbed import TabBar
 from pyctr_tui.query import parse
 from pyctr_tui.screens.actions import Actions
+from pyctr_tui.screens.prompt import Prompt
 from pyctr_tui.screens.selection import Selection
 from pyctr_tui.terminal.driver import arrange_again
-from pyctr_tui.widgets.line_edit import LineEdit
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.tab = "graphs"
         self.zoomed = False
         self.share = 0
-        self.editing = ""
         self.containers = ContainersPane(store)
         self.images = ImagesPane(store)
         self.layers_pane = LayersPane()
@@ -93,6 +92,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.log_strip = LogStrip()
         self.footer = Footer(application.keymap)
         self.selection = Selection(self)
+        self.prompt = Prompt(self)
         self.actions = Actions(self)
         self._layout = HomeLayout()
         self._notice_timer: Timer | None = None
@@ -205,9 +205,9 @@ class HomeScreen(Screen[None], inherit_bindings=False):
 
     async def on_key(self, event: events.Key) -> None:
         """Look the key up for the focused pane and do what it says."""
-        if self.editing:
+        if self.prompt.is_open:
             event.stop()
-            self._edit_key(event)
+            self.prompt.key(event.key, event.character)
             return
         command = self.application.keymap.lookup(self.focus_name, event.key)
         if command is None and event.character is not None:
@@ -228,40 +228,9 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         method: Any = getattr(self, f"action_{name}", None) or getattr(self.actions, name)
         method(argument) if argument else method()
 
-    def _edit_key(self, event: events.Key) -> None:
-        edit = self.footer.edit
-        if edit is None or event.key in ("escape", "ctrl+c"):
-            self._end_edit(accepted=False)
-        elif event.key == "enter":
-            self._end_edit(accepted=True)
-        elif event.key in ("up", "down") and self.editing == "filter":
-            self.containers.move(1 if event.key == "down" else -1)
-        elif edit.key(event.key, event.character):
-            self._edited(edit)
-
     def on_paste(self, event: events.Paste) -> None:
         """Paste into the line being typed."""
-        if self.editing and self.footer.edit is not None:
-            self.footer.edit.insert(event.text)
-            self._edited(self.footer.edit)
-
-    def _edited(self, edit: LineEdit) -> None:
-        if self.editing == "filter":
-            self.store.query = parse(edit.value)
-            self.containers.update_rows()
-        self.footer.show_edit(self.footer.prompt, edit, self.footer.aside)
-
-    def _end_edit(self, accepted: bool) -> None:
-        edit, kind = self.footer.edit, self.editing
-        self.editing = ""
-        self.footer.show_edit("", None)
-        if edit is None:
-            return
-        if kind == "search":
-            self.logs.search(edit.value if accepted else "")
-        elif not accepted:
-            self.store.query = parse("")
-            self.containers.update_rows()
+        self.prompt.paste(event.text)
 
     # -- focus --------------------------------------------------------------------------------------------------
 
@@ -390,21 +359,16 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         elif self.focus_name == "term":
             self.actions.exec()
 
-    # -- typing -------------------------------------------------------------------------------------------------
+    # -- typing and the log -------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
         """Type a filter; the list follows."""
         self.action_pane("containers")
-        self.editing = "filter"
-        aside = "state: stack: image: cpu> mem>   Enter keeps  Esc clears"
-        self.footer.show_edit("/", LineEdit(self.store.query.text, "words"), aside)
+        self.prompt.filter()
 
     def action_search(self) -> None:
         """Type what to look for in the log."""
-        self.editing = "search"
-        self.footer.show_edit(
-            "/", LineEdit(self.logs.needle, "text in the log"), "Enter searches backwards  n older  N newer"
-        )
+        self.prompt.search()
 
     def action_follow(self) -> None:
         """Follow the end of the log, or stay."""
