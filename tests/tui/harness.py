@@ -56,7 +56,8 @@ class Running:
     async def settle(self) -> None:
         """Until the cursor rests and no question is unanswered."""
         await self.until(lambda: self.app.home.selection._timer is None and self.idle)
-        await self.pilot.pause()
+        for _ in range(3):  # an answer goes from its thread to the loop, to the screen, to the pane
+            await self.pilot.pause()
 
     @property
     def idle(self) -> bool:

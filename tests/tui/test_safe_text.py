@@ -115,6 +115,8 @@ class HostileEngine(FakeEngine):
     def inspect(self, ref: str) -> dict[str, Any]:
         return {self.text: self.text, "nested": {self.text: [self.text, {self.text: self.text}]}}
 
+    inspect_image = inspect
+
     def processes(self, ref: str) -> list[ProcessInfo]:
         return [ProcessInfo(1, 0, self.text, self.text or "S", START, 1.0, 1, self.text)]
 
@@ -134,7 +136,22 @@ class HostileEngine(FakeEngine):
 
 async def every_screen(it: Running) -> None:
     """Go through all panes and dialogs, looking at each."""
-    for key in (*"12345678", "1", "k", "j", "d", "n", "K", "escape", "question_mark", "escape", "colon", "escape"):
+    for key in (
+        *"12345678",
+        "1",
+        "7",
+        "1",
+        "k",
+        "j",
+        "d",
+        "n",
+        "K",
+        "escape",
+        "question_mark",
+        "escape",
+        "colon",
+        "escape",
+    ):
         await it.press(key)
         assert_clean(it)
     await it.press("1", "C")

@@ -77,11 +77,10 @@ class Details:
                 assert found is not None
                 kind, ref = found
                 self._busy.add(kind)
-            answer = self._answer(kind, ref)
+            self._deliver(self._answer(kind, ref))
             with self._changed:
                 self._busy.discard(kind)
                 self._changed.notify()
-            self._deliver(answer)
 
     def _answer(self, kind: Kind, ref: str) -> Answer:
         began = time.monotonic()
