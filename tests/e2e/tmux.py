@@ -72,7 +72,7 @@ class Tmux:
 
     def screen(self, *, colours: bool = False) -> str:
         """What is to be seen, a line per row; with ``colours``, with its escape sequences."""
-        return self._tmux("capture-pane", "-p", *(["-e"] if colours else []))
+        return self._tmux("capture-pane", "-p", *(["-e", "-N"] if colours else []))
 
     def wait_for(self, *texts: str, patience: float = PATIENCE) -> str:
         """Wait until all ``texts`` are on the screen at once; the screen."""

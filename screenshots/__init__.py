@@ -1,0 +1,1 @@
+"""Pictures of real sessions, and the script that takes them."""
