@@ -114,7 +114,10 @@ class FakeEngine(Engine):
         self.calls: list[tuple[Any, ...]] = []
         self.lock = threading.RLock()
         self.threads: set[str] = set()
-        self.logs_dir = logs or tempfile.mkdtemp(prefix="pyctr-fake-")
+        self._own_dir = (
+            None if logs else tempfile.TemporaryDirectory(prefix="pyctr-fake-", ignore_cleanup_errors=True)
+        )
+        self.logs_dir = logs or self._own_dir.name  # type: ignore[union-attr]
         self._listeners: list[queue.Queue[Event]] = []
         self._rows: dict[str, tuple[float, int, int | None, int, int]] = {}
         self._counters: dict[str, Stats] = {}

@@ -86,8 +86,8 @@ class Terminal:
 
 
 @pytest.fixture
-def demo() -> Iterator[Terminal]:
-    terminal = Terminal("-m", "tests.tui.demo")
+def demo(tmp_path: Path) -> Iterator[Terminal]:
+    terminal = Terminal("-m", "tests.tui.demo", TMPDIR=str(tmp_path))
     try:
         terminal.read_until(b"fetch-1", b"pyctr")
         yield terminal
@@ -217,8 +217,8 @@ POOR = [{"TERM": "linux"}, {"TERM": "screen"}, {"TERM": "vt100"}, {"NO_COLOR": "
 
 
 @pytest.mark.parametrize("environ", POOR)
-def test_poor_terminals_are_drawn_on(environ: dict[str, str]) -> None:
-    terminal = Terminal("-m", "tests.tui.demo", **environ)
+def test_poor_terminals_are_drawn_on(environ: dict[str, str], tmp_path: Path) -> None:
+    terminal = Terminal("-m", "tests.tui.demo", TMPDIR=str(tmp_path), **environ)
     try:
         terminal.read_until(b"fetch-1", b"palette")
         if "PYCTR_ASCII" in environ or "LC_ALL" in environ:
@@ -247,3 +247,19 @@ def test_ends_when_the_connection_is_lost(demo: Terminal) -> None:
     demo.pid = 0
     assert os.waitstatus_to_exitcode(status) in (128 + signal.SIGHUP, -signal.SIGHUP)
     demo.master, demo.slave = pty.openpty()  # for the fixture to close
+
+
+def test_sigterm_ends_it_even_when_the_terminal_takes_no_more_output(demo: Terminal) -> None:
+    for _ in range(60):
+        os.write(demo.master, b"zz\x1b[B")  # each a screenful, and nobody reads them
+        time.sleep(0.01)
+    time.sleep(0.5)
+    os.kill(demo.pid, signal.SIGTERM)
+    deadline = time.monotonic() + PATIENCE
+    while not os.waitpid(demo.pid, os.WNOHANG)[0]:
+        assert time.monotonic() < deadline, "it waits for the terminal for ever"
+        time.sleep(0.05)
+    demo.pid = 0
+    while not demo.is_sane():
+        demo.drain()
+        assert time.monotonic() < deadline, "the terminal stayed raw"

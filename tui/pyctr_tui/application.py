@@ -75,7 +75,7 @@ class Application(App[int], inherit_bindings=False):
         self._loop_to_call = asyncio.get_running_loop()
         if is_reading(self):
             for number in (signal.SIGTERM, signal.SIGHUP):
-                self._loop_to_call.add_signal_handler(number, self._told_to_leave, number)
+                signal.signal(number, self._told_to_leave)
         self.feed.connect(lambda: self.from_thread(self._deliver))
 
     # -- threads ------------------------------------------------------------------------------------------------
@@ -127,11 +127,15 @@ class Application(App[int], inherit_bindings=False):
         self.log_reader.stop()
         self.exit(code)
 
-    def _told_to_leave(self, number: int) -> None:
-        import os
-        import threading
+    def _told_to_leave(self, number: int, _: object) -> None:
+        """SIGTERM and SIGHUP: leave in order, or after `HUNG_UP` seconds without it.
 
-        timer = threading.Timer(HUNG_UP, lambda: os._exit(128 + number))  # the guardian resets the terminal then
-        timer.daemon = True
-        timer.start()
-        self.leave(128 + number)
+        Not the loop's own signal handling: the loop may be waiting for a terminal that takes no more output,
+        and only a plain handler interrupts that. The guardian resets the terminal when we leave out of order.
+        """
+        import os
+
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(128 + number))
+        signal.setitimer(signal.ITIMER_REAL, HUNG_UP)
+        if self._loop_to_call is not None and not self._loop_to_call.is_closed():
+            self._loop_to_call.call_soon_threadsafe(self.leave, 128 + number)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import time
 from codecs import getincrementaldecoder
 from typing import TYPE_CHECKING, Any
@@ -45,10 +46,11 @@ class Driver(LinuxDriver):
             while not self.exit_event.is_set():
                 wait = QUICK if time.monotonic() < alert_until else SLOW
                 if selector.select(wait):
-                    data = decode(os.read(self.fileno, 4096))
-                    if not data:
-                        time.sleep(SLOW)  # the terminal is gone; SIGHUP will tell
-                        continue
+                    raw = self._read()
+                    if not raw:
+                        os.kill(os.getpid(), signal.SIGHUP)  # the terminal is gone, whether or not the kernel says so
+                        return
+                    data = decode(raw)
                     alert_until = time.monotonic() + ALERT
                     for event in parser.feed(data):
                         self.process_message(event)
@@ -70,9 +72,15 @@ class Driver(LinuxDriver):
             return super()._get_terminal_size()
         return size.columns or 80, size.lines or 24
 
+    def _read(self) -> bytes:
+        try:
+            return os.read(self.fileno, 4096)
+        except OSError:
+            return b""
+
     def write(self, data: str) -> None:
-        """Write, unless the terminal's writer is gone already (we are being hung up)."""
-        if self._writer_thread is not None:
+        """Write, unless the terminal's writer is gone (we are being hung up): its queue would fill and block us."""
+        if self._writer_thread is not None and self._writer_thread.is_alive():
             self._writer_thread.write(data)
 
 
