@@ -245,7 +245,8 @@ def test_ends_when_the_connection_is_lost(demo: Terminal) -> None:
         assert time.monotonic() < deadline, "it goes on without a terminal"
         time.sleep(0.05)
     demo.pid = 0
-    assert os.waitstatus_to_exitcode(status) in (128 + signal.SIGHUP, -signal.SIGHUP)
+    # 120 is the interpreter's, when it can't flush what it had to say: there is nobody to say it to
+    assert os.waitstatus_to_exitcode(status) in (128 + signal.SIGHUP, -signal.SIGHUP, 120)
     demo.master, demo.slave = pty.openpty()  # for the fixture to close
 
 
