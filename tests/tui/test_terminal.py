@@ -252,9 +252,8 @@ def test_ends_when_the_connection_is_lost(demo: Terminal) -> None:
 
 def test_sigterm_ends_it_even_when_the_terminal_takes_no_more_output(demo: Terminal) -> None:
     for _ in range(60):
-        os.write(demo.master, b"zz\x1b[B")  # each a screenful, and nobody reads them
-        time.sleep(0.01)
-    time.sleep(0.5)
+        os.write(demo.master, b"z")  # each key a screenful, more of them than are queued, and nobody reads them
+        time.sleep(0.06)
     os.kill(demo.pid, signal.SIGTERM)
     deadline = time.monotonic() + PATIENCE
     while not os.waitpid(demo.pid, os.WNOHANG)[0]:
