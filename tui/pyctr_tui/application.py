@@ -75,7 +75,7 @@ class Application(App[int], inherit_bindings=False):
         self._loop_to_call = asyncio.get_running_loop()
         if is_reading(self):
             for number in (signal.SIGTERM, signal.SIGHUP):
-                self._loop_to_call.add_signal_handler(number, self._told_to_leave, number, None)
+                signal.signal(number, self._told_to_leave)
         self.feed.connect(lambda: self.from_thread(self._deliver))
 
     # -- threads ------------------------------------------------------------------------------------------------
