@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pyctr_engine.containers import remove, resolve
+from pyctr_engine.containers import remove, resolve, status
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
-from pyctr_engine.errors import Conflict, InvalidValue
-from pyctr_engine.linux import capabilities
+from pyctr_engine.errors import Conflict, InvalidValue, StartError
+from pyctr_engine.linux import capabilities, namespaces
 from pyctr_engine.model.spec import ExecRequest
 from pyctr_engine.model.status import Container, State
 from pyctr_engine.runtime import protocol
@@ -40,7 +40,13 @@ def exec(context: Context, container: Container, request: ExecRequest) -> Stream
         capabilities=mask,
     )
     session.request(protocol.EXEC, command._asdict())
-    session.expect_started(request.argv[0])
+    try:
+        session.expect_started(request.argv[0])
+    except StartError as error:
+        state = status.read_state(context.paths, container.id)
+        if namespaces.is_ending(int(state.get("pid", 0)), int(state.get("pid_start", 0))):
+            raise _not_running(container) from error
+        raise
     return session
 
 
@@ -61,5 +67,9 @@ def _connect(context: Context, container: Container) -> StreamSession:
         raise Conflict(f"container {container.name} is paused", f"let it go on: `pyctr-tui unpause {container.name}`")
     session = remove.monitor(context, container.spec) if container.state.is_alive else None
     if session is None:
-        raise Conflict(f"container {container.name} is not running", f"start it: `pyctr-tui start {container.name}`")
+        raise _not_running(container)
     return session
+
+
+def _not_running(container: Container) -> Conflict:
+    return Conflict(f"container {container.name} is not running", f"start it: `pyctr-tui start {container.name}`")

@@ -135,15 +135,29 @@ def start_time(pid: int) -> int:
 
 def is_running(pid: int, started: int) -> bool:
     """Whether the process of that pid and start time is there and no zombie."""
+    fields = _stat(pid)
+    return bool(fields) and int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+
+
+def is_ending(pid: int, started: int) -> bool:
+    """Whether that process has ended or has begun to: its namespaces can't be joined any more.
+
+    Source: proc_pid_stat(5), field 9, and PF_EXITING of the kernel's sched.h.
+    """
+    fields = _stat(pid)
+    return not fields or int(fields[19]) != started or fields[0] in (b"Z", b"X") or bool(int(fields[6]) & 0x4)
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of /proc/<pid>/stat from the third, the state, on; empty when there is no such process."""
     if pid <= 0:
-        return False
+        return []
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()
     except (FileNotFoundError, ProcessLookupError):
-        return False
-    fields = stat[stat.rindex(b")") + 2 :].split()
-    return int(fields[19]) == started and fields[0] not in (b"Z", b"X")
+        return []
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
 def exit_code(status: int) -> int:

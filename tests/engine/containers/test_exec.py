@@ -64,6 +64,14 @@ def test_a_container_that_does_not_run_takes_none(bench: Bench) -> None:
         bench.exec(container, "true")
 
 
+def test_one_that_ends_meanwhile_is_said_not_to_run(bench: Bench) -> None:
+    for _ in range(10):
+        container = bench.start("sleep", "0.02")
+        with pytest.raises(Conflict, match="is not running"):
+            while True:
+                assert bench.exec(container, "true").code in (0, 137)
+
+
 def test_when_the_container_ends_its_sessions_end_too(bench: Bench) -> None:
     container = bench.start()
     session = bench.engine.exec(container.id, ExecRequest(("sleep", "1000")))
