@@ -210,7 +210,7 @@ def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
     for mount in spec.mounts:
         if mount.type == "bind":
             # In the host's user namespace root inside is root: what keeps it from the disks in a bound /dev is this.
-            devices = bool(spec.ids) or asked.security.privileged or not os.path.isdir(mount.source)
+            devices = bool(spec.ids) or asked.security.privileged or _is_harmless(mount.source)
             binds.append(protocol.Bind(mount.source, mount.target, mount.read_only, devices=devices))
         elif mount.type == "volume":
             source = f"{context.paths.volumes}/{mount.source}/_data"
@@ -227,6 +227,19 @@ def _names_of(context: Context, spec: ContainerSpec) -> ContainerSpec:
     return (
         store.find(context.database, wanted.removeprefix("container:")) if wanted.startswith("container:") else spec
     )
+
+
+def _is_harmless(path: str) -> bool:
+    """Whether it is one of the device nodes that every container has: people bind /dev/null over files."""
+    import stat
+
+    from pyctr_engine.runtime.rootfs import DEVICES
+
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False  # the start will say what is wrong with it
+    return stat.S_ISCHR(found.st_mode) and found.st_rdev in {os.stat(f"/dev/{name}").st_rdev for name in DEVICES}
 
 
 def _host_devices() -> list[str]:

@@ -54,15 +54,23 @@ def test_the_whole_host_read_only(house: House) -> None:
 
 
 @pytest.mark.parametrize("network", ["bridge", "host"])
-def test_the_whole_host_does_not_open_its_disks(house: House, network: str) -> None:
-    """docker's device rules refuse it; as do ours, though the node can be seen."""
-    disks = [name for name in os.listdir("/dev") if os.path.realpath(f"/sys/class/block/{name}").count("/devices/")]
+def test_a_bind_does_not_open_the_hosts_disks(house: House, network: str) -> None:
+    """docker's device rules refuse it; here the node can be seen, in a bound tree or bound alone, but not opened."""
+    disks = [name for name in os.listdir("/sys/class/block") if os.path.exists(f"/dev/{name}")]
     if not disks:
         pytest.skip("this host has no block device")
-    container = house.start(mounts=(Mount("bind", "/", "/host", read_only=True),), network=network)
-    outcome = house.exec(container, "head", "-c", "1", f"/host/dev/{disks[0]}")
-    assert outcome.code != 0
-    assert "ermission" in outcome.err or "not permitted" in outcome.err, outcome
+    mounts = (Mount("bind", "/", "/host", read_only=True), Mount("bind", f"/dev/{disks[0]}", "/disk"))
+    container = house.start(mounts=mounts, network=network)
+    for path in (f"/host/dev/{disks[0]}", "/disk"):
+        outcome = house.exec(container, "head", "-c", "1", path)
+        assert "Permission denied" in outcome.err, outcome
+
+
+@pytest.mark.parametrize("network", ["bridge", "host"])
+def test_dev_null_can_be_bound_over_a_file(house: House, network: str) -> None:
+    mounts = (Mount("bind", "/dev/null", "/etc/debian_version"),)
+    container = house.start(mounts=mounts, network=network)
+    assert house.shell(container, "echo gone > /etc/debian_version; cat /etc/debian_version") == ""
 
 
 def test_a_device_under_another_name(house: House) -> None:
