@@ -7,9 +7,11 @@ graphs to have a past.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -29,73 +31,127 @@ from pyctr_tui.screenshot import svg
 
 HERE = Path(__file__).parent
 STACKS = ("hello", "limits", "shop")
-PAST = 100.0
+PORTS = {"HELLO_PORT": 8080, "SHOP_PORT": 8081}
+"""Variables of the stacks' published ports, and what they are unless that is taken."""
+PAST = 110.0
 """Seconds that the graphs get to fill."""
+TOOLS = {"tmux": "tmux", "rsvg-convert": "librsvg2-bin", "pngquant": "pngquant"}
+"""Programs, and the Debian packages that have them."""
+SETTLED = 0.7
+"""Seconds after which the screen is as the last key left it."""
 
 
 def main() -> int:
     """Take all pictures."""
-    if not shutil.which("rsvg-convert"):
-        sys.exit("rsvg-convert is missing: apt-get install librsvg2-bin")
-    with session() as (paths, engine):
-        terminal = Tmux(paths, 120, 36)
-        try:
-            take_all(terminal, engine)
-        finally:
-            terminal.close()
+    parser = argparse.ArgumentParser(prog="python -m screenshots.take", description=main.__doc__)
+    parser.add_argument("--past", type=float, default=PAST, help="seconds that the graphs get to fill")
+    parser.add_argument("--into", type=Path, default=HERE, help="where the pictures go")
+    asked = parser.parse_args()
+    if os.geteuid():
+        sys.exit("pictures are taken of real containers, which needs root")
+    if missing := [package for tool, package in TOOLS.items() if not shutil.which(tool)]:
+        sys.exit(f"programs are missing: apt-get install {' '.join(missing)}")
+    with session() as (paths, engine), contextlib.closing(Tmux(paths, 120, 36)) as terminal:
+        Pictures(terminal, asked.into).take_all(engine, asked.past)
     return 0
 
 
 @contextlib.contextmanager
 def session() -> Iterator[tuple[Paths, Engine]]:
-    """The example stacks, running; all is taken away afterwards."""
-    with tempfile.TemporaryDirectory(prefix="pyctr-pictures-") as state:
-        run = tempfile.mkdtemp(prefix="pp-", dir="/run")
-        paths = Paths(f"{state}/state", run)
+    """The example stacks, running; all is taken away afterwards, whatever happens."""
+    with contextlib.ExitStack() as undo:
+        state = undo.enter_context(tempfile.TemporaryDirectory(prefix="pyctr-pictures-"))
+        paths = Paths(f"{state}/state", f"{state}/run")
+        undo.callback(end_spawner, paths)
         engine = Engine(paths)
+        undo.callback(engine.close)
+        for variable, port in PORTS.items():
+            os.environ[variable] = str(_free_port(port))
+        for name in STACKS:
+            undo.callback(engine.down, name, volumes=True)
+            engine.up(engine.load_stack(str(HERE.parent / "stacks" / f"{name}.yaml")))
+        yield paths, engine
+
+
+def _free_port(wanted: int) -> int:
+    """This port of the loopback interface, or another when it is taken."""
+    with socket.socket() as held:
         try:
-            for name in STACKS:
-                engine.up(engine.load_stack(str(HERE.parent / "stacks" / f"{name}.yaml")))
-            yield paths, engine
-        finally:
-            for name in STACKS:
-                engine.down(name, volumes=True)
-            engine.close()
-            end_spawner(paths)
-            shutil.rmtree(run, ignore_errors=True)
+            held.bind(("127.0.0.1", wanted))
+        except OSError:
+            held.bind(("127.0.0.1", 0))
+        return int(held.getsockname()[1])
 
 
-def take_all(terminal: Tmux, engine: Engine) -> None:
-    """Open the program, let the graphs fill, and go through its views."""
-    terminal.type("exec env TERM=tmux-256color COLORTERM=truecolor pyctr-tui\n")
-    terminal.wait_for("hello")
-    change_something(engine)
-    select(terminal, "breath")
-    time.sleep(PAST)
-    take(terminal, "home-120x36")
-    terminal.type("5")
-    time.sleep(2)
-    take(terminal, "logs-120x36")
-    select(terminal, "worker")
-    terminal.type("6")
-    time.sleep(2)
-    take(terminal, "diff-120x36")
-    terminal.type("C")
-    time.sleep(2)
-    take(terminal, "commit-120x36")
-    terminal.press("Escape")
-    time.sleep(1)
-    terminal.type("4?")
-    time.sleep(1)
-    take(terminal, "help-120x36")
-    terminal.press("Escape")
-    select(terminal, "breath")
-    terminal.resize(200, 60)
-    time.sleep(4)
-    take(terminal, "home-200x60")
-    terminal.resize(80, 24)
-    time.sleep(3)
-    take(terminal, "home-80x24")
+class Pictures:
+    """One terminal, and the pictures that are taken of it."""
+
+    def __init__(self, terminal: Tmux, folder: Path) -> None:
+        self.terminal = terminal
+        self.folder = folder
+
+    def take_all(self, engine: Engine, past: float) -> None:
+        """Open the program, let the graphs fill, and go through its views."""
+        self.terminal.type("exec env TERM=tmux-256color COLORTERM=truecolor pyctr-tui\n")
+        self.terminal.wait_for("limits", "breath-1")
+        change_something(engine)
+        self.go_to("limits-breath-1")
+        time.sleep(past)
+        self.take("home", 120, 36)
+        self.keys("1:")
+        self.terminal.type("hello")
+        self.take("palette", 120, 36)
+        self.keys("Escape")
+        self.go_to("shop")
+        self.keys("5")
+        self.terminal.wait_for("following", "counter-1", "customer-1")
+        self.take("logs", 120, 36)
+        self.go_to("hello-worker-1")
+        self.keys("6")
+        self.terminal.wait_for("/data/result-10", "hello-worker-1 · C commits")
+        self.take("diff", 120, 36)
+        self.keys("C")
+        self.terminal.wait_for("Commit hello-worker-1", "become one new layer")
+        self.take("commit", 120, 36)
+        self.keys("Enter")
+        self.terminal.wait_gone("Commit hello-worker-1")
+        self.keys("2")
+        self.keys("j")
+        self.terminal.wait_for("worker:new")
+        self.take("layers", 120, 36)
+        self.go_to("limits-breath-1")
+        self.keys("4")
+        self.keys("1")
+        self.take("home", 200, 60)
+        self.take("home", 80, 24)
+
+    def keys(self, key: str) -> None:
+        """Press a key, by tmux's name if it has one, and let the screen settle."""
+        self.terminal.press(*([key] if key in ("Escape", "Enter", "Tab") else list(key)))
+        time.sleep(SETTLED)  # a key that follows Esc at once would be Alt and that key
+
+    def go_to(self, name: str) -> None:
+        """Select a container or a stack by the palette."""
+        self.keys("1:")
+        self.terminal.type(name)
+        time.sleep(SETTLED)
+        self.keys("Enter")
+
+    def take(self, name: str, columns: int, rows: int) -> None:
+        """Write what the terminal shows at this size."""
+        self.terminal.resize(columns, rows)
+        time.sleep(3 * SETTLED)
+        console = Console(width=columns, color_system="truecolor", legacy_windows=False)
+        decoder = AnsiDecoder()
+        captured = self.terminal.screen(colours=True).split("\n")[:-1]
+        lines = [list(decoder.decode_line(line).render(console, end="")) for line in captured]
+        path = self.folder / f"{name}-{columns}x{rows}"
+        path.with_suffix(".svg").write_text(svg(lines, columns, "pyctr-tui"))
+        subprocess.run(["rsvg-convert", "-o", f"{path}.png", f"{path}.svg"], check=True)
+        subprocess.run(
+            ["pngquant", "--force", "--strip", "--output", f"{path}.png", "256", f"{path}.png"], check=True
+        )
+        print(f"{path}.svg and .png", flush=True)
 
 
 def change_something(engine: Engine) -> None:
@@ -106,29 +162,5 @@ def change_something(engine: Engine) -> None:
     engine.exec(worker.id, ExecRequest(("sh", "-c", script))).wait()
 
 
-def select(terminal: Tmux, name: str) -> None:
-    """Go to a container's row by the palette."""
-    terminal.type("1:")
-    time.sleep(0.7)
-    terminal.type(name)
-    time.sleep(0.7)
-    terminal.press("Enter")
-    time.sleep(1.5)
-
-
-def take(terminal: Tmux, name: str) -> None:
-    """Write what the terminal shows."""
-    console = Console(width=400, color_system="truecolor", legacy_windows=False)
-    decoder = AnsiDecoder()
-    captured = terminal.screen(colours=True).split("\n")[:-1]
-    lines = [list(decoder.decode_line(line).render(console, end="")) for line in captured]
-    width = int(name.rpartition("-")[2].partition("x")[0])
-    (HERE / f"{name}.svg").write_text(svg(lines, width, "pyctr-tui"))
-    subprocess.run(["rsvg-convert", "-o", str(HERE / f"{name}.png"), str(HERE / f"{name}.svg")], check=True)
-    print(f"screenshots/{name}.svg and .png", flush=True)
-
-
 if __name__ == "__main__":
-    if os.geteuid():
-        sys.exit("pictures are taken of real containers, which needs root")
     sys.exit(main())
