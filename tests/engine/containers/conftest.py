@@ -64,6 +64,12 @@ class Bench:
         container = self.engine.create(ContainerRequest(IMAGE, command=command or ("sleep", "1000"), **options))
         return self.engine.start(container.id)
 
+    def start_when(self, line: str, *command: str, **options: Any) -> Container:
+        """Start in the background, and wait until it has written ``line``: whatever a shell does before is done."""
+        container = self.start(*command, **options)
+        assert any(found.text == line for found in self.engine.logs(container.id, follow=True)), f"no {line!r}"
+        return container
+
     def exec(self, container: Container, *argv: str, **options: Any) -> Outcome:
         """Run a further program to its end."""
         return collect(self.engine.exec(container.id, ExecRequest(argv, **options)))

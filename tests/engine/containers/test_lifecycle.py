@@ -49,10 +49,10 @@ def test_its_files_outlive_its_end(bench: Bench) -> None:
 
 
 def test_stop_is_a_signal_then_a_kill(bench: Bench) -> None:
-    polite = bench.start("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    polite = bench.start_when("ready", "sh", "-c", "trap 'exit 5' TERM; echo ready; while :; do sleep 0.05; done")
     bench.engine.stop(polite.id)
     assert bench.engine.container(polite.id).status.exit_code == 5
-    stubborn = bench.start("sh", "-c", "trap '' TERM; while :; do sleep 0.05; done")
+    stubborn = bench.start_when("ready", "sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.05; done")
     began = time.monotonic()
     bench.engine.stop(stubborn.id, timeout=0.3)
     assert time.monotonic() - began >= 0.3
@@ -61,7 +61,8 @@ def test_stop_is_a_signal_then_a_kill(bench: Bench) -> None:
 
 
 def test_the_stop_signal_can_be_chosen(bench: Bench) -> None:
-    container = bench.start("sh", "-c", "trap 'exit 6' QUIT; while :; do sleep 0.05; done", stop_signal="SIGQUIT")
+    script = "trap 'exit 6' QUIT; echo ready; while :; do sleep 0.05; done"
+    container = bench.start_when("ready", "sh", "-c", script, stop_signal="SIGQUIT")
     bench.engine.stop(container.id)
     assert bench.engine.container(container.id).status.exit_code == 6
 
@@ -132,7 +133,7 @@ def test_it_outlives_the_spawner(bench: Bench) -> None:
 
 
 def test_with_its_monitor_it_ends_and_the_next_call_sweeps(bench: Bench) -> None:
-    container = bench.start("sh", "-c", "trap '' TERM INT HUP; sleep 1000 & sleep 1000")
+    container = bench.start_when("ready", "sh", "-c", "trap '' TERM INT HUP; echo ready; sleep 1000 & sleep 1000")
     inside = [process.pid for process in bench.engine.processes(container.id)]
     os.kill(container.status.monitor_pid, signal.SIGKILL)
     until(lambda: bench.engine.container(container.id).state is State.EXITED)

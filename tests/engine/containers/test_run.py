@@ -110,7 +110,8 @@ def test_init_reaps_orphans_and_passes_signals_on(bench: Bench) -> None:
     script = "(sleep 0.05 &) ; sleep 0.3; ps -o stat= -A | grep -c Z; cat /proc/1/comm"
     outcome = bench.run("sh", "-c", script, init=True)
     assert outcome.out == "0\ninit\n"
-    container = bench.start("sh", "-c", "trap 'exit 9' TERM; while :; do sleep 0.05; done", init=True)
+    script = "trap 'exit 9' TERM; echo ready; while :; do sleep 0.05; done"
+    container = bench.start_when("ready", "sh", "-c", script, init=True)
     bench.engine.stop(container.id)
     assert bench.engine.container(container.id).status.exit_code == 9
 
