@@ -127,9 +127,11 @@ class Engine:
         """Create and start, attached from the first byte it writes; what can't be started is removed."""
         from pyctr_engine.containers import create, listing, remove, start
 
-        connection = self._monitor()  # it is forked while we make the container
+        connection = self._monitor()
         try:
-            spec = create.create(self._context, request)
+            spec = create.create(
+                self._context, request, functools.partial(start.prepare, self._context, connection, request)
+            )
         except BaseException:
             connection.close()
             raise

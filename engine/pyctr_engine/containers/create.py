@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyctr_engine.containers import idranges, names, resolve, store, stub
@@ -17,11 +18,16 @@ if TYPE_CHECKING:
     from pyctr_engine.images.store import Image
 
 
-def create(context: Context, request: ContainerRequest) -> ContainerSpec:
-    """Create a container. Raises EngineError; nothing is left behind then."""
+def create(context: Context, request: ContainerRequest, begin: Callable[[str], None] | None = None) -> ContainerSpec:
+    """Create a container. Raises EngineError; nothing is left behind then.
+
+    ``begin`` is called with the container's id as soon as little can go wrong: a start may begin with it.
+    """
     resolve.check(request)
     image = context.images.resolve(request.image)
     id = os.urandom(32).hex()
+    if begin is not None:
+        begin(id)
     with context.lock:
         request = _with_mounts(context, request, image)
         spec = _record(context, request, image, id)

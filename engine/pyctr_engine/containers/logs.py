@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -11,6 +12,9 @@ from typing import BinaryIO
 
 from pyctr_engine.model.log import LogLine
 from pyctr_engine.runtime.logs import log_path
+
+_PAUSE = 0.05
+"""Seconds between two looks at a log that is followed."""
 
 
 def read(
@@ -27,9 +31,8 @@ def read(
     for name in older:
         with open(name, "rb") as file:
             backlog.extend(_wanted(file, since))
-    try:
-        current = open(path, "rb")  # noqa: SIM115 - closed below, and replaced on rotation
-    except FileNotFoundError:
+    current = _open(path, alive if follow else lambda: False)
+    if current is None:
         yield from backlog
         return
     try:
@@ -45,9 +48,20 @@ def read(
             elif not goes_on:
                 return
             elif not lines:
-                time.sleep(0.05)
+                time.sleep(_PAUSE)
     finally:
         current.close()
+
+
+def _open(path: str, alive: Callable[[], bool]) -> BinaryIO | None:
+    """The current file, which is made with the first line: waited for while ``alive()`` says yes."""
+    while True:
+        goes_on = alive()
+        with contextlib.suppress(FileNotFoundError):
+            return open(path, "rb")
+        if not goes_on:
+            return None
+        time.sleep(_PAUSE)
 
 
 def _complete_lines(file: BinaryIO) -> Iterator[bytes]:

@@ -12,7 +12,7 @@ import sys
 from pyctr_engine.errors import StoreError, from_os_error
 from pyctr_engine.linux import namespaces
 from pyctr_engine.paths import Paths
-from pyctr_engine.runtime.protocol import StartRequest, short_path
+from pyctr_engine.runtime.protocol import PREPARE, START, Preparation, StartRequest, short_path
 
 IDLE_SECONDS = "60"
 """The spawner leaves after this long without a request once no monitor of its own is left."""
@@ -23,29 +23,37 @@ _PROGRAM = (
 )
 
 
-def request_start(paths: Paths, request: StartRequest, connection: socket.socket | None = None) -> socket.socket:
-    """Send a start request; the connection on which its monitor will answer.
+def prepare(connection: socket.socket, preparation: Preparation) -> None:
+    """Let a start begin with what is known of it; the request has to follow on the same connection.
 
-    ``connection`` may have been made before: its monitor is forked and waits by now, or has given up waiting.
+    Quiet when nobody listens any more: `request_start` will find another.
+    """
+    with contextlib.suppress(OSError):
+        _send(connection, PREPARE, preparation.encode())
+
+
+def request_start(paths: Paths, request: StartRequest, connection: socket.socket | None = None) -> socket.socket:
+    """Send a start request; the connection on which its monitor's starter will answer.
+
+    ``connection`` may have been made before: its starter waits by now, or has given up waiting.
     """
     if connection is not None:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            return _send(connection, request)
+            return _send(connection, START, request.encode())
         connection.close()
     connection = connect(paths)
     try:
-        return _send(connection, request)
+        return _send(connection, START, request.encode())
     except OSError as error:
         connection.close()
         raise from_os_error(error, "reach the spawner") from error
 
 
-def _send(connection: socket.socket, request: StartRequest) -> socket.socket:
+def _send(connection: socket.socket, kind: bytes, data: bytes) -> socket.socket:
     memfd = os.memfd_create("pyctr-start", os.MFD_CLOEXEC)
     try:
-        with open(memfd, "wb", closefd=False) as file:
-            file.write(request.encode())
-        connection.sendmsg([b"S"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memfd]))])
+        os.write(memfd, data)
+        connection.sendmsg([kind], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [memfd]))])
     finally:
         os.close(memfd)
     return connection

@@ -15,7 +15,7 @@ from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
 from pyctr_engine.errors import Conflict, InvalidValue
 from pyctr_engine.linux import capabilities, rtnetlink
-from pyctr_engine.model.spec import ContainerSpec, Port
+from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port
 from pyctr_engine.model.status import State
 from pyctr_engine.runtime import protocol
 
@@ -51,6 +51,16 @@ def start(
         raise
     hosts.announce(context, spec)
     return session
+
+
+def prepare(context: Context, connection: socket.socket, request: ContainerRequest, id: str) -> None:
+    """Let a monitor begin with cgroups and namespaces while the container is still being made."""
+    if request.network.startswith("container:"):
+        return
+    net = "host" if request.network == "host" else "private"
+    userns = not resolve.uses_host_ids(request)
+    cgroup = _cgroup(context, id, request)
+    spawner.prepare(connection, protocol.Preparation(net, userns, None, request.tty, request.stdin_open, cgroup))
 
 
 def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:
@@ -132,7 +142,7 @@ def build_request(
         net=net,
         join=join,
         network=_interface(spec, network, ports),
-        cgroup=_cgroup(context, spec),
+        cgroup=_cgroup(context, spec.id, asked),
         binds=_binds(context, spec),
         tmpfs=[
             protocol.Tmpfs(mount.target, mount.size, mount.mode, mount.read_only)
@@ -193,8 +203,8 @@ def _unpublishing(spec: ContainerSpec, network: Network, ports: tuple[Port, ...]
     return [firewall.unpublish_text(network.bridge, spec.address.split("/")[0], port) for port in ports]
 
 
-def _cgroup(context: Context, spec: ContainerSpec) -> protocol.Cgroup:
-    plan = context.cgroups.plan(context.cgroup_parent, spec.id, spec.request.resources)
+def _cgroup(context: Context, id: str, request: ContainerRequest) -> protocol.Cgroup:
+    plan = context.cgroups.plan(context.cgroup_parent, id, request.resources)
     return protocol.Cgroup(mode=context.cgroups.mode, **plan.as_json())
 
 

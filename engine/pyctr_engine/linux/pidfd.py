@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pyctr_engine.linux.libc import syscall
+import os
+import signal as signals
 
 
 def open_pidfd(pid: int) -> int:
-    """A descriptor of a process: readable once it has ended."""
-    return syscall("pidfd_open", pid, 0)
+    """A descriptor of a process, close-on-exec: readable once it has ended. ProcessLookupError when it is gone."""
+    return os.pidfd_open(pid)
 
 
 def send_signal(pidfd: int, signal: int) -> None:
     """Signal the process of a pidfd; ProcessLookupError when it has ended."""
-    syscall("pidfd_send_signal", pidfd, signal, None, 0)
+    signals.pidfd_send_signal(pidfd, signal)

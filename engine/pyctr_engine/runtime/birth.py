@@ -1,25 +1,28 @@
-"""The monitor's half of a start: cgroups, namespaces, id maps, mounts, network, until init has become the program."""
+"""The outer half of a start: cgroups, namespaces, id maps, mounts, network, until init has become the program.
+
+Runs in a child of the monitor (`starter`), which ends soon after; the container's first process is cloned as the
+monitor's own child. What needs no more than a `Preparation` is begun before the whole request is there.
+"""
 
 from __future__ import annotations
 
 import _thread
-import array
 import contextlib
 import json
 import os
 import socket
+import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, rtnetlink
 from pyctr_engine.linux import pidfd as pidfds
-from pyctr_engine.runtime import init, trees
-from pyctr_engine.runtime.protocol import Failure, StartRequest
-
-_FDS_PER_MESSAGE = 200  # the kernel takes 253
+from pyctr_engine.runtime import init, passing, trees
+from pyctr_engine.runtime.handover import Streams
+from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 
 
 class BirthError(Exception):
@@ -28,14 +31,6 @@ class BirthError(Exception):
     def __init__(self, failure: Failure) -> None:
         super().__init__(f"{failure.step}: {failure.reason}")
         self.failure = failure
-
-
-class Streams(NamedTuple):
-    """The monitor's ends of the program's standard streams; with a terminal, its master is ``out`` and ``into``."""
-
-    into: int
-    out: int
-    err: int
 
 
 class Newborn(NamedTuple):
@@ -49,104 +44,131 @@ class Newborn(NamedTuple):
 
 
 class Birth:
-    """One start. `run` does all; on failure what was made in the kernel is gone when it raises."""
+    """One start: `begin`, then `finish`. When one of them raises BirthError, what was made in the kernel is gone."""
 
-    def __init__(self, request: StartRequest) -> None:
-        self.request = request
+    def __init__(self, preparation: Preparation) -> None:
+        self.preparation = preparation
         self.steps = init.Steps()
         self.pid = 0
         self.pidfd = -1
         self.plain_binds: list[str] = []
+        self.helpers: list[int] = []
 
-    def run(self) -> Newborn:
-        """Start; raises BirthError."""
+    def begin(self) -> None:
+        """Cgroups and namespaces; init waits then for its request."""
+        with self._undoing():
+            self._begin()
+
+    def finish(self, request: StartRequest, memfd: int, meanwhile: Callable[[], None]) -> Newborn:
+        """All the rest; ``memfd`` holds the request. ``meanwhile`` is called as init makes the root file system."""
+        with self._undoing():
+            return self._finish(request, memfd, meanwhile)
+
+    def abort(self) -> None:
+        """Undo: kill init (its namespaces go with it; the monitor reaps it), remove the cgroups."""
+        if self.pid > 0:
+            with contextlib.suppress(ProcessLookupError):
+                pidfds.send_signal(self.pidfd, 9)
+            os.close(self.pidfd)
+            self.pid = 0
+        control_groups.remove(self.preparation.cgroup.directories)
+
+    @contextlib.contextmanager
+    def _undoing(self) -> Iterator[None]:
         try:
-            return self._run()
+            yield
         except OSError as error:
             path = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
             failure = Failure(self.steps.current, error.strerror or str(error), error.errno or 0, path, 125)
-            self._abort()
+            self.abort()
             raise BirthError(failure) from error
         except EngineError as error:
-            self._abort()
+            self.abort()
             raise BirthError(Failure(self.steps.current, error.message, 0, "", 125)) from error
         except BirthError:
-            self._abort()
+            self.abort()
             raise
         except Exception as error:  # a fault of ours: whatever it is, nothing may be left behind, nobody left waiting
-            self._abort()
+            self.abort()
             reason = f"{type(error).__name__}: {error}"
             raise BirthError(Failure(self.steps.current, reason, 0, "", 125)) from error
 
-    def _run(self) -> Newborn:
-        request, steps = self.request, self.steps
+    def _begin(self) -> None:
+        steps, cgroup = self.steps, self.preparation.cgroup
         steps.begin("cgroup directories")
-        cgroup = request.cgroup
         control_groups.prepare(cgroup.parents, cgroup.directories, cgroup.settings, cgroup.defaults)
         steps.begin("standard streams")
-        ours, theirs = open_streams(request.tty, request.stdin, root_id(request))
-        control, child_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.ours, self.theirs = open_streams(self.preparation.tty, self.preparation.stdin)
+        self.control, child_control = passing.pair()
         steps.begin("namespaces")
-        self._clone(child_control, theirs)
+        self._clone(child_control)
         child_control.close()
-        for fd in {*theirs}:
-            os.close(fd)
-        joined = Joining(cgroup.attach, self.pid)
+        self.joined = Joining(cgroup.attach, self.pid)
+        steps.begin("wait for the request")
+
+    def _finish(self, request: StartRequest, memfd: int, meanwhile: Callable[[], None]) -> Newborn:
+        steps = self.steps
         steps.begin("id maps")
-        userns = self._map_ids()
+        passing.tell(self.control, init.REQUEST, [memfd])
+        give_streams(self.theirs, root_id(request))
+        for fd in {*self.theirs}:
+            os.close(fd)
+        userns = self._map_ids(request)
         steps.begin("open mounts")
-        self._send_trees(control, userns)
+        self._send_trees(request, userns)
         steps.begin("network interface")
-        self._move_interface()
-        _tell(control, init.NET)
+        self._move_interface(request)
+        passing.tell(self.control, init.NET)
+        steps.begin("monitor socket")
+        meanwhile()
         steps.begin("cgroups")
-        joined.wait()
-        _tell(control, init.CGROUP)
+        self.joined.wait()
+        passing.tell(self.control, init.CGROUP)
         steps.begin("init")
-        streams = self._await_exec(control, ours)
+        streams = self._await_exec()
         steps.begin("")
         return Newborn(self.pid, self.pidfd, streams, steps.done, self.plain_binds)
 
-    def _clone(self, child_control: socket.socket, theirs: tuple[int, int, int]) -> None:
-        request = self.request
+    def _clone(self, child_control: socket.socket) -> None:
+        asked = self.preparation
         flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
-        if request.ids and request.join is None:
+        if asked.userns:
             flags |= namespaces.CLONE_NEWUSER
-        if request.net == "private":
+        if asked.net == "private":
             flags |= namespaces.CLONE_NEWNET
 
         def child() -> None:
-            init.main(request, child_control, theirs)
+            init.main(child_control, self.theirs)
 
         cgroup_fd = -1
-        if request.cgroup.clone_into:
-            cgroup_fd = os.open(request.cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        if asked.cgroup.clone_into:
+            cgroup_fd = os.open(asked.cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            if request.join is not None:
-                self.pid, self.pidfd = clone_beside(
-                    request.join.pid, request.join.start_time, flags, child, cgroup_fd
-                )
+            if asked.join is not None:
+                beside = clone_beside(asked.join.pid, asked.join.start_time, flags, child, cgroup_fd)
+                self.pid, self.pidfd, helper = beside
+                self.helpers.append(helper)
                 return
-            self.pid, self.pidfd = namespaces.clone3(flags, cgroup_fd)
+            self.pid, self.pidfd = namespaces.clone3(flags | namespaces.CLONE_PARENT, cgroup_fd)
             if self.pid == 0:
                 child()
         finally:
             if cgroup_fd >= 0:
                 os.close(cgroup_fd)
 
-    def _map_ids(self) -> int:
+    def _map_ids(self, request: StartRequest) -> int:
         """Write the maps; the user namespace as a descriptor, -1 when it is the host's."""
-        if self.request.ids and self.request.join is None:
-            text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in self.request.ids)
+        if self.preparation.userns:
+            text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in request.ids).encode()
             for which in ("uid_map", "gid_map"):
-                with open(f"/proc/{self.pid}/{which}", "wb", buffering=0) as file:
-                    file.write(text.encode())
-        if self.request.ids:
+                map = os.open(f"/proc/{self.pid}/{which}", os.O_WRONLY | os.O_CLOEXEC)
+                os.write(map, text)
+                os.close(map)
+        if request.ids:
             return os.open(f"/proc/{self.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         return -1
 
-    def _send_trees(self, control: socket.socket, userns: int) -> None:
-        request = self.request
+    def _send_trees(self, request: StartRequest, userns: int) -> None:
         fds = [trees.open_store(request.layers, userns), trees.open_store(request.state_dir, userns)]
         targets: list[tuple[str, bool]] = []
         for bind in request.binds:
@@ -157,15 +179,14 @@ class Birth:
                 if userns >= 0 and bind.idmap and not tree.mapped:
                     self.plain_binds.append(tree.target)
         self.steps.path = ""
-        while len(fds) > _FDS_PER_MESSAGE:
-            _send_fds(control, b"+", fds[:_FDS_PER_MESSAGE])
-            del fds[:_FDS_PER_MESSAGE]
-        _send_fds(control, init.GO + json.dumps(targets).encode(), fds)
+        passing.tell(self.control, init.GO + json.dumps(targets).encode(), fds)
+        for fd in fds:
+            os.close(fd)
         if userns >= 0:
             os.close(userns)
 
-    def _move_interface(self) -> None:
-        network = self.request.network
+    def _move_interface(self, request: StartRequest) -> None:
+        network = request.network
         if network is None:
             return
         netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
@@ -179,15 +200,14 @@ class Birth:
         finally:
             os.close(netns)
 
-    def _await_exec(self, control: socket.socket, ours: Streams) -> Streams:
+    def _await_exec(self) -> Streams:
         """Read what init reports until its end of the socket is closed by exec."""
-        executed, last = False, ("", 0.0, 0.0)
+        ours, executed, last = self.ours, False, ("", 0.0, 0.0)
         while True:
-            message, ancillary = hear(control)
+            message, fds = passing.receive(self.control)
             kind, payload = message[:1], message[1:]
             if kind == init.TTY:
-                master = array.array("i", ancillary[0][2])[0]
-                ours = Streams(master, master, -1)
+                ours = Streams(fds[0], fds[0], -1)
             elif kind == init.STEPS:
                 executed = True
                 self.steps.done += [(name, begin, end) for name, begin, end in json.loads(payload)]
@@ -196,44 +216,15 @@ class Birth:
                 raise BirthError(Failure(*json.loads(payload)))
             elif not message:
                 break
-        if executed:
-            self.steps.done.append((last[0], last[1], time.monotonic()))
-        control.close()
         if not executed:
             raise BirthError(Failure(self.steps.current, "init ended without a word", 0, "", 125))
+        self.steps.done.append((last[0], last[1], time.monotonic()))
+        self.control.close()
         return ours
-
-    def _abort(self) -> None:
-        """Undo: kill and reap init (its namespaces go with it), remove the cgroups."""
-        if self.pid > 0:
-            with contextlib.suppress(ProcessLookupError):
-                pidfds.send_signal(self.pidfd, 9)
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, 0)
-            os.close(self.pidfd)
-        control_groups.remove(self.request.cgroup.directories)
-
-
-def _tell(control: socket.socket, message: bytes) -> None:
-    """Send to init; that it has gone meanwhile is told, with the reason, by what it sent before."""
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-        control.send(message)
-
-
-def hear(control: socket.socket) -> tuple[bytes, list[tuple[int, int, bytes]]]:
-    """The next message with its ancillary data; empty at the end.
-
-    A peer that ends with our messages unread makes the next call fail with ECONNRESET, once, although what it
-    sent before is still there to be read. Source: unix(7).
-    """
-    while True:
-        with contextlib.suppress(ConnectionResetError):
-            message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
-            return message, ancillary
 
 
 class Joining:
-    """Moves a process into v1 cgroups in a thread of its own, beside the mounts.
+    """Moves a process into v1 cgroups in a thread of its own, beside everything else.
 
     The first move after some idle time waits 6 to 15 ms for the kernel (RCU): by far the longest step of a start.
     """
@@ -241,8 +232,9 @@ class Joining:
     def __init__(self, procs: list[str], pid: int) -> None:
         self._error: EngineError | None = None
         self._done = _thread.allocate_lock()
-        self._done.acquire()
-        _thread.start_new_thread(self._join, (procs, pid))
+        if procs:
+            self._done.acquire()
+            _thread.start_new_thread(self._join, (procs, pid))
 
     def _join(self, procs: list[str], pid: int) -> None:
         try:
@@ -261,18 +253,19 @@ class Joining:
 
 def clone_beside(
     pid: int, started: int, flags: int, child: Callable[[], None], cgroup_fd: int = -1
-) -> tuple[int, int]:
-    """Clone ``child`` as this process's own child, in the user and network namespaces of process ``pid``.
+) -> tuple[int, int, int]:
+    """Clone ``child`` as a sibling of this process, in the user and network namespaces of process ``pid``.
 
-    A helper joins them and clones with CLONE_PARENT; this process itself never leaves its namespaces.
+    A helper joins them, so that this process itself never leaves its own. It is a sibling too, for CLONE_PARENT
+    makes siblings only. Returns the new process, its pidfd, and the helper, both for the monitor to reap.
     """
     target = pidfds.open_pidfd(pid)
     if not namespaces.is_running(pid, started):
         raise OSError(3, "the container whose network is shared has ended")
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    helper = os.fork()
+    helper, _ = namespaces.clone3(namespaces.CLONE_PARENT)
     if helper == 0:
-        code = 1
+        code = born = 0
         try:
             namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
             same_user = os.stat(f"/proc/{pid}/ns/user").st_ino == os.stat("/proc/self/ns/user").st_ino
@@ -280,28 +273,24 @@ def clone_beside(
             born, _ = namespaces.clone3(flags | namespaces.CLONE_PARENT, cgroup_fd)
             if born == 0:
                 child()
-            os.write(writing, b"%d" % born)
-            code = 0
         except OSError as error:
             code = error.errno or 1
-        os._exit(code)
+        os.write(writing, b"%d %d" % (code, born))
+        os._exit(0)
     os.close(writing)
     os.close(target)
     answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
     os.close(reading)
-    _, status = os.waitpid(helper, 0)
     if not answer:
-        code = namespaces.exit_code(status)
+        raise OSError(3, "the namespaces that are shared could not be joined", "namespaces")
+    code, born = (int(word) for word in answer.split())
+    if code:
         raise OSError(code, os.strerror(code), "namespaces")
-    return int(answer), pidfds.open_pidfd(int(answer))
+    return born, pidfds.open_pidfd(born), helper
 
 
-def open_streams(tty: bool, stdin_open: bool, owner: int) -> tuple[Streams, tuple[int, int, int]]:
-    """Pipes (or /dev/null for a closed input): our ends, and the program's.
-
-    The program's ends are given to ``owner``, the host's id of root inside, who can then give them to the program's
-    user: else ``echo > /dev/stdout`` is refused.
-    """
+def open_streams(tty: bool, stdin_open: bool) -> tuple[Streams, tuple[int, int, int]]:
+    """Pipes (or /dev/null for a closed input): our ends, and the program's."""
     if tty:
         null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         return Streams(-1, -1, -1), (null, null, null)
@@ -312,17 +301,19 @@ def open_streams(tty: bool, stdin_open: bool, owner: int) -> tuple[Streams, tupl
         stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
-    for fd in (stdin, stdout, stderr) if stdin_open else (stdout, stderr):
-        os.fchown(fd, owner, owner)
     return Streams(into, out, err), (stdin, stdout, stderr)
+
+
+def give_streams(theirs: tuple[int, int, int], owner: int) -> None:
+    """Give the program's ends to ``owner``, the host's id of root inside.
+
+    Root inside can then give them to the program's user: else ``echo > /dev/stdout`` is refused.
+    """
+    for fd in {*theirs}:
+        if stat.S_ISFIFO(os.fstat(fd).st_mode):
+            os.fchown(fd, owner, owner)
 
 
 def root_id(request: StartRequest) -> int:
     """The host's id of the container's root."""
     return next((outside for inside, outside, _ in request.ids if inside == 0), 0)
-
-
-def _send_fds(control: socket.socket, message: bytes, fds: list[int]) -> None:
-    control.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))])
-    for fd in fds:
-        os.close(fd)

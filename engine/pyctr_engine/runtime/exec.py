@@ -1,14 +1,13 @@
 """Further programs in a running container: ``exec``.
 
-A helper of the monitor joins the container's cgroups, becomes non-dumpable (so that nothing inside can look into it),
-joins the namespaces through the pidfd in one call, and clones the program with CLONE_PARENT: it is the monitor's own
-child. The order matters: after joining the user namespace, the cgroup files can't be written any more.
+A helper, forked by the monitor, becomes non-dumpable (so that nothing inside can look into it), joins the
+container's cgroups and then, through the pidfd in one call, its namespaces, and clones the program with CLONE_PARENT:
+it is the monitor's own child, and is handed over. The order matters: after joining the user namespace, the cgroup
+files can't be written any more. The monitor waits for none of this.
 """
 
 from __future__ import annotations
 
-import array
-import contextlib
 import json
 import os
 import socket
@@ -17,8 +16,8 @@ from typing import NamedTuple, NoReturn
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, pty
-from pyctr_engine.linux import pidfd as pidfds
-from pyctr_engine.runtime import birth, init, users
+from pyctr_engine.runtime import birth, init, passing, users
+from pyctr_engine.runtime.handover import Streams
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 _ALL = (
@@ -50,80 +49,113 @@ class Executed(NamedTuple):
 
     pid: int
     pidfd: int
-    streams: birth.Streams
+    streams: Streams
+    tty: bool
 
 
-def launch(command: ExecCommand, request: StartRequest, container: int) -> Executed:
-    """Run ``command`` in the container whose first process is the pidfd ``container``. Raises BirthError."""
-    ours, theirs = birth.open_streams(command.tty, command.stdin, birth.root_id(request))
-    control, child_control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    reading, writing = os.pipe2(os.O_CLOEXEC)
+class Launch(NamedTuple):
+    """An exec under way: what its helper will answer on, and the helper."""
+
+    channel: socket.socket
+    helper: int
+
+
+def begin(payload: bytes, request: int, container: int) -> Launch:
+    """Begin to run the `ExecCommand` that ``payload`` is, as JSON.
+
+    ``request`` is a descriptor of the container's `StartRequest`, ``container`` the pidfd of its first process.
+    The channel is readable once the helper has something to say; see `end`.
+    """
+    ours, theirs = passing.pair()
     helper = os.fork()
     if helper == 0:
-        _helper(command, request, container, child_control, theirs, writing)
+        _helper(payload, request, container, theirs)
+    theirs.close()
+    return Launch(ours, helper)
+
+
+def end(launch: Launch) -> Executed | Failure:
+    """Wait for what became of it; the helper is gone then."""
+    message, fds = passing.receive(launch.channel)
+    launch.channel.close()
+    os.waitpid(launch.helper, 0)
+    if not message:
+        return Failure("exec", "its helper was killed: out of memory, perhaps", 0, "", 126)
+    if message[:1] == _FAILED:
+        pid, *failure = json.loads(message[1:])
+        if pid:
+            os.waitpid(pid, 0)
+        return Failure(*failure)
+    pid, tty, opened = json.loads(message)
+    pidfd = fds.pop(0)
+    return Executed(pid, pidfd, Streams(*[fds.pop(0) if there else -1 for there in opened]), tty)
+
+
+def _helper(payload: bytes, request_fd: int, container: int, channel: socket.socket) -> NoReturn:
+    """In a child of the monitor: do all, answer, end."""
+    namespaces.close_all_but({request_fd, container, channel.fileno()})
+    steps = init.Steps()
+    steps.begin("exec")
+    try:
+        command = ExecCommand(**json.loads(payload))
+        request = StartRequest.decode(os.pread(request_fd, os.fstat(request_fd).st_size, 0))
+        _launch(command, request, container, channel, steps)
+    except EngineError as error:
+        _refuse(channel, Failure(steps.current, error.message, 0, "", 126))
+    except OSError as error:
+        path = error.filename if isinstance(error.filename, str) else ""
+        _refuse(channel, Failure(steps.current, error.strerror or str(error), error.errno or 0, path, 126))
+    except BaseException as error:  # noqa: BLE001 - the last frame of this process: report, then go
+        _refuse(channel, Failure(steps.current, f"{type(error).__name__}: {error}", 0, "", 126))
+    os._exit(0)
+
+
+def _refuse(channel: socket.socket, failure: Failure, pid: int = 0) -> None:
+    """Tell the monitor why there is no program; ``pid`` is what it has to reap."""
+    passing.tell(channel, _FAILED + json.dumps([pid, *failure]).encode())
+
+
+def _launch(
+    command: ExecCommand, request: StartRequest, container: int, channel: socket.socket, steps: init.Steps
+) -> None:
+    """Join the container, clone the program, and tell the monitor once it is executed."""
+    ours, theirs = birth.open_streams(command.tty, command.stdin)
+    birth.give_streams(theirs, birth.root_id(request))
+    control, child_control = passing.pair()
+    namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
+    init.import_nothing_more()
+    steps.begin("cgroups")
+    cgroup_fd = -1
+    if request.cgroup.clone_into:
+        cgroup_fd = os.open(request.cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    control_groups.attach(request.cgroup.attach, 0)
+    steps.begin("namespaces")
+    namespaces.setns(container, _ALL | (namespaces.CLONE_NEWUSER if request.ids else 0))
+    pid, pidfd = namespaces.clone3(namespaces.CLONE_PARENT, cgroup_fd)
+    if pid == 0:
+        namespaces.close_all_but({child_control.fileno(), *theirs})
+        _child(command, request, child_control, theirs, steps)
     child_control.close()
-    os.close(writing)
     for fd in {*theirs}:
         os.close(fd)
-    answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
-    os.close(reading)
-    os.waitpid(helper, 0)
-    pid = int(answer or 0)
-    try:
-        ours = _await_exec(control, ours)
-    except birth.BirthError:
-        if pid:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(pid, 0)
-        for fd in {*ours} - {-1}:
-            os.close(fd)
-        raise
-    return Executed(pid, pidfds.open_pidfd(pid), ours)
+    answer = _await_exec(control, ours)
+    if isinstance(answer, Failure):
+        _refuse(channel, answer, pid)
+        return
+    opened = [fd for fd in answer if fd >= 0]
+    passing.tell(channel, json.dumps([pid, command.tty, [fd >= 0 for fd in answer]]).encode(), [pidfd, *opened])
 
 
-def _await_exec(control: socket.socket, ours: birth.Streams) -> birth.Streams:
+def _await_exec(control: socket.socket, ours: Streams) -> Streams | Failure:
     """Nothing but an end of file is success: the socket is close-on-exec."""
-    with control:
-        while True:
-            message, ancillary = birth.hear(control)
-            if message[:1] == _TTY:
-                master = array.array("i", ancillary[0][2])[0]
-                ours = birth.Streams(master, master, -1)
-            elif message[:1] == _FAILED:
-                raise birth.BirthError(Failure(*json.loads(message[1:])))
-            elif not message:
-                return ours
-
-
-def _helper(
-    command: ExecCommand,
-    request: StartRequest,
-    container: int,
-    control: socket.socket,
-    stdio: tuple[int, int, int],
-    writing: int,
-) -> NoReturn:
-    steps = init.Steps()
-    try:
-        namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
-        namespaces.close_all_but({container, control.fileno(), writing, *stdio})
-        init.import_nothing_more()
-        steps.begin("cgroups")
-        cgroup_fd = -1
-        if request.cgroup.clone_into:
-            cgroup_fd = os.open(request.cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        control_groups.attach(request.cgroup.attach, 0)
-        steps.begin("namespaces")
-        namespaces.setns(container, _ALL | (namespaces.CLONE_NEWUSER if request.ids else 0))
-        pid, _ = namespaces.clone3(namespaces.CLONE_PARENT, cgroup_fd)
-        if pid == 0:
-            _child(command, request, control, stdio, steps)
-        os.write(writing, b"%d" % pid)
-        os._exit(0)
-    except (OSError, EngineError) as error:
-        number = (error.errno or 0) if isinstance(error, OSError) else 0
-        control.send(_FAILED + json.dumps(Failure(steps.current, str(error), number, "", 126)).encode())
-        os._exit(1)
+    while True:
+        message, fds = passing.receive(control)
+        if message[:1] == _TTY:
+            ours = Streams(fds[0], fds[0], -1)
+        elif message[:1] == _FAILED:
+            return Failure(*json.loads(message[1:]))
+        elif not message:
+            return ours
 
 
 def _child(
@@ -161,7 +193,7 @@ def _child(
 
 def _open_terminal(control: socket.socket) -> tuple[int, int, int]:
     master, slave = pty.open_pair("/dev/pts/ptmx")
-    control.sendmsg([_TTY], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
+    passing.send(control, _TTY, [master])
     os.close(master)
     return slave, slave, slave
 

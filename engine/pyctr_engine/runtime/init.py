@@ -1,9 +1,10 @@
 """Init: the container's first process, from its birth in new namespaces to the exec of the image's program.
 
-What monitor and init say to each other, on one SEQPACKET socket pair::
+What the starter (`birth`) and init say to each other, on one SEQPACKET socket pair::
 
-    monitor                                          init
-      clone3 ─────────────────────────────────────▶  waits
+    starter                                          init
+      clone3 ─────────────────────────────────────▶  closes what it inherited; waits
+      REQUEST + fd of it ─────────────────────────▶  reads it
       id maps written; trees opened and idmapped
       GO + fds: layers, data, binds… ─────────────▶  root file system, /dev, binds
       veth moved into the network namespace
@@ -18,7 +19,6 @@ What monitor and init say to each other, on one SEQPACKET socket pair::
 
 from __future__ import annotations
 
-import array
 import base64
 import errno
 import json
@@ -33,10 +33,14 @@ from typing import NamedTuple, NoReturn
 
 from pyctr_engine.linux import capabilities, namespaces, pty, rtnetlink, seccomp
 from pyctr_engine.linux import mount as m
-from pyctr_engine.runtime import reaper, rootfs, users
+from pyctr_engine.runtime import passing, reaper, rootfs, users
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
-GO, NET, CGROUP, TTY, STEPS, FAILED = b"g", b"n", b"c", b"t", b"s", b"-"
+REQUEST, GO, NET, CGROUP, TTY, STEPS, FAILED = b"r", b"g", b"n", b"c", b"t", b"s", b"-"
+
+
+IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
+"""What the spawner and its descendants ignore; all other signals have their defaults, or handlers."""
 
 
 class Handed(NamedTuple):
@@ -66,12 +70,12 @@ class Steps:
         self.current, self.path, self.started = name, path, now
 
 
-def main(request: StartRequest, control: socket.socket, stdio: tuple[int, int, int]) -> NoReturn:
+def main(control: socket.socket, stdio: tuple[int, int, int]) -> NoReturn:
     """Run in the child of `clone3`; never returns. Ends with 126 or 127 when there is no exec."""
     steps = Steps()
     code = 126
     try:
-        _start(request, control, stdio, steps)
+        _start(control, stdio, steps)
     except OSError as error:
         path = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
         code = 127 if steps.current == "exec" and error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
@@ -88,14 +92,15 @@ def _report(control: socket.socket, failure: Failure) -> None:
     control.send(FAILED + json.dumps(failure).encode())
 
 
-def _start(request: StartRequest, control: socket.socket, stdio: tuple[int, int, int], steps: Steps) -> None:
-    steps.begin("wait for mounts")
-    signal.set_wakeup_fd(-1)
-    # What the monitor has open is not ours to hold: its callers would never see it end.
+def _start(control: socket.socket, stdio: tuple[int, int, int], steps: Steps) -> None:
+    steps.begin("wait for the request")
+    # What the starter has open is not ours to hold: its callers would never see it end.
     namespaces.close_all_but({control.fileno(), *stdio})
     import_nothing_more()
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
+    request = _receive_request(control)
+    steps.begin("wait for mounts")
     handed = _receive_trees(control)
     steps.begin("become root inside")
     os.setgroups([])
@@ -141,33 +146,32 @@ def import_nothing_more() -> None:
     sys.path.clear()
 
 
+def _receive_request(control: socket.socket) -> StartRequest:
+    _, (memfd,) = _expect(control, REQUEST)
+    data = os.pread(memfd, os.fstat(memfd).st_size, 0)
+    os.close(memfd)
+    return StartRequest.decode(data)
+
+
 def _receive_trees(control: socket.socket) -> Handed:
     """The GO message: JSON [[target, is_directory]…] after the layers' and the data tree."""
-    fds: list[int] = []
-    while True:
-        message, ancillary, _, _ = control.recvmsg(1 << 16, socket.CMSG_SPACE(253 * 4), socket.MSG_CMSG_CLOEXEC)
-        for _, _, data in ancillary:
-            received = array.array("i")
-            received.frombytes(data[: len(data) - len(data) % 4])
-            fds += received
-        if not message:
-            os._exit(126)  # the monitor has gone
-        if message[:1] == GO:
-            break
+    message, fds = _expect(control, GO)
     targets = json.loads(message[1:])
     binds = [(fd, target, is_dir) for fd, (target, is_dir) in zip(fds[2:], targets, strict=True)]
     return Handed(fds[0], fds[1], binds)
 
 
-def _expect(control: socket.socket, kind: bytes) -> None:
-    if control.recv(16) != kind:
-        os._exit(126)
+def _expect(control: socket.socket, kind: bytes) -> tuple[bytes, list[int]]:
+    message, fds = passing.receive(control)
+    if message[:1] != kind:
+        os._exit(126)  # the starter has gone, or given up
+    return message, fds
 
 
 def _open_terminal(control: socket.socket) -> tuple[int, int, int]:
     """A pty of the container's own devpts; its master goes to the monitor, its slave becomes /dev/console too."""
     master, slave = pty.open_pair("/dev/pts/ptmx")
-    control.sendmsg([TTY], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [master]))])
+    passing.send(control, TTY, [master])
     rootfs.make_file("/dev/console")
     m.mount(f"/dev/pts/{pty.number(master)}", "/dev/console", "", m.MS_BIND)
     os.close(master)
@@ -187,8 +191,11 @@ def _set_up_network(request: StartRequest) -> None:
 
 
 def _write_sysctl(name: str, value: str) -> None:
-    with open("/proc/sys/" + name.replace(".", "/"), "w") as file:
-        file.write(value)
+    fd = os.open("/proc/sys/" + name.replace(".", "/"), os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, value.encode())
+    finally:
+        os.close(fd)
 
 
 def become_user_and_exec(request: StartRequest, control: socket.socket, steps: Steps) -> NoReturn:
@@ -256,8 +263,7 @@ def drop_privileges(keep: int, filter: str, no_new_privs: bool, user: users.User
 
 
 def reset_signals() -> None:
-    """Default dispositions and an empty mask, as a fresh program expects them."""
-    for number in range(1, signal.NSIG):
-        if number not in (signal.SIGKILL, signal.SIGSTOP) and number not in (32, 33):
-            signal.signal(number, signal.SIG_DFL)
+    """Default dispositions and an empty mask, as a fresh program expects them; exec resets what has a handler."""
+    for number in IGNORED:
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

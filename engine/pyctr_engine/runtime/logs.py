@@ -20,7 +20,7 @@ def log_path(state_dir: str) -> str:
 
 
 class LogWriter:
-    """Appends; a full disk or a failing one loses lines, never the container."""
+    """Appends; a full disk or a failing one loses lines, never the container. The file is made by the first line."""
 
     __slots__ = ("_fd", "_max_bytes", "_max_files", "_partial", "_size", "lost", "path")
 
@@ -29,11 +29,12 @@ class LogWriter:
         self._max_bytes = max_bytes
         self._max_files = max_files
         self._partial = {"stdout": b"", "stderr": b""}
+        self._fd = -1
+        self._size = 0
         self.lost = 0
-        os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
-        self._open()
 
     def _open(self) -> None:
+        os.makedirs(os.path.dirname(self.path), 0o700, exist_ok=True)
         self._fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._size = os.fstat(self._fd).st_size
 
@@ -57,7 +58,9 @@ class LogWriter:
 
     def _append(self, data: bytes) -> None:
         try:
-            if self._size + len(data) > self._max_bytes and self._size:
+            if self._fd < 0:
+                self._open()
+            elif self._size + len(data) > self._max_bytes and self._size:
                 self._rotate()
             self._size += os.write(self._fd, data)
         except OSError:
@@ -65,6 +68,7 @@ class LogWriter:
 
     def _rotate(self) -> None:
         os.close(self._fd)
+        self._fd = -1  # should what follows fail, the next line tries again
         for number in range(self._max_files - 1, 0, -1):
             older = f"{self.path}.{number}"
             newer = f"{self.path}.{number - 1}" if number > 1 else self.path
@@ -79,4 +83,5 @@ class LogWriter:
         for stream, rest in self._partial.items():
             if rest:
                 self.write(stream, b"\n")
-        os.close(self._fd)
+        if self._fd >= 0:
+            os.close(self._fd)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from pyctr_engine.linux import namespaces, pty
 from pyctr_engine.runtime import protocol
-from pyctr_engine.runtime.birth import Streams
+from pyctr_engine.runtime.handover import Streams
 from pyctr_engine.runtime.logs import LogWriter
 from pyctr_engine.runtime.loop import Loop
 

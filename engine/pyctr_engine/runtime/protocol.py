@@ -2,8 +2,9 @@
 
 ::
 
-    engine ──connect──▶ spawner            one stream socket per request
-           ──"S" + memfd(StartRequest)──▶  the spawner forks; the child, a monitor, keeps the connection
+    engine ──connect──▶ starter            one stream socket per start; a spare monitor's starter accepts it
+           ──"P" + memfd(Preparation)──▶   optional: it begins what needs no more than this
+           ──"S" + memfd(StartRequest)──▶
            ◀──── STARTED | FAILED ──────   the start is over
            ◀═══ STDOUT STDERR … EXIT ═══   only when the request says ``attach``
            ════ STDIN EOF RESIZE ══════▶
@@ -27,6 +28,7 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+PREPARE, START = b"P", b"S"
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
 STARTED, FAILED = b"+", b"-"
 STDIN, EOF, RESIZE = b"i", b"f", b"r"
@@ -141,6 +143,31 @@ class Join(NamedTuple):
     start_time: int
 
 
+class Preparation(NamedTuple):
+    """What a start can begin with while the engine still makes the container: cgroups and namespaces.
+
+    ``userns``: whether it gets a user namespace of its own.
+    """
+
+    net: str
+    userns: bool
+    join: Join | None
+    tty: bool
+    stdin: bool
+    cgroup: Cgroup
+
+    def encode(self) -> bytes:
+        """As JSON; for those without ``join`` only: who joins another waits for the whole request."""
+        return json.dumps({**self._asdict(), "cgroup": self.cgroup._asdict()}, separators=(",", ":")).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Preparation:
+        """Read back what `encode` wrote."""
+        value = json.loads(data)
+        value["cgroup"] = Cgroup(**value["cgroup"])
+        return cls(**value)
+
+
 class StartRequest(NamedTuple):
     """All that a start needs. Paths are absolute and the host's unless said otherwise.
 
@@ -208,6 +235,11 @@ class StartRequest(NamedTuple):
         value["join"] = value["join"] and Join(**value["join"])
         return cls(**value)
 
+    def preparation(self) -> Preparation:
+        """The part of it that a start begins with."""
+        own = bool(self.ids) and self.join is None
+        return Preparation(self.net, own, self.join, self.tty, self.stdin, self.cgroup)
+
 
 class Failure(NamedTuple):
     """Why a start or an exec failed: which step, on what, with which errno; ``code`` is docker's exit code."""
@@ -217,3 +249,7 @@ class Failure(NamedTuple):
     errno: int
     path: str
     code: int
+
+    def describe(self) -> str:
+        """As one line."""
+        return f"{self.step}: {self.reason}" + (f" ({self.path})" if self.path else "")

@@ -12,41 +12,100 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
+import time
 from typing import NoReturn
 
 from pyctr_engine.linux import namespaces
-from pyctr_engine.runtime import monitor
+from pyctr_engine.runtime import monitor, passing
+from pyctr_engine.runtime.init import IGNORED
+
+_PAUSE = 0.05
+"""Seconds before another takes the place of a reserve that was killed."""
 
 
 def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str) -> None:
     """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket."""
     listener = socket.socket(fileno=listener_fd)
-    patience = float(idle_seconds) * 1000
+    listener.setblocking(False)
     _detach()
     with open(f"{run_dir}/spawner.pid", "w") as file:
         file.write(f"{os.getpid()} {namespaces.start_time(os.getpid())}")
     gc.collect()
     gc.freeze()  # what is imported now is shared with every monitor; keep the collector from touching it
-    ended = _wake_on_child_exit()
-    procs = _own_procs()
-    children = 0
-    poller = select.poll()
-    poller.register(listener, select.POLLIN)
-    poller.register(ended, select.POLLIN)
-    while True:
-        ready = [fd for fd, _ in poller.poll(patience)]
-        if ended in ready:
-            os.read(ended, 4096)
-            children -= _reap()
-            if len(ready) == 1:
-                continue
-        if ready:
-            children += _serve(listener) + _rouse(procs)
-        elif children <= 0:
-            _leave(listener, run_dir)
-            _sweep(state_dir, run_dir)
+    spawner = Spawner(listener, float(idle_seconds) * 1000)
+    spawner.serve()
+    for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(f"{run_dir}/{name}")
+    spawner.drain()
+    _sweep(state_dir, run_dir)
+
+
+class Spawner:
+    """Keeps one monitor in reserve that waits for a caller; clones the next when it is taken."""
+
+    def __init__(self, listener: socket.socket, patience: float) -> None:
+        self.listener = listener
+        self.patience = patience
+        self.taken, self.take = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.lifeline, self.alive = os.pipe2(os.O_CLOEXEC)
+        self.monitors: dict[int, int] = {}  # pidfd: pid, the reserve's among them
+        self.reserve = -1
+        self.poller = select.poll()
+        self.poller.register(self.taken, select.POLLIN)
+
+    def serve(self) -> None:
+        """Return after ``patience`` ms without a caller and without a monitor at work."""
+        self._clone()
+        while True:
+            ready = [fd for fd, _ in self.poller.poll(self.patience)]
+            if self.taken in ready:  # first: a reserve that was taken may have ended already
+                os.read(self.taken, 1)
+                self._clone()
+            elif ready:
+                for pidfd in ready:
+                    self._reap(pidfd)
+            elif set(self.monitors) <= {self.reserve}:
+                break
+
+    def drain(self) -> None:
+        """Serve whoever connected just before we went out of sight; the last reserve goes as it sees that we went."""
+        while select.select([self.listener], [], [], 0)[0] and select.select([self.taken], [], [], 1)[0]:
+            os.read(self.taken, 1)
+            self._clone()
+
+    def _clone(self) -> None:
+        """Make the next reserve. By clone3, because a fork of Python's would touch memory that can be shared."""
+        ours, theirs = passing.pair()
+        pid, pidfd = namespaces.clone3(0)
+        if pid == 0:
+            self._become_monitor(ours, theirs)
+        ours.close()
+        theirs.close()
+        self.monitors[pidfd] = pid
+        self.reserve = pidfd
+        self.poller.register(pidfd, select.POLLIN)
+
+    def _become_monitor(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+        status = 1
+        try:
+            kept = {self.listener.fileno(), self.lifeline, self.take, ours.fileno(), theirs.fileno()}
+            namespaces.close_all_but(kept)
+            monitor.main(self.listener, self.lifeline, self.take, ours, theirs)
+            status = 0
+        except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
+            sys.excepthook(*sys.exc_info())
+        finally:
+            os._exit(status)
+
+    def _reap(self, pidfd: int) -> None:
+        self.poller.unregister(pidfd)
+        os.close(pidfd)
+        os.waitpid(self.monitors.pop(pidfd), 0)
+        if pidfd == self.reserve:  # killed as it waited: whatever did that must not keep us busy
+            time.sleep(_PAUSE)
+            self._clone()
 
 
 def _detach() -> None:
@@ -54,87 +113,10 @@ def _detach() -> None:
     os.chdir("/")
     os.umask(0o022)
     namespaces.set_name("pyctr-spawner")
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-
-
-def _wake_on_child_exit() -> int:
-    """A descriptor that is readable when a monitor has ended."""
-    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    return reading
-
-
-def _reap() -> int:
-    count = 0
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return count
-        if pid == 0:
-            return count
-        count += 1
-
-
-def _serve(listener: socket.socket) -> int:
-    """Take one request; how many monitors it forked."""
-    try:
-        connection, _ = listener.accept()
-    except OSError:
-        return 0
-    _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-    if uid != os.geteuid():
-        connection.close()
-        return 0
-    pid = os.fork()
-    if pid:
-        connection.close()
-        return 1
-    # The request is read in the child, so that a slow or silent caller holds up nobody else.
-    listener.close()
-    status = 1
-    try:
-        monitor.main(connection)
-        status = 0
-    except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(status)
-    return 0
-
-
-def _own_procs() -> str:
-    """``cgroup.procs`` of the v1 cgroup this process is in; empty on a host without v1 hierarchies (pure v2)."""
-    try:
-        with open("/proc/self/cgroup") as file:
-            path = next(
-                fields[2] for line in file if "memory" in (fields := line.strip().split(":", 2))[1].split(",")
-            )
-        with open("/proc/self/mountinfo") as file:
-            point = next(
-                line.split()[4] for line in file if " - cgroup " in line and "memory" in line.split(" - ")[1]
-            )
-    except (OSError, StopIteration):
-        return ""
-    return f"{point}{path.rstrip('/')}/cgroup.procs"
-
-
-def _rouse(procs: str) -> int:
-    """Take the kernel's lock for moving processes between cgroups, by a move to where we are, in a child.
-
-    After some idle time taking it waits 6 to 15 ms (RCU), for a while after that it is free: so the wait begins now,
-    while the engine still makes the container. How many children it forked.
-    """
-    if not procs:
-        return 0
-    if os.fork():
-        return 1
-    with contextlib.suppress(OSError), open(procs, "w") as file:
-        file.write("0")
-    os._exit(0)
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, monitor.on_terminate)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _sweep(state_dir: str, run_dir: str) -> NoReturn:
@@ -145,13 +127,3 @@ def _sweep(state_dir: str, run_dir: str) -> NoReturn:
     )
     root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     os.execv(sys.executable, [sys.executable, "-I", "-S", "-c", program, root, state_dir, run_dir])
-
-
-def _leave(listener: socket.socket, run_dir: str) -> None:
-    """Remove the socket first, then serve whoever connected in between, so that no request is lost."""
-    for name in ("spawner.sock", "spawner.pid"):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{run_dir}/{name}")
-    listener.setblocking(False)
-    while _serve(listener):
-        pass

@@ -69,6 +69,7 @@ def test_long_lines_and_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 def test_a_log_that_cannot_be_written_loses_lines_not_the_container(tmp_path: Path) -> None:
     writer = logs.LogWriter(str(tmp_path), max_bytes=1 << 20, max_files=2)
+    writer.write("stdout", b"first\n")
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, writer._fd)
     os.close(full)

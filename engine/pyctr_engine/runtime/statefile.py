@@ -1,0 +1,26 @@
+"""``state.json``: what a monitor says of its container, written as a whole, atomically.
+
+There is the live one in the run directory, and a copy in the state directory that outlives a reboot; both are the
+monitor's (and its starter's) alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from typing import Any
+
+
+def write(state: dict[str, Any], *directories: str) -> None:
+    """Write it into these directories, in their order. A full disk must not end a container: nothing is raised."""
+    data = json.dumps(state).encode()
+    for directory in directories:
+        path = f"{directory}/state.json"
+        with contextlib.suppress(OSError):
+            fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+            try:
+                os.write(fd, data)
+            finally:
+                os.close(fd)
+            os.rename(path + ".new", path)
