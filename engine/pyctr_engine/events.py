@@ -39,16 +39,24 @@ def append(
     line = json.dumps(record, separators=(",", ":")).encode() + b"\n"
     path = log_path(events_dir)
     with contextlib.suppress(OSError):
-        os.makedirs(events_dir, mode=0o700, exist_ok=True)
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = _open(path)
         try:
             if os.fstat(fd).st_size > MAX_BYTES:
                 os.rename(path, f"{events_dir}/events.1.jsonl")
                 os.close(fd)
-                fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                fd = _open(path)
             os.write(fd, line)
         finally:
             os.close(fd)
+
+
+def _open(path: str) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)
 
 
 def read(events_dir: str, since: float | None, follow: bool) -> Iterator[Event]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pyctr_engine.containers import freeze
+from pyctr_engine.containers import freeze, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.image import Change
 from pyctr_engine.model.progress import Progress
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 
 def changes(context: Context, spec: ContainerSpec) -> list[Change]:
     """What a container changed against its image, sorted by path, from its upper directory alone."""
-    directory = context.paths.container(spec.id)
-    lowers = [*(f"{context.paths.layers}/{link}" for link in spec.chain), f"{directory}/stub"]
-    return Snapshot(directory).changes(lowers)
+    lowers = [*(f"{context.paths.layers}/{link}" for link in spec.chain), stub.directory(context.paths, spec)]
+    return Snapshot(context.paths.container(spec.id)).changes(lowers)
 
 
 def commit(

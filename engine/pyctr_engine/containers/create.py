@@ -139,8 +139,7 @@ def _make_directories(context: Context, spec: ContainerSpec) -> None:
     os.makedirs(directory, 0o700)
     lowers = [f"{context.paths.layers}/{link}" for link in spec.chain]
     Snapshot(directory).prepare(lowers)
-    targets = [(mount.target, mount.type != "bind" or os.path.isdir(mount.source)) for mount in spec.mounts]
-    stub.make(f"{directory}/stub", targets)
+    stub.prepare(context.paths, spec)
 
 
 def _fill_new_volumes(context: Context, spec: ContainerSpec) -> None:

@@ -115,7 +115,7 @@ def program(cache_dir: str, capabilities: frozenset[str]) -> bytes:
     """
     allowed, conditional = allowed_calls(capabilities), conditional_calls(capabilities)
     machine = os.uname().machine
-    key = hashlib.sha256(json.dumps([1, machine, allowed, conditional]).encode()).hexdigest()[:16]
+    key = hashlib.sha256(json.dumps([2, machine, allowed, conditional]).encode()).hexdigest()[:16]
     path = f"{cache_dir}/seccomp-{key}.bpf"
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         data = file.read()

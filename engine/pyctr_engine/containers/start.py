@@ -10,7 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store
+from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
 from pyctr_engine.errors import Conflict, InvalidValue
@@ -130,7 +130,7 @@ def build_request(
         state_dir=paths.container(spec.id),
         events_dir=paths.events,
         layers=paths.layers,
-        lowers=list(spec.chain),
+        lowers=[*(os.path.basename(link) for link in spec.chain), stub.link(spec)],
         argv=list(spec.argv),
         env=list(spec.env),
         cwd=spec.working_dir,

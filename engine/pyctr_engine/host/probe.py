@@ -147,7 +147,7 @@ def _links(kind: str) -> None:
         socket.create_bridge("probe0")
         if kind == "veth":
             namespace = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-            socket.create_veth("probe1", "probe2", socket.link_index("probe0"), namespace)
+            socket.create_veth("probe1", "probe2", rtnetlink.link_index("probe0"), namespace)
 
 
 def _nftables() -> None:

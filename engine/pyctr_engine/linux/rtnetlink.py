@@ -20,17 +20,19 @@ _NETLINK_CAP_ACK, _NETLINK_EXT_ACK = 10, 11
 _NLMSG_ERROR = 2
 _REQUEST, _ACK, _EXCL, _CREATE = 0x1, 0x4, 0x200, 0x400
 _ACK_TLVS, _ACK_CAPPED, _ACK_ATTR_MSG = 0x200, 0x100, 1
-_NEWLINK, _DELLINK, _GETLINK, _NEWADDR, _NEWROUTE = 16, 17, 18, 20, 24
+_NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE = 16, 17, 20, 24
 _NESTED = 0x8000
 
 _IFLA_ADDRESS, _IFLA_IFNAME, _IFLA_MTU, _IFLA_MASTER, _IFLA_LINKINFO = 1, 3, 4, 10, 18
-_IFLA_NET_NS_FD, _IFLA_EXT_MASK = 28, 29
+_IFLA_NET_NS_FD = 28
 _INFO_KIND, _INFO_DATA, _INFO_SLAVE_KIND, _INFO_SLAVE_DATA = 1, 2, 4, 5
 _VETH_INFO_PEER, _BRPORT_HAIRPIN = 1, 4
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_BROADCAST = 1, 2, 4
 _RTA_GATEWAY = 5
-_SKIP_STATS = 8
 _UP = 1
+
+_ANSWER = 16384
+"""Bytes that take any acknowledgement: a refusal may carry the request."""
 
 _HEADER = struct.Struct("=IHHII")
 _LINK = struct.Struct("=BxHiII")  # ifinfomsg: family, type, index, flags, change
@@ -56,6 +58,17 @@ def hardware_address(address: str) -> bytes:
     return b"\x02\x50" + _ipv4(address.partition("/")[0])  # locally administered, unicast
 
 
+def link_index(name: str) -> int:
+    """The index of an interface in this process's network namespace; ENODEV when there is none of that name.
+
+    Without rtnetlink, whose lock the kernel holds for a while whenever it takes a namespace down.
+    """
+    try:
+        return socket.if_nametoindex(name)
+    except OSError as error:
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV), name) from error
+
+
 class Socket:
     """A netlink socket in the namespace it is opened in. Each method waits for the kernel's answer.
 
@@ -79,13 +92,6 @@ class Socket:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-
-    def link_index(self, name: str) -> int:
-        """The interface's index; ENODEV when there is none of that name."""
-        body = _link(0) + _attribute(_IFLA_IFNAME, _name(name)) + _attribute(_IFLA_EXT_MASK, _u32(_SKIP_STATS))
-        (reply,) = self._exchange(name, (_GETLINK, _REQUEST, body))
-        index: int = _LINK.unpack_from(reply, _HEADER.size)[2]
-        return index
 
     def create_veth(
         self,
@@ -132,7 +138,7 @@ class Socket:
 
     def set_up(self, index: int) -> None:
         """Bring an interface up."""
-        self._exchange(f"interface {index}", (_NEWLINK, _REQUEST | _ACK, _link(index, _UP)))
+        self._exchange(f"interface {index}", _up(index))
 
     def set_loopback_up(self) -> None:
         """Bring ``lo`` up; the kernel gives it 127.0.0.1. In every network namespace it is interface 1."""
@@ -140,30 +146,24 @@ class Socket:
 
     def add_address(self, index: int, address: str) -> None:
         """Give an interface an IPv4 address, ``a.b.c.d/len``; EEXIST when it has it already."""
-        host, _, length = address.partition("/")
-        packed, prefix = _ipv4(host), int(length)
-        if not 0 < prefix <= 32:
-            raise OSError(errno.EINVAL, "a prefix has 1 to 32 bits", address)
-        body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index)
-        body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
-        if prefix < 31:
-            broadcast = int.from_bytes(packed, "big") | (0xFFFFFFFF >> prefix)
-            body += _attribute(_IFA_BROADCAST, broadcast.to_bytes(4, "big"))
-        self._exchange(address, (_NEWADDR, _REQUEST | _ACK | _CREATE | _EXCL, body))
+        self._exchange(address, _new_address(index, address))
 
     def add_default_route(self, gateway: str) -> None:
         """Send what is not for a known network to ``gateway``, an IPv4 address on an interface that is up."""
-        # table main, protocol boot, scope universe, type unicast
-        body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 254, 3, 0, 1, 0) + _attribute(_RTA_GATEWAY, _ipv4(gateway))
-        self._exchange(gateway, (_NEWROUTE, _REQUEST | _ACK | _CREATE | _EXCL, body))
+        self._exchange(gateway, _new_default_route(gateway))
+
+    def set_up_member(self, index: int, address: str, gateway: str) -> None:
+        """All that an end of a veth pair needs in a namespace of its own, and ``lo`` up, at one go."""
+        configured = (_up(1), _new_address(index, address), _up(index), _new_default_route(gateway))
+        self._exchange(address, *configured)
 
     def delete_link(self, name: str) -> None:
         """Delete an interface (and a veth's other end); ENODEV when there is none of that name."""
         body = _link(0) + _attribute(_IFLA_IFNAME, _name(name))
         self._exchange(name, (_DELLINK, _REQUEST | _ACK, body))
 
-    def _exchange(self, subject: str, *messages: tuple[int, int, bytes]) -> list[bytes]:
-        """Send all in one datagram, wait until each is answered; the answers that carry data."""
+    def _exchange(self, subject: str, *messages: tuple[int, int, bytes]) -> None:
+        """Send all in one datagram, wait until each is acknowledged; raises the first refusal."""
         first = self._sequence + 1
         packed = b""
         for kind, flags, body in messages:
@@ -171,10 +171,9 @@ class Socket:
             packed += _HEADER.pack(_HEADER.size + len(body), kind, flags, self._sequence, 0) + body
         self._socket.send(packed)
         waiting = set(range(first, self._sequence + 1))
-        replies: list[bytes] = []
         failure: OSError | None = None
         while waiting:
-            data = self._socket.recv(65536)
+            data = self._socket.recv(_ANSWER)
             while data:
                 length, kind, flags, sequence, _ = _HEADER.unpack_from(data)
                 message, data = data[:length], data[_align(length) :]
@@ -183,11 +182,8 @@ class Socket:
                 waiting.remove(sequence)
                 if kind == _NLMSG_ERROR:
                     failure = failure or _failure(message, flags, subject)
-                else:
-                    replies.append(message)
         if failure:
             raise failure
-        return replies
 
 
 def _failure(message: bytes, flags: int, subject: str) -> OSError | None:
@@ -206,6 +202,29 @@ def _failure(message: bytes, flags: int, subject: str) -> OSError | None:
                 text += ": " + message[offset + 4 : offset + length].rstrip(b"\0").decode(errors="replace")
             offset += _align(max(length, 4))
     return OSError(number, text, subject)
+
+
+def _up(index: int) -> tuple[int, int, bytes]:
+    return _NEWLINK, _REQUEST | _ACK, _link(index, _UP)
+
+
+def _new_address(index: int, address: str) -> tuple[int, int, bytes]:
+    host, _, length = address.partition("/")
+    packed, prefix = _ipv4(host), int(length)
+    if not 0 < prefix <= 32:
+        raise OSError(errno.EINVAL, "a prefix has 1 to 32 bits", address)
+    body = _ADDRESS.pack(socket.AF_INET, prefix, 0, 0, index)
+    body += _attribute(_IFA_LOCAL, packed) + _attribute(_IFA_ADDRESS, packed)
+    if prefix < 31:
+        broadcast = int.from_bytes(packed, "big") | (0xFFFFFFFF >> prefix)
+        body += _attribute(_IFA_BROADCAST, broadcast.to_bytes(4, "big"))
+    return _NEWADDR, _REQUEST | _ACK | _CREATE | _EXCL, body
+
+
+def _new_default_route(gateway: str) -> tuple[int, int, bytes]:
+    # table main, protocol boot, scope universe, type unicast
+    body = _ROUTE.pack(socket.AF_INET, 0, 0, 0, 254, 3, 0, 1, 0) + _attribute(_RTA_GATEWAY, _ipv4(gateway))
+    return _NEWROUTE, _REQUEST | _ACK | _CREATE | _EXCL, body
 
 
 def _link(index: int, up: int = 0) -> bytes:

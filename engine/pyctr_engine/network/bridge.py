@@ -84,14 +84,14 @@ def _ensure_link(network: Network) -> bool:
                     f"an interface called {network.bridge} is there already and is no bridge",
                     f"remove it: `ip link delete {network.bridge}`",
                 )
-            index = netlink.link_index(network.bridge)
+            index = rtnetlink.link_index(network.bridge)
             # IPv6 off before the link is up: else it gets an address that containers could reach the host by
             _set(f"net/ipv6/conf/{network.bridge}/disable_ipv6", "1", missing_ok=True)
             with contextlib.suppress(FileExistsError):
                 netlink.add_address(index, f"{network.gateway}/{parse_subnet(network.subnet).prefix}")
             netlink.set_up(index)
         elif not _is_up(network.bridge):
-            netlink.set_up(netlink.link_index(network.bridge))
+            netlink.set_up(rtnetlink.link_index(network.bridge))
     _set(f"net/ipv4/conf/{network.bridge}/route_localnet", "1")
     return address is None
 

@@ -6,9 +6,9 @@ monitor's own child. What needs no more than a `Preparation` is begun before the
 
 from __future__ import annotations
 
-import _thread
 import contextlib
 import json
+import marshal
 import os
 import socket
 import stat
@@ -20,7 +20,7 @@ from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, rtnetlink
 from pyctr_engine.linux import pidfd as pidfds
-from pyctr_engine.runtime import init, passing, trees
+from pyctr_engine.runtime import handover, init, passing, trees
 from pyctr_engine.runtime.handover import Streams
 from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 
@@ -46,8 +46,9 @@ class Newborn(NamedTuple):
 class Birth:
     """One start: `begin`, then `finish`. When one of them raises BirthError, what was made in the kernel is gone."""
 
-    def __init__(self, preparation: Preparation) -> None:
+    def __init__(self, preparation: Preparation, monitor: socket.socket) -> None:
         self.preparation = preparation
+        self.monitor = monitor
         self.steps = init.Steps()
         self.pid = 0
         self.pidfd = -1
@@ -103,7 +104,7 @@ class Birth:
         steps.begin("namespaces")
         self._clone(child_control)
         child_control.close()
-        self.joined = Joining(cgroup.attach, self.pid)
+        self._join_cgroups()
         steps.begin("wait for the request")
 
     def _finish(self, request: StartRequest, memfd: int, meanwhile: Callable[[], None]) -> Newborn:
@@ -122,7 +123,7 @@ class Birth:
         steps.begin("monitor socket")
         meanwhile()
         steps.begin("cgroups")
-        self.joined.wait()
+        self._await_cgroups()
         passing.tell(self.control, init.CGROUP)
         steps.begin("init")
         streams = self._await_exec()
@@ -156,6 +157,20 @@ class Birth:
             if cgroup_fd >= 0:
                 os.close(cgroup_fd)
 
+    def _join_cgroups(self) -> None:
+        """Let the monitor, which only waits, move init into its v1 cgroups, beside everything else.
+
+        The first move after some idle time waits 6 to 15 ms for the kernel (RCU): by far the longest step of a start.
+        """
+        if self.preparation.cgroup.attach:
+            handover.ask_to_join(self.monitor, self.preparation.cgroup.attach, self.pid)
+
+    def _await_cgroups(self) -> None:
+        if self.preparation.cgroup.attach:
+            failure = handover.joined(self.monitor)
+            if failure:
+                raise BirthError(Failure(self.steps.current, failure, 0, "", 125))
+
     def _map_ids(self, request: StartRequest) -> int:
         """Write the maps; the user namespace as a descriptor, -1 when it is the host's."""
         if self.preparation.userns:
@@ -172,13 +187,13 @@ class Birth:
         fds = [trees.open_store(request.layers, userns), trees.open_store(request.state_dir, userns)]
         targets: list[tuple[str, bool]] = []
         for bind in request.binds:
-            self.steps.path = bind.source
+            self.steps.subject = bind.source
             for tree in trees.open_bind(bind, userns):
                 fds.append(tree.fd)
                 targets.append((tree.target, tree.is_directory))
                 if userns >= 0 and bind.idmap and not tree.mapped:
                     self.plain_binds.append(tree.target)
-        self.steps.path = ""
+        self.steps.subject = ""
         passing.tell(self.control, init.GO + json.dumps(targets).encode(), fds)
         for fd in fds:
             os.close(fd)
@@ -192,7 +207,7 @@ class Birth:
         netns = os.open(f"/proc/{self.pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         try:
             with rtnetlink.Socket() as netlink:
-                bridge = netlink.link_index(network.bridge)
+                bridge = rtnetlink.link_index(network.bridge)
                 hardware = rtnetlink.hardware_address(network.address)
                 netlink.create_veth(
                     network.interface, "eth0", bridge, netns, hardware=hardware, hairpin=bool(network.ports)
@@ -210,7 +225,7 @@ class Birth:
                 ours = Streams(fds[0], fds[0], -1)
             elif kind == init.STEPS:
                 executed = True
-                self.steps.done += [(name, begin, end) for name, begin, end in json.loads(payload)]
+                self.steps.done += [(name, begin, end) for name, begin, end in marshal.loads(payload)]  # noqa: S302
                 last = self.steps.done.pop()
             elif kind == init.FAILED:
                 raise BirthError(Failure(*json.loads(payload)))
@@ -221,34 +236,6 @@ class Birth:
         self.steps.done.append((last[0], last[1], time.monotonic()))
         self.control.close()
         return ours
-
-
-class Joining:
-    """Moves a process into v1 cgroups in a thread of its own, beside everything else.
-
-    The first move after some idle time waits 6 to 15 ms for the kernel (RCU): by far the longest step of a start.
-    """
-
-    def __init__(self, procs: list[str], pid: int) -> None:
-        self._error: EngineError | None = None
-        self._done = _thread.allocate_lock()
-        if procs:
-            self._done.acquire()
-            _thread.start_new_thread(self._join, (procs, pid))
-
-    def _join(self, procs: list[str], pid: int) -> None:
-        try:
-            control_groups.attach(procs, pid)
-        except EngineError as error:
-            self._error = error
-        finally:
-            self._done.release()
-
-    def wait(self) -> None:
-        """Wait until it is done; raises what went wrong."""
-        with self._done:
-            if self._error is not None:
-                raise self._error
 
 
 def clone_beside(

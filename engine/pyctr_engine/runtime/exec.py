@@ -15,7 +15,7 @@ from typing import NamedTuple, NoReturn
 
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
-from pyctr_engine.linux import namespaces, pty
+from pyctr_engine.linux import capabilities, namespaces, pty
 from pyctr_engine.runtime import birth, init, passing, users
 from pyctr_engine.runtime.handover import Streams
 from pyctr_engine.runtime.protocol import Failure, StartRequest
@@ -169,6 +169,7 @@ def _child(
     try:
         os.setsid()
         os.umask(0o022)
+        init.reset_signals()
         steps.begin("become root inside")
         os.setgroups([])
         os.setresgid(0, 0, 0)
@@ -209,8 +210,8 @@ def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> N
     program = users.find_program(command.argv[0], env)
     steps.begin("capabilities")
     profile = "" if command.privileged else request.seccomp
+    capabilities.drop_bounding(command.capabilities, capabilities.last_capability())
     init.drop_privileges(command.capabilities, profile, request.no_new_privs, user, command.privileged)
     steps.begin("exec", command.argv[0])
-    init.reset_signals()
     namespaces.close_on_exec_from(3)
     os.execve(program, command.argv, env)

@@ -1,4 +1,4 @@
-"""What a starter leaves to the monitor, once the container's program runs."""
+"""What a starter asks of its monitor, and what it leaves it to look after once the container's program runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ import os
 import socket
 from typing import Any, NamedTuple
 
+from pyctr_engine.cgroups import control as control_groups
+from pyctr_engine.errors import EngineError
 from pyctr_engine.runtime import passing
+
+_JOIN, _DONE = b"join", b"done"
 
 
 class Streams(NamedTuple):
@@ -71,13 +75,37 @@ class Handover(NamedTuple):
         passing.send(channel, marshal.dumps(message), [*single, *opened, *ports])
 
 
-def receive(channel: socket.socket) -> tuple[Handover, Descriptors, list[int]] | None:
-    """The handover with its descriptors and held ports; ``None`` when the starter ended without one."""
-    message, fds = passing.receive(channel)
-    if not message:
-        return None
+def decode(message: bytes, fds: list[int]) -> tuple[Handover, Descriptors, list[int]]:
+    """Read what `Handover.send` sent: with its descriptors and held ports."""
     fields, opened = marshal.loads(message)  # noqa: S302 - our own child's, and light: json would touch more memory
     connection, request, listener, pidfd = fds[:4]
     rest = fds[4:]
     streams = Streams(*[rest.pop(0) if there else -1 for there in opened])
     return Handover(*fields), Descriptors(connection, request, listener, pidfd, streams), rest
+
+
+def ask_to_join(monitor: socket.socket, procs: list[str], pid: int) -> None:
+    """Ask the monitor to move a process into cgroups, by their ``cgroup.procs``; `joined` tells when it has."""
+    passing.send(monitor, b"\0".join([_JOIN, b"%d" % pid, *(path.encode() for path in procs)]))
+
+
+def is_request_to_join(message: bytes) -> bool:
+    """Whether it is that, not a handover."""
+    return message.startswith(_JOIN + b"\0")
+
+
+def join(starter: socket.socket, message: bytes) -> None:
+    """In the monitor: do it and answer."""
+    _, pid, *procs = message.decode().split("\0")
+    try:
+        control_groups.attach(procs, int(pid))
+    except EngineError as error:
+        passing.tell(starter, error.message.encode())
+    else:
+        passing.tell(starter, _DONE)
+
+
+def joined(monitor: socket.socket) -> str:
+    """Wait for the answer: what went wrong, empty when nothing did."""
+    answer, _ = passing.receive(monitor)
+    return "" if answer == _DONE else answer.decode() or "the monitor was killed"

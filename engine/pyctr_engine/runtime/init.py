@@ -22,6 +22,7 @@ from __future__ import annotations
 import base64
 import errno
 import json
+import marshal
 import os
 import resource
 import signal
@@ -39,8 +40,8 @@ from pyctr_engine.runtime.protocol import Failure, StartRequest
 REQUEST, GO, NET, CGROUP, TTY, STEPS, FAILED = b"r", b"g", b"n", b"c", b"t", b"s", b"-"
 
 
-IGNORED = (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ)
-"""What the spawner and its descendants ignore; all other signals have their defaults, or handlers."""
+IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
+"""What the spawner and its descendants ignore, as any Python program; all others have their defaults, or handlers."""
 
 
 class Handed(NamedTuple):
@@ -54,20 +55,25 @@ class Handed(NamedTuple):
 class Steps:
     """Times the steps of a start, and knows which one is under way when something fails."""
 
-    __slots__ = ("current", "done", "path", "started")
+    __slots__ = ("current", "done", "started", "subject")
 
     def __init__(self) -> None:
         self.current = ""
-        self.path = ""
+        self.subject: str | rootfs.Operation = ""
         self.started = 0.0
         self.done: list[tuple[str, float, float]] = []
 
-    def begin(self, name: str, path: str = "") -> None:
+    @property
+    def path(self) -> str:
+        """What the step under way is about."""
+        return self.subject if isinstance(self.subject, str) else self.subject.describe()
+
+    def begin(self, name: str, subject: str | rootfs.Operation = "") -> None:
         """End the step before, begin this one."""
         now = time.monotonic()
         if self.current:
             self.done.append((self.current, self.started, now))
-        self.current, self.path, self.started = name, path, now
+        self.current, self.subject, self.started = name, subject, now
 
 
 def main(control: socket.socket, stdio: tuple[int, int, int]) -> NoReturn:
@@ -99,7 +105,10 @@ def _start(control: socket.socket, stdio: tuple[int, int, int], steps: Steps) ->
     import_nothing_more()
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
+    reset_signals()
     request = _receive_request(control)
+    steps.begin("bounding set")
+    capabilities.drop_bounding(request.capabilities, capabilities.last_capability())
     steps.begin("wait for mounts")
     handed = _receive_trees(control)
     steps.begin("become root inside")
@@ -112,7 +121,7 @@ def _start(control: socket.socket, stdio: tuple[int, int, int], steps: Steps) ->
     steps.begin("root file system")
     rootfs.enter_root(request, handed.layers, handed.data)
     for operation in rootfs.operations(request, kernel, devices, handed.binds):
-        steps.begin("mount", operation.describe())
+        steps.begin("mount", operation)
         operation.execute()
     if request.tty:
         steps.begin("terminal")
@@ -130,7 +139,7 @@ def _start(control: socket.socket, stdio: tuple[int, int, int], steps: Steps) ->
         steps.begin("sysctl", name)
         _write_sysctl(name, value)
     for operation in rootfs.closing_operations(request):
-        steps.begin("protect", operation.describe())
+        steps.begin("protect", operation)
         operation.execute()
     steps.begin("standard streams")
     for target, fd in enumerate(stdio):
@@ -182,12 +191,10 @@ def _set_up_network(request: StartRequest) -> None:
     if request.net != "private":
         return
     with rtnetlink.Socket() as netlink:
-        netlink.set_up(netlink.link_index("lo"))
-        if request.network is not None:
-            index = netlink.link_index("eth0")
-            netlink.add_address(index, request.network.address)
-            netlink.set_up(index)
-            netlink.add_default_route(request.network.gateway)
+        if request.network is None:
+            netlink.set_loopback_up()
+        else:
+            netlink.set_up_member(rtnetlink.link_index("eth0"), request.network.address, request.network.gateway)
 
 
 def _write_sysctl(name: str, value: str) -> None:
@@ -216,8 +223,7 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
     drop_privileges(request.capabilities, request.seccomp, request.no_new_privs, user, request.privileged)
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     steps.begin("exec", request.argv[0])
-    control.send(STEPS + json.dumps([*steps.done, ("exec", steps.started, 0.0)]).encode())
-    reset_signals()
+    control.send(STEPS + marshal.dumps([*steps.done, ("exec", steps.started, 0.0)]))
     namespaces.close_on_exec_from(3)
     if argv is not None:
         reaper.run(argv, env)
@@ -245,10 +251,9 @@ def enter_directory(path: str, user: users.User) -> None:
 
 
 def drop_privileges(keep: int, filter: str, no_new_privs: bool, user: users.User, privileged: bool) -> None:
-    """Bounding set, ids, capability sets and the filter, in the order in which each is still allowed."""
+    """Ids, capability sets and the filter, in the order in which each is still allowed."""
     if no_new_privs:
         namespaces.prctl(namespaces.PR_SET_NO_NEW_PRIVS, 1)
-    capabilities.drop_bounding(keep, capabilities.last_capability())
     if filter and not no_new_privs:
         seccomp.install(base64.b64decode(filter))  # while CAP_SYS_ADMIN is still there
     os.setgroups(user.groups)
@@ -263,7 +268,6 @@ def drop_privileges(keep: int, filter: str, no_new_privs: bool, user: users.User
 
 
 def reset_signals() -> None:
-    """Default dispositions and an empty mask, as a fresh program expects them; exec resets what has a handler."""
+    """Default dispositions, as a fresh program expects them; exec resets what has a handler."""
     for number in IGNORED:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())

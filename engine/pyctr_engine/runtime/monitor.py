@@ -24,7 +24,7 @@ from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import pidfd as pidfds
 from pyctr_engine.runtime import exec as execs
-from pyctr_engine.runtime import handover, logs, protocol, starter, statefile
+from pyctr_engine.runtime import handover, logs, passing, protocol, starter, statefile
 from pyctr_engine.runtime.handover import Descriptors, Handover
 from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.program import Client, Program
@@ -47,12 +47,23 @@ def main(listener: socket.socket, lifeline: int, taken: int, ours: socket.socket
     listener.close()
     os.close(lifeline)
     os.close(taken)
-    received = handover.receive(ours)
+    received = _serve(ours)
     ours.close()
     if received is None:
         _reap_all(child)
         return
     Monitor(*received, starter=child).run()
+
+
+def _serve(starter: socket.socket) -> tuple[Handover, Descriptors, list[int]] | None:
+    """Do what the starter asks for until it hands over; ``None`` when it ends without."""
+    while True:
+        message, fds = passing.receive(starter)
+        if not message:
+            return None
+        if not handover.is_request_to_join(message):
+            return handover.decode(message, fds)
+        handover.join(starter, message)
 
 
 def on_terminate(*_: object) -> None:

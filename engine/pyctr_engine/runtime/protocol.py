@@ -173,7 +173,7 @@ class StartRequest(NamedTuple):
 
     Attributes:
         ids: The user namespace's map, (inside, outside, count); empty keeps the host's user namespace.
-        lowers: Layer links below ``layers``, topmost first; ``stub`` is the engine's own lowest one.
+        lowers: The overlay's lower directories, topmost first, relative to ``layers``/l.
         capabilities: Bit mask that is kept.
         seccomp: The filter program, base64; empty for none.
         network: ``None`` with ``net`` saying which: ``private`` (loopback only), ``host`` or ``join``.

@@ -188,8 +188,7 @@ def enter_root(request: StartRequest, layers: int, data: int) -> None:
     os.close(layers)
     os.close(data)
     os.chdir("layers/l")
-    lowers = ":".join([*(os.path.basename(link) for link in request.lowers), "../../data/stub"])
-    options = f"lowerdir={lowers},upperdir=../../data/upper,workdir=../../data/work,userxattr"
+    options = f"lowerdir={':'.join(request.lowers)},upperdir=../../data/upper,workdir=../../data/work,userxattr"
     m.mount("overlay", f"{scratch}/root", "overlay", 0, options)
     os.chdir(f"{scratch}/root")
     m.pivot_root(".", ".")

@@ -29,6 +29,7 @@ from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 _SETTLE_MS = 30
 """What a container is not waited for is done when it has lived this long; many live shorter."""
 _REQUEST_SECONDS = 60.0
+_SOON_SECONDS = 0.005
 
 
 def main(listener: socket.socket, lifeline: int, taken: int, monitor: socket.socket) -> NoReturn:
@@ -37,9 +38,12 @@ def main(listener: socket.socket, lifeline: int, taken: int, monitor: socket.soc
     try:
         connection = accept(listener, lifeline)
         if connection is not None:
-            os.write(taken, b".")
             listener.close()
-            Starter(connection, monitor).run()
+            starter = Starter(connection, monitor, taken)
+            try:
+                starter.run()
+            finally:
+                starter.make_room()
         status = 0
     except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
         sys.excepthook(*sys.exc_info())
@@ -69,9 +73,10 @@ def accept(listener: socket.socket, lifeline: int) -> socket.socket | None:
 class Starter:
     """One start."""
 
-    def __init__(self, connection: socket.socket, monitor: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, monitor: socket.socket, taken: int) -> None:
         self.connection = connection
         self.monitor = monitor
+        self.taken = taken
         self.monitor_pid = os.getppid()
         self.held_ports: list[socket.socket] = []
 
@@ -82,7 +87,7 @@ class Starter:
         try:
             kind, memfd = self._receive()
             if kind == protocol.PREPARE:
-                unborn = birth.Birth(Preparation.decode(_read(memfd)))
+                unborn = birth.Birth(Preparation.decode(_read(memfd)), self.monitor)
                 unborn.begin()
                 os.close(memfd)
                 kind, memfd = self._receive()
@@ -96,7 +101,7 @@ class Starter:
         self.request = StartRequest.decode(_read(memfd))
         try:
             if unborn is None:
-                unborn = birth.Birth(self.request.preparation())
+                unborn = birth.Birth(self.request.preparation(), self.monitor)
                 unborn.begin()
             born = unborn.finish(self.request, memfd, self._hold_what_is_served)
         except birth.BirthError as error:
@@ -104,8 +109,17 @@ class Starter:
             return
         self._started(unborn, born, memfd, began)
 
+    def make_room(self) -> None:
+        """Let the spawner make the next reserve; not at once, for a start has better use for the processors."""
+        if self.taken >= 0:
+            os.write(self.taken, b".")
+            os.close(self.taken)
+            self.taken = -1
+
     def _receive(self) -> tuple[bytes, int]:
         """The caller's next message and its descriptor; ``(b"", -1)`` when none comes."""
+        if not select.select([self.connection], [], [], _SOON_SECONDS)[0]:
+            self.make_room()  # a slow or silent caller must not hold up others
         self.connection.settimeout(_REQUEST_SECONDS)  # callers connect before they know what they will ask for
         try:
             message, ancillary, _, _ = self.connection.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
@@ -121,6 +135,7 @@ class Starter:
         """The monitor's socket and the published ports."""
         self.listener = self._listen()
         self._hold_ports()
+        self.make_room()
 
     def _listen(self) -> socket.socket:
         with contextlib.suppress(FileNotFoundError):

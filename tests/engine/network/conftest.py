@@ -68,7 +68,7 @@ def host_interface(name: str, prefix: str) -> Iterator[tuple[str, str]]:
     with rtnetlink.Socket() as netlink:
         netlink.create_bridge(name)
         try:
-            index = netlink.link_index(name)
+            index = rtnetlink.link_index(name)
             netlink.add_address(index, f"{prefix}.1/24")
             netlink.set_up(index)
             yield name, prefix

@@ -42,7 +42,7 @@ print("born", flush=True)
 sys.stdin.readline()
 with rtnetlink.Socket() as netlink:
     netlink.set_loopback_up()
-    index = netlink.link_index("eth0")
+    index = rtnetlink.link_index("eth0")
     netlink.add_address(index, address)
     netlink.set_up(index)
     netlink.add_default_route(gateway)
@@ -76,7 +76,7 @@ class Member:
             namespace = os.open(f"/proc/{self.process.pid}/ns/net", os.O_RDONLY)
             try:
                 with rtnetlink.Socket() as netlink:
-                    master = netlink.link_index(bridge)
+                    master = rtnetlink.link_index(bridge)
                     netlink.create_veth(self.link, "eth0", master, namespace, hairpin=True)
             finally:
                 os.close(namespace)

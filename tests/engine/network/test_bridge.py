@@ -111,7 +111,7 @@ def test_a_link_takes_its_mtu_at_both_ends_and_goes_with_its_namespace(network: 
     namespace = os.open(f"/proc/{web.process.pid}/ns/net", os.O_RDONLY)
     try:
         with rtnetlink.Socket() as netlink:
-            netlink.create_veth(name, "eth1", netlink.link_index(network.bridge), namespace, mtu=1400)
+            netlink.create_veth(name, "eth1", rtnetlink.link_index(network.bridge), namespace, mtu=1400)
     finally:
         os.close(namespace)
     inside = ["nsenter", "-t", str(web.process.pid), "-n", "ip", "link", "show", "eth1"]
@@ -127,12 +127,12 @@ def test_the_kernels_refusals_come_with_their_errno_and_its_words(network: Netwo
             netlink.create_bridge(network.bridge)
         assert (caught.value.errno, caught.value.filename) == (errno.EEXIST, network.bridge)
         with pytest.raises(OSError) as caught:
-            netlink.link_index("nonesuch")
+            rtnetlink.link_index("nonesuch")
         assert caught.value.errno == errno.ENODEV
         with pytest.raises(OSError, match="invalid gateway") as caught:
             netlink.add_default_route("198.51.100.1")
         assert caught.value.errno == errno.ENETUNREACH
-        assert netlink.link_index("lo") == 1  # a refusal leaves the socket usable
+        assert rtnetlink.link_index("lo") == 1  # a refusal leaves the socket usable
 
 
 def test_nft_s_own_words_are_kept(network: Network) -> None:
