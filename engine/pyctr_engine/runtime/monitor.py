@@ -17,7 +17,6 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
 
 from pyctr_engine import events
 from pyctr_engine.cgroups import control as control_groups
@@ -122,7 +121,7 @@ class Monitor:
         for helper in self.given.helpers:
             os.waitpid(helper, 0)
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._accept)
-        self._reap_later(self.starter, self._starter_ended)
+        self._watch_starter()
         self.loop.run()
         self._finish()
 
@@ -138,20 +137,20 @@ class Monitor:
             os.close(fd)
         self.main.begin()
 
-    def _reap_later(self, pid: int, then: Callable[[int], None]) -> None:
-        """Reap a child once it has ended, and call ``then`` with its pid."""
-        pidfd = pidfds.open_pidfd(pid)
+    def _watch_starter(self) -> None:
+        pidfd = pidfds.open_pidfd(self.starter)
 
         def ended(_: int) -> None:
             self.loop.remove(pidfd)
             os.close(pidfd)
-            os.waitpid(pid, 0)
-            then(pid)
+            self._reap_starter()
 
         self.loop.add(pidfd, select.EPOLLIN, ended)
 
-    def _starter_ended(self, _: int) -> None:
-        self.starter = 0
+    def _reap_starter(self) -> None:
+        if self.starter:
+            os.waitpid(self.starter, 0)
+            self.starter = 0
 
     def _main_ended(self, program: Program) -> None:
         """The first process has ended, and with it its pid namespace: record it, tell everybody."""
@@ -164,6 +163,7 @@ class Monitor:
             oom_killed=self._oom_killed(),
         )
         given = self.given
+        self._reap_starter()  # it goes when the container does, and may just be writing its last words
         # The live copy last: who reads of the end there may count on nothing more being written.
         # One that goes at its end (--rm) needs no copy that outlives a reboot.
         statefile.write(self.state, *([] if given.reap else [given.state_dir]), given.run_dir)
@@ -198,8 +198,6 @@ class Monitor:
             self.loop.turn(0.1)
         for client in list(self.clients):
             client.close()
-        if self.starter:
-            os.waitpid(self.starter, 0)  # it goes when the container does; it may have moved us to our cgroup
         self._leave_cgroup()
         if self.reaps:
             os.execv(self.given.reap[0], self.given.reap)

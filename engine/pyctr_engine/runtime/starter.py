@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 from pyctr_engine import events
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
-from pyctr_engine.linux import namespaces
+from pyctr_engine.linux import memory, namespaces
 from pyctr_engine.runtime import birth, protocol, statefile
 from pyctr_engine.runtime.handover import Descriptors, Handover
 from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
@@ -36,6 +36,7 @@ def main(listener: socket.socket, lifeline: int, taken: int, monitor: socket.soc
     """Run in a child of the monitor at the other end of ``monitor``; see `accept` for the other arguments."""
     status = 1
     try:
+        memory.unshare()  # while nobody waits: a start would take a thousand page faults
         connection = accept(listener, lifeline)
         if connection is not None:
             listener.close()
