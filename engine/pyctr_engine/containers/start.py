@@ -60,7 +60,7 @@ def prepare(context: Context, connection: socket.socket, request: ContainerReque
     net = "host" if request.network == "host" else "private"
     userns = not resolve.uses_host_ids(request)
     cgroup = _cgroup(context, id, request)
-    spawner.prepare(connection, protocol.Preparation(net, userns, None, request.tty, request.stdin_open, cgroup))
+    spawner.prepare(connection, protocol.Preparation(net, userns, None, cgroup))
 
 
 def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:

@@ -16,7 +16,6 @@ _syscall.restype = ctypes.c_long
 _MACHINE = os.uname().machine
 _NUMBERS = {
     # name: (x86_64, aarch64); from 424 on all architectures share their numbers
-    "madvise": (28, 233),
     "pivot_root": (155, 41),
     "mount": (165, 40),
     "umount2": (166, 39),

@@ -17,7 +17,7 @@ from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import capabilities, namespaces, pty
 from pyctr_engine.runtime import birth, init, passing, users
-from pyctr_engine.runtime.handover import Streams
+from pyctr_engine.runtime.orders import Streams
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 _ALL = (

@@ -3,8 +3,8 @@
 What the starter (`birth`) and init say to each other, on one SEQPACKET socket pair::
 
     starter                                          init
-      clone3 ─────────────────────────────────────▶  closes what it inherited; waits
-      REQUEST + fd of it ─────────────────────────▶  reads it
+                                                     closes what it inherited; waits
+      REQUEST + fds: it, standard streams ────────▶  reads it
       id maps written; trees opened and idmapped
       GO + fds: layers, data, binds… ─────────────▶  root file system, /dev, binds
       veth moved into the network namespace
@@ -76,12 +76,12 @@ class Steps:
         self.current, self.subject, self.started = name, subject, now
 
 
-def main(control: socket.socket, stdio: tuple[int, int, int]) -> NoReturn:
+def main(control: socket.socket) -> NoReturn:
     """Run in the child of `clone3`; never returns. Ends with 126 or 127 when there is no exec."""
     steps = Steps()
     code = 126
     try:
-        _start(control, stdio, steps)
+        _start(control, steps)
     except OSError as error:
         path = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
         code = 127 if steps.current == "exec" and error.errno in (errno.ENOENT, errno.ENOTDIR) else 126
@@ -98,15 +98,16 @@ def _report(control: socket.socket, failure: Failure) -> None:
     control.send(FAILED + json.dumps(failure).encode())
 
 
-def _start(control: socket.socket, stdio: tuple[int, int, int], steps: Steps) -> None:
+def _start(control: socket.socket, steps: Steps) -> None:
     steps.begin("wait for the request")
-    # What the starter has open is not ours to hold: its callers would never see it end.
-    namespaces.close_all_but({control.fileno(), *stdio})
+    # What the monitor has open is not ours to hold: its callers would never see it end.
+    namespaces.close_all_but({control.fileno()})
     import_nothing_more()
+    namespaces.set_name("pyctr-init")
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
     reset_signals()
-    request = _receive_request(control)
+    request, stdio = _receive_request(control)
     steps.begin("bounding set")
     capabilities.drop_bounding(request.capabilities, capabilities.last_capability())
     steps.begin("wait for mounts")
@@ -155,11 +156,11 @@ def import_nothing_more() -> None:
     sys.path.clear()
 
 
-def _receive_request(control: socket.socket) -> StartRequest:
-    _, (memfd,) = _expect(control, REQUEST)
+def _receive_request(control: socket.socket) -> tuple[StartRequest, tuple[int, int, int]]:
+    _, (memfd, *stdio) = _expect(control, REQUEST)
     data = os.pread(memfd, os.fstat(memfd).st_size, 0)
     os.close(memfd)
-    return StartRequest.decode(data)
+    return StartRequest.decode(data), (stdio[0], stdio[1], stdio[2])
 
 
 def _receive_trees(control: socket.socket) -> Handed:

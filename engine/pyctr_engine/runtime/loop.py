@@ -49,9 +49,11 @@ class Loop:
         """Make `run` return after this turn, for good."""
         self._running = False
 
-    def turn(self, timeout: float) -> None:
-        """Wait once (seconds; -1 for ever) and call what is ready."""
-        for fd, events in self._epoll.poll(timeout):
+    def turn(self, timeout: float) -> bool:
+        """Wait once (seconds; -1 for ever) and call what is ready; whether anything was."""
+        ready = self._epoll.poll(timeout)
+        for fd, events in ready:
             callback = self._callbacks.get(fd)
             if callback is not None:  # an earlier callback of this turn may have removed it
                 callback(events)
+        return bool(ready)

@@ -3,8 +3,8 @@
 It owns the first process's pidfd, the standard streams, the log, the exec sessions and ``state.json``, and serves
 ``monitor.sock`` (see `protocol`). One thread, one epoll. When it has nothing left to look after, it ends.
 
-What takes much code is done by children that end soon, the start by `starter`, execs by `exec`: they clone the
-program as the monitor's own child and hand it over. So the monitor waits for nobody, and touches little memory.
+What takes much code is done elsewhere: a start by the spawner (`starter`), which hands over what it made; execs by
+children that end soon (`exec`). So the monitor waits for nobody, and most of its memory stays shared with others.
 """
 
 from __future__ import annotations
@@ -17,52 +17,136 @@ import signal
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 from pyctr_engine import events
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
+from pyctr_engine.linux import namespaces
 from pyctr_engine.linux import pidfd as pidfds
 from pyctr_engine.runtime import exec as execs
-from pyctr_engine.runtime import handover, logs, passing, protocol, starter, statefile
-from pyctr_engine.runtime.handover import Descriptors, Handover
+from pyctr_engine.runtime import init, logs, orders, passing, protocol, statefile
 from pyctr_engine.runtime.loop import Loop
+from pyctr_engine.runtime.orders import Descriptors, Handover
 from pyctr_engine.runtime.program import Client, Program
 
 _FLUSH_SECONDS = 5.0
+_SETTLE_SECONDS = 0.03
+"""What a container is not waited for is done when it has lived this long; many live shorter."""
 
 
-def main(listener: socket.socket, lifeline: int, taken: int, ours: socket.socket, theirs: socket.socket) -> None:
+def main(channel: socket.socket) -> None:
     """Wait for a start and look after what comes of it. Runs in a clone of the spawner, before anybody asks.
 
-    See `starter.accept` for the first three; ``ours`` and ``theirs`` are the ends for the monitor and its starter.
+    ``channel`` leads to a starter; see `orders`.
     """
     os.setsid()
     _set_name(b"pyctr-monitor")
-    child = os.fork()
-    if child == 0:
-        ours.close()
-        starter.main(listener, lifeline, taken, theirs)
-    theirs.close()
-    listener.close()
-    os.close(lifeline)
-    os.close(taken)
-    received = _serve(ours)
-    ours.close()
-    if received is None:
-        _reap_all(child)
-        return
-    Monitor(*received, starter=child).run()
+    monitor = _wait(channel)
+    channel.close()
+    if monitor is not None:
+        monitor.run()
 
 
-def _serve(starter: socket.socket) -> tuple[Handover, Descriptors, list[int]] | None:
-    """Do what the starter asks for until it hands over; ``None`` when it ends without."""
+def _set_name(name: bytes) -> None:
+    """By a file, because a call by ctypes would touch memory that can be shared. Source: proc_pid_comm(5)."""
+    fd = os.open("/proc/self/comm", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, name)
+    os.close(fd)
+
+
+def _wait(channel: socket.socket) -> Monitor | None:
+    """Do what a starter orders until it hands over; ``None`` when nothing came of it."""
+    pid, pidfd, directories = 0, -1, list[str]()
     while True:
-        message, fds = passing.receive(starter)
-        if not message:
-            return None
-        if not handover.is_request_to_join(message):
-            return handover.decode(message, fds)
-        handover.join(starter, message)
+        message, fds = passing.receive(channel)
+        if message[:1] == orders.CLONE:
+            order = orders.clone_order(message)
+            directories = order.directories
+            pid, pidfd = _give_birth(order, fds, channel)
+        elif message[:1] == orders.HANDOVER:
+            return Monitor(pidfd, *orders.handover(message, fds))
+        else:
+            break
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            pidfds.send_signal(pidfd, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    control_groups.remove(directories)
+    return None
+
+
+def _give_birth(order: orders.CloneOrder, fds: list[int], channel: socket.socket) -> tuple[int, int]:
+    """Clone init and move it into its v1 cgroups; its process and pidfd, (0, -1) when there is none.
+
+    The first move after some idle time waits 6 to 15 ms for the kernel (RCU), by far the longest step of a start:
+    the starter goes on meanwhile.
+    """
+    control, cgroup = fds[0], fds[1] if len(fds) > 1 else -1
+
+    def child() -> None:
+        init.main(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control))
+
+    try:
+        if order.join:
+            pid, pidfd = clone_beside(order.join[0], order.join[1], order.flags, child, cgroup)
+        else:
+            pid, pidfd = namespaces.clone3(order.flags, cgroup)
+            if pid == 0:
+                child()
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else ""
+        failure = protocol.Failure("namespaces", error.strerror or str(error), error.errno or 0, where, 125)
+        orders.answer(channel, orders.REFUSED, tuple(failure))
+        return 0, -1
+    finally:
+        for fd in fds:
+            os.close(fd)
+    orders.answer(channel, orders.BORN, pid, (pidfd,))
+    try:
+        control_groups.attach(order.procs, pid)
+    except EngineError as error:
+        orders.answer(channel, orders.REFUSED, tuple(protocol.Failure("cgroups", error.message, 0, "", 125)))
+    else:
+        orders.answer(channel, orders.JOINED, None)
+    return pid, pidfd
+
+
+def clone_beside(
+    pid: int, started: int, flags: int, child: Callable[[], None], cgroup_fd: int = -1
+) -> tuple[int, int]:
+    """Clone ``child`` as this process's own child, in the user and network namespaces of process ``pid``.
+
+    A helper joins them and clones with CLONE_PARENT; this process itself never leaves its namespaces.
+    """
+    target = pidfds.open_pidfd(pid)
+    if not namespaces.is_running(pid, started):
+        raise OSError(3, "the container whose network is shared has ended")
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    helper = os.fork()
+    if helper == 0:
+        code = 1
+        try:
+            namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
+            same_user = os.stat(f"/proc/{pid}/ns/user").st_ino == os.stat("/proc/self/ns/user").st_ino
+            namespaces.setns(target, namespaces.CLONE_NEWNET | (0 if same_user else namespaces.CLONE_NEWUSER))
+            born, _ = namespaces.clone3(flags | namespaces.CLONE_PARENT, cgroup_fd)
+            if born == 0:
+                child()
+            os.write(writing, b"%d" % born)
+            code = 0
+        except OSError as error:
+            code = error.errno or 1
+        os._exit(code)
+    os.close(writing)
+    os.close(target)
+    answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
+    os.close(reading)
+    _, status = os.waitpid(helper, 0)
+    if not answer:
+        code = namespaces.exit_code(status)
+        raise OSError(code, os.strerror(code), "namespaces")
+    return int(answer), pidfds.open_pidfd(int(answer))
 
 
 def on_terminate(*_: object) -> None:
@@ -72,44 +156,28 @@ def on_terminate(*_: object) -> None:
     _monitor.signal(signal.SIGTERM)
 
 
-def _set_name(name: bytes) -> None:
-    fd = os.open("/proc/self/comm", os.O_WRONLY)
-    os.write(fd, name)
-    os.close(fd)
-
-
-def _reap_all(child: int) -> None:
-    """Collect a starter that gave up, and what it made and ended."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(child, 0)
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-
-
 _monitor: Monitor | None = None
 
 
 class Monitor:
     """One container's monitor."""
 
-    def __init__(self, given: Handover, fds: Descriptors, ports: list[int], starter: int) -> None:
+    def __init__(self, pidfd: int, given: Handover, fds: Descriptors, ports: list[int]) -> None:
         self.given = given
         self.state = given.state
         self.held_ports = ports
         self.request = fds.request
         self.loop = Loop()
-        self.starter = starter
-        self.pidfd = fds.pidfd
+        self.pidfd = pidfd
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fds.listener)
         self.sessions: dict[int, Program] = {}
         self.launches: dict[execs.Launch, Client] = {}
         self.waiters: list[Client] = []
         self.clients: set[Client] = set()
         self.reaps = False
+        self.settled = False
         self.log = logs.LogWriter(given.state_dir, given.log_bytes, given.log_files)
-        self.main = Program(
-            self.loop, given.state["pid"], fds.pidfd, fds.streams, given.tty, self._main_ended, self.log
-        )
+        self.main = Program(self.loop, given.state["pid"], pidfd, fds.streams, given.tty, self._main_ended, self.log)
         self._greet(fds.connection)
 
     # -- the life of a container --------------------------------------------------------------------------------
@@ -118,11 +186,10 @@ class Monitor:
         """Serve until it has ended, record how."""
         global _monitor
         _monitor = self
-        for helper in self.given.helpers:
-            os.waitpid(helper, 0)
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._accept)
-        self._watch_starter()
-        self.loop.run()
+        if self.loop.run_for(_SETTLE_SECONDS):
+            self._settle()
+            self.loop.run()
         self._finish()
 
     def _greet(self, fd: int) -> None:
@@ -137,20 +204,17 @@ class Monitor:
             os.close(fd)
         self.main.begin()
 
-    def _watch_starter(self) -> None:
-        pidfd = pidfds.open_pidfd(self.starter)
-
-        def ended(_: int) -> None:
-            self.loop.remove(pidfd)
-            os.close(pidfd)
-            self._reap_starter()
-
-        self.loop.add(pidfd, select.EPOLLIN, ended)
-
-    def _reap_starter(self) -> None:
-        if self.starter:
-            os.waitpid(self.starter, 0)
-            self.starter = 0
+    def _settle(self) -> None:
+        """What need not be waited for: the monitor's own cgroup, and what outlives a reboot of one that is to go."""
+        if self.given.reap:  # most of these (--rm) have ended by now, and nobody has to clean up after them
+            statefile.write_trace(self.given.trace, self.given.state_dir)
+            statefile.write(self.state, self.given.state_dir)
+        for directory in self.given.monitor_directories:
+            with contextlib.suppress(OSError):
+                os.mkdir(directory, 0o755)
+        with contextlib.suppress(EngineError):  # without it only a lost run directory is harder to rebuild
+            control_groups.attach(self.given.monitor_attach, 0)
+        self.settled = True
 
     def _main_ended(self, program: Program) -> None:
         """The first process has ended, and with it its pid namespace: record it, tell everybody."""
@@ -163,7 +227,6 @@ class Monitor:
             oom_killed=self._oom_killed(),
         )
         given = self.given
-        self._reap_starter()  # it goes when the container does, and may just be writing its last words
         # The live copy last: who reads of the end there may count on nothing more being written.
         # One that goes at its end (--rm) needs no copy that outlives a reboot.
         statefile.write(self.state, *([] if given.reap else [given.state_dir]), given.run_dir)
@@ -198,7 +261,8 @@ class Monitor:
             self.loop.turn(0.1)
         for client in list(self.clients):
             client.close()
-        self._leave_cgroup()
+        if self.settled:
+            self._leave_cgroup()
         if self.reaps:
             os.execv(self.given.reap[0], self.given.reap)
 
@@ -223,8 +287,6 @@ class Monitor:
 
     def _leave_cgroup(self) -> None:
         given = self.given
-        if not any(os.path.isdir(directory) for directory in given.monitor_directories):
-            return  # it lived too short to be given one
         for path in given.monitor_attach:
             root = path.split("/monitors/")[0].rsplit("/", 1)[0]
             with contextlib.suppress(EngineError):

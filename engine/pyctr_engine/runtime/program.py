@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 from pyctr_engine.linux import namespaces, pty
 from pyctr_engine.runtime import protocol
-from pyctr_engine.runtime.handover import Streams
 from pyctr_engine.runtime.logs import LogWriter
 from pyctr_engine.runtime.loop import Loop
+from pyctr_engine.runtime.orders import Streams
 
 _READ_BYTES = 64 << 10
 HIGH_WATER = 1 << 20

@@ -152,8 +152,6 @@ class Preparation(NamedTuple):
     net: str
     userns: bool
     join: Join | None
-    tty: bool
-    stdin: bool
     cgroup: Cgroup
 
     def encode(self) -> bytes:
@@ -238,7 +236,7 @@ class StartRequest(NamedTuple):
     def preparation(self) -> Preparation:
         """The part of it that a start begins with."""
         own = bool(self.ids) and self.join is None
-        return Preparation(self.net, own, self.join, self.tty, self.stdin, self.cgroup)
+        return Preparation(self.net, own, self.join, self.cgroup)
 
 
 class Failure(NamedTuple):

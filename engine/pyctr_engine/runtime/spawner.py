@@ -1,7 +1,8 @@
-"""The spawner: a small process that forks monitors, so that nothing heavy is ever forked or imported on a start.
+"""The spawner: a small process that clones monitors, so that nothing heavy is ever forked for a container.
 
 It is started by the first engine that needs it (``python -I -S``), inherits its listening socket, holds no facts,
-and may die at any time. Import budget: the standard library's light half; no asyncio, no dataclasses.
+and may die at any time. Callers are served by its first child (`starters`). Import budget: the standard library's
+light half; no asyncio, no dataclasses.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import monitor, passing
 from pyctr_engine.runtime.init import IGNORED
+from pyctr_engine.runtime.starters import Starters
 
 _PAUSE = 0.05
-"""Seconds before another takes the place of a reserve that was killed."""
+"""Seconds before another takes the place of starters that were killed."""
+_MAX_FDS = 1 << 16
+"""More than the spawner ever has open: one for each of its children."""
 
 
 def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str) -> None:
@@ -38,74 +43,87 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str) -> N
     for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{run_dir}/{name}")
-    spawner.drain()
+    spawner.leave()
     _sweep(state_dir, run_dir)
 
 
 class Spawner:
-    """Keeps one monitor in reserve that waits for a caller; clones the next when it is taken."""
+    """Clones: the process that starts containers once, a monitor whenever that wants one."""
 
     def __init__(self, listener: socket.socket, patience: float) -> None:
         self.listener = listener
         self.patience = patience
-        self.taken, self.take = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.lifeline, self.alive = os.pipe2(os.O_CLOEXEC)
-        self.monitors: dict[int, int] = {}  # pidfd: pid, the reserve's among them
-        self.reserve = -1
+        self.leaving = False
+        self.children: dict[int, int] = {}  # pidfd: pid
         self.poller = select.poll()
-        self.poller.register(self.taken, select.POLLIN)
+        self._clone_starters()
 
     def serve(self) -> None:
-        """Return after ``patience`` ms without a caller and without a monitor at work."""
-        self._clone()
+        """Return after ``patience`` ms in which nobody wanted anything, with no monitor at work."""
         while True:
             ready = [fd for fd, _ in self.poller.poll(self.patience)]
-            if self.taken in ready:  # first: a reserve that was taken may have ended already
-                os.read(self.taken, 1)
-                self._clone()
-            elif ready:
-                for pidfd in ready:
-                    self._reap(pidfd)
-            elif set(self.monitors) <= {self.reserve}:
-                break
+            channel = self.channel.fileno()
+            if channel in ready and passing.receive(self.channel)[0]:
+                self._clone_monitor()
+            for fd in ready:
+                if fd != channel:
+                    self._reap(fd)
+            if not ready and len(self.children) <= 2:  # the starters, and a monitor in reserve
+                return
 
-    def drain(self) -> None:
-        """Serve whoever connected just before we went out of sight; the last reserve goes as it sees that we went."""
-        while select.select([self.listener], [], [], 0)[0] and select.select([self.taken], [], [], 1)[0]:
-            os.read(self.taken, 1)
-            self._clone()
+    def leave(self) -> None:
+        """Let the starters serve whoever connected just before we went out of sight; they end then."""
+        self.leaving = True
+        self.channel.shutdown(socket.SHUT_WR)
+        self.poller.unregister(self.channel)
+        while self.starters in self.children:
+            for fd, _ in self.poller.poll():
+                self._reap(fd)
 
-    def _clone(self) -> None:
-        """Make the next reserve. By clone3, because a fork of Python's would touch memory that can be shared."""
-        ours, theirs = passing.pair()
+    def _clone(self, become: Callable[[], None], *kept: int) -> tuple[int, int]:
+        """Clone a child, by clone3: a fork of Python's would touch memory that can be shared. Its pid and pidfd."""
         pid, pidfd = namespaces.clone3(0)
-        if pid == 0:
-            self._become_monitor(ours, theirs)
-        ours.close()
-        theirs.close()
-        self.monitors[pidfd] = pid
-        self.reserve = pidfd
-        self.poller.register(pidfd, select.POLLIN)
-
-    def _become_monitor(self, ours: socket.socket, theirs: socket.socket) -> NoReturn:
+        if pid:
+            self.children[pidfd] = pid
+            self.poller.register(pidfd, select.POLLIN)
+            return pid, pidfd
         status = 1
         try:
-            kept = {self.listener.fileno(), self.lifeline, self.take, ours.fileno(), theirs.fileno()}
-            namespaces.close_all_but(kept)
-            monitor.main(self.listener, self.lifeline, self.take, ours, theirs)
+            first = 3
+            for fd in kept:
+                os.closerange(first, fd)
+                first = fd + 1
+            os.closerange(first, _MAX_FDS)
+            become()
             status = 0
         except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
 
+    def _clone_starters(self) -> None:
+        self.channel, theirs = passing.pair()
+        kept = sorted([self.listener.fileno(), theirs.fileno()])
+        _, self.starters = self._clone(lambda: Starters(self.listener, theirs).serve(), *kept)
+        theirs.close()
+        self.poller.register(self.channel, select.POLLIN)
+
+    def _clone_monitor(self) -> None:
+        ours, theirs = passing.pair()
+        pid, _ = self._clone(lambda: monitor.main(theirs), theirs.fileno())
+        theirs.close()
+        passing.tell(self.channel, b"%d" % pid, [ours.fileno()])
+        ours.close()
+
     def _reap(self, pidfd: int) -> None:
         self.poller.unregister(pidfd)
         os.close(pidfd)
-        os.waitpid(self.monitors.pop(pidfd), 0)
-        if pidfd == self.reserve:  # killed as it waited: whatever did that must not keep us busy
+        os.waitpid(self.children.pop(pidfd), 0)
+        if pidfd == self.starters and not self.leaving:  # killed: whatever did that must not keep us busy
             time.sleep(_PAUSE)
-            self._clone()
+            self.poller.unregister(self.channel)
+            self.channel.close()
+            self._clone_starters()
 
 
 def _detach() -> None:

@@ -1,198 +1,139 @@
-"""The starter: a monitor's first child, which does all of a start and then ends.
+"""The starter: serves one caller who wants a container started, from its first message to the handover.
 
-It waits, ready, before anybody asks (the spawner keeps one monitor with its starter in reserve), takes one caller's
-request, brings the container up as the monitor's own child, answers, and hands over what the monitor has to look
-after. So the monitor itself runs little code, and most of its memory stays shared with all others.
+It shares its process and its loop with others (`starters`): nothing in it waits. What is bound from the host's file
+systems may hang (a dead NFS server), so a start with such binds goes on in a fork of its own.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import socket
 import struct
-import sys
 import time
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from pyctr_engine import events
-from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
-from pyctr_engine.linux import memory, namespaces
-from pyctr_engine.runtime import birth, protocol, statefile
-from pyctr_engine.runtime.handover import Descriptors, Handover
+from pyctr_engine.linux import namespaces
+from pyctr_engine.runtime import birth, passing, protocol, statefile
+from pyctr_engine.runtime.loop import Loop
+from pyctr_engine.runtime.orders import Descriptors, Handover
 from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 
-_SETTLE_MS = 30
-"""What a container is not waited for is done when it has lived this long; many live shorter."""
-_REQUEST_SECONDS = 60.0
-_SOON_SECONDS = 0.005
 
+class Reserve:
+    """A monitor that waits for a container: its process, and our end of the socket to it."""
 
-def main(listener: socket.socket, lifeline: int, taken: int, monitor: socket.socket) -> NoReturn:
-    """Run in a child of the monitor at the other end of ``monitor``; see `accept` for the other arguments."""
-    status = 1
-    try:
-        memory.unshare()  # while nobody waits: a start would take a thousand page faults
-        connection = accept(listener, lifeline)
-        if connection is not None:
-            listener.close()
-            starter = Starter(connection, monitor, taken)
-            try:
-                starter.run()
-            finally:
-                starter.make_room()
-        status = 0
-    except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
-        sys.excepthook(*sys.exc_info())
-    finally:
-        os._exit(status)
+    __slots__ = ("channel", "pid")
 
-
-def accept(listener: socket.socket, lifeline: int) -> socket.socket | None:
-    """The next caller of our own user; ``None`` once the spawner has gone, which ``lifeline``'s other end tells."""
-    poller = select.poll()
-    poller.register(listener, select.POLLIN)
-    poller.register(lifeline, 0)
-    while True:
-        ready = dict(poller.poll())
-        if listener.fileno() not in ready:
-            return None
-        try:
-            connection, _ = listener.accept()
-        except OSError:  # somebody else took it, or the caller has gone
-            continue
-        _, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        if uid == os.geteuid():
-            return connection
-        connection.close()
+    def __init__(self, pid: int, channel: socket.socket) -> None:
+        self.pid = pid
+        self.channel = channel
 
 
 class Starter:
-    """One start."""
+    """One caller. ``take`` gives it a monitor, ``relieve`` is told when the processors have time for another."""
 
-    def __init__(self, connection: socket.socket, monitor: socket.socket, taken: int) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        take: Callable[[], Reserve],
+        relieve: Callable[[], None],
+    ) -> None:
+        self.loop = loop
         self.connection = connection
-        self.monitor = monitor
-        self.taken = taken
-        self.monitor_pid = os.getppid()
+        self.take = take
+        self.relieve = relieve
+        self.birth: birth.Birth | None = None
+        self.request: StartRequest | None = None
+        self.memfd = -1
+        self.began = 0.0
+        self.proceeding = self.letting_go = False
+        self.listener: socket.socket | None = None
         self.held_ports: list[socket.socket] = []
+        self.failure: Failure | None = None
+        self.ended: Callable[[], None] = _nothing
+        loop.add(connection.fileno(), select.EPOLLIN, self._on_caller)
 
-    def run(self) -> None:
-        """Start what is asked for; returns when there is nothing left to do for it."""
-        began = time.monotonic()
-        unborn = born = None
-        try:
+    # -- events -------------------------------------------------------------------------------------------------
+
+    def _on_caller(self, _: int) -> None:
+        with self._failing():
             kind, memfd = self._receive()
-            if kind == protocol.PREPARE:
-                unborn = birth.Birth(Preparation.decode(_read(memfd)), self.monitor)
-                unborn.begin()
+            if kind == protocol.PREPARE and self.birth is None:
+                data = _read(memfd)
                 os.close(memfd)
-                kind, memfd = self._receive()
-            if kind != protocol.START:  # whoever asked has gone, or thought better of it
-                if unborn is not None:
-                    unborn.abort()
-                return
-        except birth.BirthError as error:
-            self._say_failed(error.failure)
+                self._begin(Preparation.decode(data))
+            elif kind == protocol.START and self.request is None:
+                self.loop.remove(self.connection.fileno())
+                self.memfd = memfd
+                self.request = StartRequest.decode(_read(memfd))
+                if self.birth is None:
+                    self._begin(self.request.preparation())
+                if _may_hang(self.request):
+                    self._go_on_in_child()
+                else:
+                    self._advance()
+            else:  # whoever asked has gone, or speaks something else
+                self._end()
+
+    def _on_monitor(self, _: int) -> None:
+        with self._failing():
+            assert self.birth is not None
+            self.birth.hear_monitor()
+            self._advance()
+
+    def _on_init(self, _: int) -> None:
+        with self._failing():
+            assert self.birth is not None
+            if self.birth.hear_init():
+                self._started()
+
+    # -- the start ----------------------------------------------------------------------------------------------
+
+    def _begin(self, preparation: Preparation) -> None:
+        self.began = time.monotonic()
+        self.monitor = self.take()
+        self.birth = birth.Birth(preparation, self.monitor.channel)
+        self.loop.add(self.monitor.channel.fileno(), select.EPOLLIN, self._on_monitor)
+        self.birth.begin()
+
+    def _advance(self) -> None:
+        """Take the steps that are possible by now."""
+        assert self.birth is not None
+        if self.request is None or not self.birth.pid:
             return
-        self.request = StartRequest.decode(_read(memfd))
-        try:
-            if unborn is None:
-                unborn = birth.Birth(self.request.preparation(), self.monitor)
-                unborn.begin()
-            born = unborn.finish(self.request, memfd, self._hold_what_is_served)
-        except birth.BirthError as error:
-            self._refuse(error.failure)
-            return
-        self._started(unborn, born, memfd, began)
+        if not self.proceeding:
+            self.proceeding = True
+            self.birth.proceed(self.request, self.memfd)
+            self.birth.steps.begin("monitor socket")
+            self.listener = _listen(self.request.run_dir)
+            self._hold_ports()
+            self.birth.steps.begin("cgroups")
+            self.loop.add(self.birth.control.fileno(), select.EPOLLIN, self._on_init)
+        if self.birth.joined and not self.letting_go:
+            self.letting_go = True
+            self.birth.let_go()
+            self.relieve()
 
-    def make_room(self) -> None:
-        """Let the spawner make the next reserve; not at once, for a start has better use for the processors."""
-        if self.taken >= 0:
-            os.write(self.taken, b".")
-            os.close(self.taken)
-            self.taken = -1
-
-    def _receive(self) -> tuple[bytes, int]:
-        """The caller's next message and its descriptor; ``(b"", -1)`` when none comes."""
-        if not select.select([self.connection], [], [], _SOON_SECONDS)[0]:
-            self.make_room()  # a slow or silent caller must not hold up others
-        self.connection.settimeout(_REQUEST_SECONDS)  # callers connect before they know what they will ask for
-        try:
-            message, ancillary, _, _ = self.connection.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
-        except (TimeoutError, ConnectionResetError):
-            return b"", -1
-        self.connection.settimeout(None)
-        if not ancillary:
-            return b"", -1
-        (fd,) = struct.unpack("i", ancillary[0][2][:4])
-        return message, int(fd)
-
-    def _hold_what_is_served(self) -> None:
-        """The monitor's socket and the published ports."""
-        self.listener = self._listen()
-        self._hold_ports()
-        self.make_room()
-
-    def _listen(self) -> socket.socket:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self.request.run_dir}/monitor.sock")
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        os.umask(0o077)
-        with protocol.short_path(self.request.run_dir) as directory:
-            listener.bind(f"{directory}/monitor.sock")
-        os.umask(0o022)
-        listener.listen(64)
-        listener.setblocking(False)
-        return listener
-
-    def _hold_ports(self) -> None:
-        """Bind the published ports, so that no other program takes them and a taken one is an error now."""
-        for kind, host_ip, port in self.request.network.ports if self.request.network else []:
-            held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
-            try:
-                _bind(held, (host_ip or "0.0.0.0", port))
-            except OSError as error:
-                where = f"{host_ip or '0.0.0.0'}:{port}/{kind}"
-                raise birth.BirthError(
-                    Failure("publish port", error.strerror or str(error), error.errno or 0, where, 125)
-                ) from error
-            self.held_ports.append(held)
-
-    def _refuse(self, failure: Failure) -> None:
-        """The start failed: say so, in the state file and to the caller, and leave nothing."""
-        state = {**self._state(), "state": "exited", "pid": 0, "exit_code": failure.code}
-        statefile.write({**state, "error": failure.describe()}, self.request.state_dir, self.request.run_dir)
-        with contextlib.suppress(OSError):
-            os.unlink(f"{self.request.run_dir}/monitor.sock")
-        self._say_failed(failure)
-
-    def _say_failed(self, failure: Failure) -> None:
-        with contextlib.suppress(OSError):
-            self.connection.sendall(protocol.frame_json(protocol.FAILED, failure._asdict()))
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "id": self.request.id,
-            "state": "created",
-            "monitor_pid": self.monitor_pid,
-            "monitor_start": namespaces.start_time(self.monitor_pid),
-        }
-
-    def _started(self, unborn: birth.Birth, born: birth.Newborn, memfd: int, began: float) -> None:
-        """Record it, answer, hand over; then what need not be waited for."""
-        request = self.request
+    def _started(self) -> None:
+        """Init has become the program: record it, answer, hand over."""
+        assert self.birth is not None
+        assert self.request is not None
+        assert self.listener is not None
+        request, born = self.request, self.birth
         state = self._state()
         state.update(
             state="running",
             pid=born.pid,
             pid_start=namespaces.start_time(born.pid),
             started_at=time.time(),
-            start_ms=round((time.monotonic() - began) * 1000, 3),
+            start_ms=round((time.monotonic() - self.began) * 1000, 3),
             interface=request.network.interface if request.network else "",
             plain_binds=born.plain_binds,
         )
@@ -201,21 +142,25 @@ class Starter:
         with contextlib.suppress(OSError):  # whoever asked may have gone: that is no reason to end it
             self.connection.sendall(protocol.frame_json(protocol.STARTED, {"pid": born.pid}))
         events.append(request.events_dir, "container", "start", request.id, request.name)
-        try:
-            self._handover(state, unborn.helpers).send(
-                self.monitor,
-                Descriptors(self.connection.fileno(), memfd, self.listener.fileno(), born.pidfd, born.streams),
-                [held.fileno() for held in self.held_ports],
+        trace = self._trace()
+        descriptors = Descriptors(self.connection.fileno(), self.memfd, self.listener.fileno(), born.streams)
+        with contextlib.suppress(OSError):  # without its monitor a container ends
+            self._handover(state, trace if request.reap else []).send(
+                self.monitor.channel, descriptors, [held.fileno() for held in self.held_ports]
             )
-        except OSError:  # without its monitor a container ends
-            unborn.abort()
-            return
-        for held in (self.connection, self.listener, *self.held_ports):
-            held.close()
-        born.streams.close()  # else a program would not see the end of its input
-        self._settle(born, state, began)
+        if not request.reap:
+            statefile.write_trace(trace, request.state_dir)
+        self._end()
 
-    def _handover(self, state: dict[str, Any], helpers: list[int]) -> Handover:
+    def _trace(self) -> list[list[Any]]:
+        assert self.birth is not None
+        began = self.began
+        return [
+            [name, round((a - began) * 1000, 3), round((b - began) * 1000, 3)] for name, a, b in self.birth.steps.done
+        ]
+
+    def _handover(self, state: dict[str, Any], trace: list[list[Any]]) -> Handover:
+        assert self.request is not None
         request = self.request
         return Handover(
             id=request.id,
@@ -224,7 +169,7 @@ class Starter:
             state_dir=request.state_dir,
             events_dir=request.events_dir,
             state=state,
-            helpers=helpers,
+            trace=trace,
             tty=request.tty,
             attach=request.attach,
             log_bytes=request.log_bytes,
@@ -237,28 +182,164 @@ class Starter:
             reap=request.reap,
         )
 
-    def _settle(self, born: birth.Newborn, state: dict[str, Any], began: float) -> None:
-        """What need not be waited for: the trace, and the monitor's own cgroup."""
-        request = self.request
-        if not request.reap:
-            self._keep_trace(born, began)
-        poller = select.poll()
-        poller.register(born.pidfd, select.POLLIN)
-        if poller.poll(_SETTLE_MS):
-            return
-        if request.reap:  # most of these (--rm) have ended by now, and nobody has to clean up after them
-            self._keep_trace(born, began)
-            statefile.write(state, request.state_dir)
-        for directory in request.cgroup.monitor_directories:
-            with contextlib.suppress(OSError):
-                os.makedirs(directory, 0o755, exist_ok=True)
-        with contextlib.suppress(EngineError):  # without it only a lost run directory is harder to rebuild
-            control_groups.attach(request.cgroup.monitor_attach, self.monitor_pid)
+    # -- its failure and its end --------------------------------------------------------------------------------
 
-    def _keep_trace(self, born: birth.Newborn, began: float) -> None:
-        trace = [[name, round((a - began) * 1000, 3), round((b - began) * 1000, 3)] for name, a, b in born.trace]
-        with contextlib.suppress(OSError), open(f"{self.request.state_dir}/start-trace.json", "w") as file:
-            json.dump(trace, file)
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Turn what goes wrong into an answer to the caller."""
+        step = self.birth.steps.current if self.birth else "prepare"
+        try:
+            yield
+        except birth.BirthError as error:
+            self._refuse(error.failure)
+        except EngineError as error:
+            self._refuse(Failure(self._step(step), error.message, 0, "", 125))
+        except OSError as error:
+            path = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
+            self._refuse(Failure(self._step(step), error.strerror or str(error), error.errno or 0, path, 125))
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the spawner, or leave a caller waiting
+            self._refuse(Failure(self._step(step), f"{type(error).__name__}: {error}", 0, "", 125))
+
+    def _step(self, before: str) -> str:
+        return (self.birth.steps.current if self.birth else "") or before
+
+    def _refuse(self, failure: Failure) -> None:
+        """Have undone what was done, and say so, in the state file and to the caller."""
+        if self.failure is not None:
+            self._end()  # a fault while undoing
+            return
+        self.failure = failure
+        if self.request is not None:
+            state = {**self._state(), "state": "exited", "pid": 0, "exit_code": failure.code}
+            statefile.write({**state, "error": failure.describe()}, self.request.state_dir, self.request.run_dir)
+            with contextlib.suppress(OSError):
+                os.unlink(f"{self.request.run_dir}/monitor.sock")
+        if self.birth is None:
+            self._say_failed()
+            return
+        for held in (self.connection, self.birth.control, self.monitor.channel):
+            self.loop.remove(held.fileno())
+        self.monitor.channel.shutdown(socket.SHUT_WR)  # it undoes all then, and ends
+        self.loop.add(self.monitor.channel.fileno(), select.EPOLLIN, self._on_undone)
+
+    def _on_undone(self, _: int) -> None:
+        with self._failing():
+            message, fds = passing.receive(self.monitor.channel)
+            for fd in fds:
+                os.close(fd)
+            if not message:
+                self._say_failed()
+
+    def _say_failed(self) -> None:
+        assert self.failure is not None
+        with contextlib.suppress(OSError):
+            self.connection.sendall(protocol.frame_json(protocol.FAILED, self.failure._asdict()))
+        self._end()
+
+    def _end(self) -> None:
+        """Let go of everything."""
+        self.relieve()
+        sockets = [self.connection, *self.held_ports]
+        if self.listener is not None:
+            sockets.append(self.listener)
+        if self.birth is not None:
+            sockets += [self.monitor.channel, self.birth.control]
+            self.birth.streams.close()  # else a program would not see the end of its input
+            if self.birth.pidfd >= 0:
+                os.close(self.birth.pidfd)
+        for held in sockets:
+            if held.fileno() >= 0:
+                self.loop.remove(held.fileno())
+                held.close()
+        if self.memfd >= 0:
+            os.close(self.memfd)
+        self.ended()
+
+    # -- parts --------------------------------------------------------------------------------------------------
+
+    def _receive(self) -> tuple[bytes, int]:
+        """The caller's next message and its descriptor; ``(b"", -1)`` at its end."""
+        try:
+            message, ancillary, _, _ = self.connection.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            return b"", -1
+        if not ancillary:
+            return b"", -1
+        (fd,) = struct.unpack("i", ancillary[0][2][:4])
+        return message, int(fd)
+
+    def _state(self) -> dict[str, Any]:
+        assert self.request is not None
+        try:
+            started = namespaces.start_time(self.monitor.pid)
+        except (OSError, AttributeError):  # it has gone, or there was none yet
+            return {"id": self.request.id, "state": "created", "monitor_pid": 0, "monitor_start": 0}
+        return {
+            "id": self.request.id,
+            "state": "created",
+            "monitor_pid": self.monitor.pid,
+            "monitor_start": started,
+        }
+
+    def _hold_ports(self) -> None:
+        """Bind the published ports, so that no other program takes them and a taken one is an error now."""
+        assert self.request is not None
+        for kind, host_ip, port in self.request.network.ports if self.request.network else []:
+            held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
+            self.held_ports.append(held)
+            try:
+                _bind(held, (host_ip or "0.0.0.0", port))
+            except OSError as error:
+                where = f"{host_ip or '0.0.0.0'}:{port}/{kind}"
+                raise birth.BirthError(
+                    Failure("publish port", error.strerror or str(error), error.errno or 0, where, 125)
+                ) from error
+
+    def _go_on_in_child(self) -> None:
+        """Leave the rest to a fork with a loop of its own; the spawner goes on without."""
+        assert self.birth is not None
+        if os.fork():  # it is reaped by the kernel: see `Starters.serve`
+            self._end()
+            return
+        try:
+            kept = {self.connection.fileno(), self.monitor.channel.fileno(), self.birth.control.fileno(), self.memfd}
+            namespaces.close_all_but(kept | ({self.birth.pidfd} - {-1}))
+            self.loop = Loop()
+            self.ended = self.loop.stop
+            self.relieve = _nothing
+            self.loop.add(self.monitor.channel.fileno(), select.EPOLLIN, self._on_monitor)
+            with self._failing():
+                self._advance()
+            self.loop.run()
+        finally:
+            os._exit(0)
+
+
+def _nothing() -> None:
+    """There is nobody to relieve."""
+
+
+def _may_hang(request: StartRequest) -> bool:
+    """Whether something is bound that is neither ours nor a volume."""
+    return any(bind.recursive for bind in request.binds)
+
+
+def _listen(run_dir: str) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{run_dir}/monitor.sock")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o077)
+    try:
+        with protocol.short_path(run_dir) as directory:
+            listener.bind(f"{directory}/monitor.sock")
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    listener.setblocking(False)
+    return listener
 
 
 def _read(memfd: int) -> bytes:

@@ -12,15 +12,23 @@ import os
 from typing import Any
 
 
+def write_trace(trace: list[list[Any]], directory: str) -> None:
+    """Write ``start-trace.json``: a start's steps with their begin and end in milliseconds. Nothing is raised."""
+    _write(f"{directory}/start-trace.json", json.dumps(trace).encode())
+
+
 def write(state: dict[str, Any], *directories: str) -> None:
     """Write it into these directories, in their order. A full disk must not end a container: nothing is raised."""
     data = json.dumps(state).encode()
     for directory in directories:
-        path = f"{directory}/state.json"
-        with contextlib.suppress(OSError):
-            fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-            try:
-                os.write(fd, data)
-            finally:
-                os.close(fd)
-            os.rename(path + ".new", path)
+        _write(f"{directory}/state.json", data)
+
+
+def _write(path: str, data: bytes) -> None:
+    with contextlib.suppress(OSError):
+        fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            os.write(fd, data)
+        finally:
+            os.close(fd)
+        os.rename(path + ".new", path)

@@ -1,0 +1,133 @@
+"""What a starter has its monitor do, and what it leaves it to look after once the container's program runs.
+
+One SEQPACKET socket pair::
+
+    starter                                  monitor
+      CLONE + control, cgroup ────────────▶   clones init, its own child
+             ◀──────────── BORN + pidfd | REFUSED
+                                              moves it into its v1 cgroups
+             ◀─────────────── JOINED | REFUSED
+      Handover + descriptors ─────────────▶   serves from here on
+      (or nothing more: the end) ─────────▶   kills init, removes the cgroups, ends
+
+The values are marshalled: both are of one program, and json would touch more memory that a monitor shares.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import socket
+from typing import Any, NamedTuple
+
+from pyctr_engine.runtime import passing
+
+CLONE, BORN, JOINED, REFUSED, HANDOVER = b"c", b"b", b"j", b"r", b"h"
+
+
+class Streams(NamedTuple):
+    """The monitor's ends of a program's standard streams, -1 for none; a terminal's master is two of them."""
+
+    into: int
+    out: int
+    err: int
+
+    def close(self) -> None:
+        """Close what is open."""
+        for fd in {*self} - {-1}:
+            os.close(fd)
+
+
+class CloneOrder(NamedTuple):
+    """How init is cloned.
+
+    Attributes:
+        flags: Its new namespaces.
+        join: Process and start time of a container whose user and network namespaces it shares, or empty.
+        procs: ``cgroup.procs`` that it is moved into afterwards.
+        directories: The container's cgroups, to be removed should nothing come of it.
+    """
+
+    flags: int
+    join: tuple[int, ...]
+    procs: list[str]
+    directories: list[str]
+
+    def send(self, channel: socket.socket, control: int, cgroup: int) -> None:
+        """``control`` is init's end of its socket, ``cgroup`` the directory it is born in, or -1."""
+        passing.send(channel, CLONE + _dumps(tuple(self)), [control, *([cgroup] if cgroup >= 0 else [])])
+
+
+class Descriptors(NamedTuple):
+    """What goes along with a handover, beside the ports that are held."""
+
+    connection: int
+    request: int
+    listener: int
+    streams: Streams
+
+
+class Handover(NamedTuple):
+    """What a monitor needs to know.
+
+    Attributes:
+        state: The contents of ``state.json`` so far.
+        trace: The start's steps (name, begin and end in milliseconds), if they are still to be written.
+        attach: Whether the connection on which the start was asked for stays, as the first client.
+        directories, oom: The container's cgroups, and the file that counts its OOM kills.
+        monitor_directories, monitor_attach: The monitor's own.
+        unpublish, reap: See `Network` and `StartRequest`.
+    """
+
+    id: str
+    name: str
+    run_dir: str
+    state_dir: str
+    events_dir: str
+    state: dict[str, Any]
+    trace: list[list[Any]]
+    tty: bool
+    attach: bool
+    log_bytes: int
+    log_files: int
+    directories: list[str]
+    oom: str
+    monitor_directories: list[str]
+    monitor_attach: list[str]
+    unpublish: list[str]
+    reap: list[str]
+
+    def send(self, channel: socket.socket, fds: Descriptors, ports: list[int]) -> None:
+        """Hand it to the monitor at the other end. Raises OSError when that has gone."""
+        *single, streams = fds
+        opened = [fd for fd in streams if fd >= 0]
+        message = (tuple(self), [fd >= 0 for fd in streams])
+        passing.send(channel, HANDOVER + _dumps(message), [*single, *opened, *ports])
+
+
+def clone_order(message: bytes) -> CloneOrder:
+    """Read what `CloneOrder.send` sent."""
+    return CloneOrder(*loads(message))
+
+
+def handover(message: bytes, fds: list[int]) -> tuple[Handover, Descriptors, list[int]]:
+    """Read what `Handover.send` sent: with its descriptors and held ports."""
+    fields, opened = loads(message)
+    connection, request, listener = fds[:3]
+    rest = fds[3:]
+    streams = Streams(*[rest.pop(0) if there else -1 for there in opened])
+    return Handover(*fields), Descriptors(connection, request, listener, streams), rest
+
+
+def answer(channel: socket.socket, kind: bytes, value: object, fds: tuple[int, ...] = ()) -> None:
+    """In the monitor: answer a starter, which may have gone."""
+    passing.tell(channel, kind + _dumps(value), fds)
+
+
+def loads(message: bytes) -> Any:
+    """The value of a message, after its kind."""
+    return marshal.loads(message[1:])  # noqa: S302 - both ends are ours
+
+
+def _dumps(value: Any) -> bytes:
+    return marshal.dumps(value)
