@@ -31,10 +31,11 @@ def announce(context: Context, spec: ContainerSpec) -> None:
         return
     with context.lock:
         # one look at the store for all of them: a stack of n starts n times
+        told = peers(context, spec)
+        if not told:
+            return
         everyone = members(context, spec.request.stack)
-        for peer in everyone:
-            if peer.id == spec.id:
-                continue
+        for peer in told:
             others = [other for other in everyone if other.id != peer.id]
             with contextlib.suppress(FileNotFoundError):
                 text = hosts_of(context, peer, others)
@@ -43,15 +44,15 @@ def announce(context: Context, spec: ContainerSpec) -> None:
 
 def peers(context: Context, spec: ContainerSpec) -> list[ContainerSpec]:
     """The running containers that may know of this one: those of its stack, other than itself, with an address."""
-    return [other for other in members(context, spec.request.stack) if other.id != spec.id]
+    return members(context, spec.request.stack, spec.id)
 
 
-def members(context: Context, stack: str) -> list[ContainerSpec]:
-    """The running containers of a stack that have an address; of no stack, where it is empty."""
+def members(context: Context, stack: str, but: str = "") -> list[ContainerSpec]:
+    """The running containers of a stack that have an address; of no stack, where it is empty. Without id ``but``."""
     with context.lock:
         return [
             spec
-            for spec in store.all_specs(context.database)
+            for spec in store.all_specs(context.database, but)
             if spec.address
             and spec.request.stack == stack
             and status.status_of(status.read_state(context.paths, spec.id)).state.is_alive

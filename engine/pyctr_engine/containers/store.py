@@ -38,9 +38,10 @@ def find(database: Database, ref: str) -> ContainerSpec:
     return decode(row[0])
 
 
-def all_specs(database: Database) -> list[ContainerSpec]:
-    """All containers, newest first."""
-    rows = database.connection.execute("SELECT spec FROM containers ORDER BY created DESC, id").fetchall()
+def all_specs(database: Database, but: str = "") -> list[ContainerSpec]:
+    """All containers, newest first, without the one of id ``but``."""
+    query = "SELECT spec FROM containers WHERE id != ? ORDER BY created DESC, id"
+    rows = database.connection.execute(query, (but,)).fetchall()
     return [decode(row[0]) for row in rows]
 
 

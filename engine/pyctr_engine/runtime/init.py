@@ -103,7 +103,6 @@ def _start(control: socket.socket, steps: Steps) -> None:
     # What the monitor has open is not ours to hold: its callers would never see it end.
     namespaces.close_all_but({control.fileno()})
     import_nothing_more()
-    namespaces.set_name("pyctr-init")
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
     reset_signals()
