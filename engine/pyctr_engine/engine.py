@@ -125,13 +125,15 @@ class Engine:
 
     def run(self, request: ContainerRequest) -> tuple[Container, Session]:
         """Create and start, attached from the first byte it writes; what can't be started is removed."""
-        from pyctr_engine.containers import create, listing, remove, start
+        from pyctr_engine.containers import create, listing, remove, spawner, start
 
         connection = self._monitor()
         try:
-            spec = create.create(
-                self._context, request, functools.partial(start.prepare, self._context, connection, request)
-            )
+            choose_id: Callable[[], str] = str
+            if start.can_use_reserve(request):
+                spawner.ask_for_id(connection)
+                choose_id = functools.partial(spawner.offered_id, connection)
+            spec = create.create(self._context, request, choose_id)
         except BaseException:
             connection.close()
             raise

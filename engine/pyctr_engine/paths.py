@@ -37,6 +37,11 @@ class Paths:
         return hashlib.sha256(self.state.encode()).hexdigest()[:8]
 
     @property
+    def cgroup_parent(self) -> str:
+        """The cgroup under which all containers of this state directory live, relative to a hierarchy's root."""
+        return f"pyctr-tui-{self.tag}" if self.tag else "pyctr-tui"
+
+    @property
     def oci(self) -> str:
         """The OCI image layout."""
         return f"{self.state}/oci"

@@ -26,7 +26,7 @@ _GONE = (ENOENT, ENODEV)
 def prepare(
     parents: Sequence[tuple[str, Writes]],
     directories: Sequence[str],
-    settings: Writes,
+    settings: Writes = (),
     defaults: Writes = (),
 ) -> None:
     """Make a plan's cgroups and write its limits; undoes what it made when a step fails.
@@ -44,14 +44,19 @@ def prepare(
                 break
         else:
             raise StartError(f"cannot make the cgroup {directories[0]}: its parent keeps vanishing", "try again")
-        for path, value in settings:
-            _write(path, value)
-        for path, value in defaults:
-            if os.path.exists(path):
-                _write(path, value)
+        limit(settings, defaults)
     except EngineError:
         remove(made, timeout=0.1)
         raise
+
+
+def limit(settings: Writes, defaults: Writes = ()) -> None:
+    """Write limits; of ``defaults`` those whose file is there. Raises as `prepare`."""
+    for path, value in settings:
+        _write(path, value)
+    for path, value in defaults:
+        if os.path.exists(path):
+            _write(path, value)
 
 
 def _make(parents: Sequence[tuple[str, Writes]], directories: Sequence[str], made: list[str]) -> bool:

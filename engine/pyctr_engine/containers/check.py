@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_engine.containers import status, store
+from pyctr_engine.containers import spawner, status, store
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.host import Finding
 
@@ -50,8 +50,8 @@ def _stray_directories(context: Context, known: set[str]) -> list[str]:
 
 
 def _stray_cgroups(context: Context, known: set[str]) -> list[str]:
-    ids = context.cgroups.ids(context.cgroup_parent)
-    return [f"the cgroup of {id[:12]} belongs to no container" for id in sorted(ids - known)]
+    ids = context.cgroups.ids(context.cgroup_parent) - known - {spawner.reserved_id(context.paths)}
+    return [f"the cgroup of {id[:12]} belongs to no container" for id in sorted(ids)]
 
 
 def _stray_leases(context: Context, known: set[str]) -> list[str]:

@@ -65,7 +65,7 @@ class Context:
     @property
     def cgroup_parent(self) -> str:
         """The cgroup under which all of this engine's live, relative to a hierarchy's root."""
-        return f"pyctr-tui-{self.paths.tag}" if self.paths.tag else "pyctr-tui"
+        return self.paths.cgroup_parent
 
     def event(self, type: str, action: str, id: str, name: str, **attributes: str) -> None:
         """Append to the event log."""

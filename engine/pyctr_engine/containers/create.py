@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from pyctr_engine.images.store import Image
 
 
-def create(context: Context, request: ContainerRequest, begin: Callable[[str], None] | None = None) -> ContainerSpec:
+def create(context: Context, request: ContainerRequest, choose_id: Callable[[], str] = str) -> ContainerSpec:
     """Create a container. Raises EngineError; nothing is left behind then.
 
-    ``begin`` is called with the container's id as soon as little can go wrong: a start may begin with it.
+    ``choose_id`` is asked for its id when that is needed; empty is any.
     """
     resolve.check(request)
     image = context.images.resolve(request.image)
-    id = os.urandom(32).hex()
-    if begin is not None:
-        begin(id)
+    id = choose_id() or os.urandom(32).hex()
     with context.lock:
         request = _with_mounts(context, request, image)
         spec = _record(context, request, image, id)

@@ -12,24 +12,34 @@ import sys
 from pyctr_engine.errors import StoreError, from_os_error
 from pyctr_engine.linux import namespaces
 from pyctr_engine.paths import Paths
-from pyctr_engine.runtime.protocol import PREPARE, START, Preparation, StartRequest, short_path
+from pyctr_engine.runtime.protocol import HEADER, HELLO, START, StartRequest, short_path
 
 IDLE_SECONDS = "60"
 """The spawner leaves after this long without a request once no monitor of its own is left."""
 
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); import os; os.fork() and os._exit(0);"
-    "from pyctr_engine.runtime import spawner; spawner.main(int(sys.argv[2]), *sys.argv[3:6])"
+    "from pyctr_engine.runtime import spawner; spawner.main(int(sys.argv[2]), *sys.argv[3:7])"
 )
 
 
-def prepare(connection: socket.socket, preparation: Preparation) -> None:
-    """Let a start begin with what is known of it; the request has to follow on the same connection.
-
-    Quiet when nobody listens any more: `request_start` will find another.
-    """
+def ask_for_id(connection: socket.socket) -> None:
+    """Ask which id would be started soonest: see `offered_id`. Quiet when nobody listens any more."""
     with contextlib.suppress(OSError):
-        _send(connection, PREPARE, preparation.encode())
+        connection.sendall(HELLO)
+
+
+def offered_id(connection: socket.socket) -> str:
+    """The answer: the id of a container that is half made already; empty when there is none."""
+    data = b""
+    with contextlib.suppress(OSError):
+        while len(data) < HEADER.size:
+            data += (piece := connection.recv(HEADER.size - len(data)))
+            if not piece:
+                return ""
+        length = HEADER.unpack(data)[1]
+        return connection.recv(length, socket.MSG_WAITALL).decode() if length else ""
+    return ""
 
 
 def request_start(paths: Paths, request: StartRequest, connection: socket.socket | None = None) -> socket.socket:
@@ -86,6 +96,15 @@ def connect(paths: Paths) -> socket.socket:
     return connection
 
 
+def reserved_id(paths: Paths) -> str:
+    """The id of the container that the spawner has half made for the next caller; empty when it has none."""
+    try:
+        with open(f"{paths.run}/spawner.reserve") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
 def stop(paths: Paths) -> None:
     """End an idle spawner (containers and their monitors go on)."""
     with contextlib.suppress(OSError, ValueError):
@@ -131,6 +150,7 @@ def _launch(paths: Paths) -> None:
             paths.run,
             idle,
             paths.state,
+            paths.cgroup_parent,
         ]
         log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         pid = os.posix_spawn(

@@ -53,14 +53,9 @@ def start(
     return session
 
 
-def prepare(context: Context, connection: socket.socket, request: ContainerRequest, id: str) -> None:
-    """Let a monitor begin with cgroups and namespaces while the container is still being made."""
-    if request.network.startswith("container:"):
-        return
-    net = "host" if request.network == "host" else "private"
-    userns = not resolve.uses_host_ids(request)
-    cgroup = _cgroup(context, id, request)
-    spawner.prepare(connection, protocol.Preparation(net, userns, None, cgroup))
+def can_use_reserve(request: ContainerRequest) -> bool:
+    """Whether it has the namespaces that the spawner's reserve is made with: a user and a network one of its own."""
+    return request.network in ("bridge", "none") and not resolve.uses_host_ids(request)
 
 
 def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:

@@ -41,7 +41,7 @@ class Birth:
         self.steps = init.Steps()
         self.pid = 0
         self.pidfd = -1
-        self.joined = False
+        self.joining = 0
         self.executed = False
         self.streams = Streams(-1, -1, -1)
         self.plain_binds: list[str] = []
@@ -51,18 +51,20 @@ class Birth:
         asked, cgroup = self.preparation, self.preparation.cgroup
         self.steps.begin("cgroup directories")
         control_groups.prepare(cgroup.parents, cgroup.directories, cgroup.settings, cgroup.defaults)
+        parents = [path for path, _ in reversed(cgroup.parents)]
         self.steps.begin("namespaces")
         flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
         if asked.userns:
             flags |= namespaces.CLONE_NEWUSER
         if asked.net == "private":
             flags |= namespaces.CLONE_NEWNET
-        order = orders.CloneOrder(flags, tuple(asked.join or ()), cgroup.attach, cgroup.directories)
+        order = orders.CloneOrder(flags, tuple(asked.join or ()), cgroup.attach, cgroup.directories, parents)
         directory = -1
         try:
             if cgroup.clone_into:
                 directory = os.open(cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             order.send(self.monitor, self.inits_end.fileno(), directory)
+            self.joining = 1
         except OSError:
             control_groups.remove(cgroup.directories)
             raise
@@ -79,11 +81,27 @@ class Birth:
             (self.pidfd,) = fds
             self.steps.begin("wait for the request")
         elif message[:1] == orders.JOINED:
-            self.joined = True
+            self.joining -= 1
         elif message[:1] == orders.REFUSED:
             raise BirthError(Failure(*orders.loads(message)))
         else:
             raise BirthError(Failure(self.steps.current, "its monitor was killed", 0, "", 125))
+
+    def adapt(self, wanted: Preparation) -> None:
+        """Make what was begun without limits what is wanted: more cgroups, perhaps."""
+        mine, cgroup = self.preparation.cgroup, wanted.cgroup
+        self.preparation = wanted
+        if cgroup.parents != mine.parents:
+            self.steps.begin("cgroup directories")
+            more = [path for path in cgroup.directories if path not in mine.directories]
+            control_groups.prepare(cgroup.parents, more)
+        if (cgroup.settings, cgroup.defaults) != (mine.settings, mine.defaults):
+            self.steps.begin("limits")
+            control_groups.limit(cgroup.settings, cgroup.defaults)
+        procs = [path for path in cgroup.attach if path not in mine.attach]
+        if procs:
+            orders.send_join(self.monitor, procs, cgroup.directories)
+            self.joining += 1
 
     def proceed(self, request: StartRequest, memfd: int) -> None:
         """Give init all it needs but its cgroups; ``memfd`` holds the request."""
@@ -126,6 +144,14 @@ class Birth:
             self.steps.done.append((name, began, time.monotonic()))
             return True
         return False
+
+    def forget(self) -> None:
+        """Close what it holds: it was handed over, or nothing comes of it."""
+        self.streams.close()  # else a program would not see the end of its input
+        self.streams = Streams(-1, -1, -1)
+        if self.pidfd >= 0:
+            os.close(self.pidfd)
+            self.pidfd = -1
 
     def _map_ids(self, request: StartRequest) -> int:
         """Write the maps; the user namespace as a descriptor, -1 when it is the host's."""

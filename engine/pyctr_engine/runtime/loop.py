@@ -45,6 +45,11 @@ class Loop:
             self.turn(left)
         return self._running
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it was not stopped."""
+        return self._running
+
     def stop(self) -> None:
         """Make `run` return after this turn, for good."""
         self._running = False

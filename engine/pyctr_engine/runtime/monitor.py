@@ -57,15 +57,21 @@ def _set_name(name: bytes) -> None:
 
 def _wait(channel: socket.socket) -> Monitor | None:
     """Do what a starter orders until it hands over; ``None`` when nothing came of it."""
-    pid, pidfd, directories = 0, -1, list[str]()
+    directories, parents = list[str](), list[str]()
+    pid, pidfd = 0, -1
     while True:
         message, fds = passing.receive(channel)
+        if message[:1] == orders.HANDOVER:
+            return Monitor(pidfd, *orders.handover(message, fds))
         if message[:1] == orders.CLONE:
             order = orders.clone_order(message)
-            directories = order.directories
+            directories, parents = order.directories, order.parents
             pid, pidfd = _give_birth(order, fds, channel)
-        elif message[:1] == orders.HANDOVER:
-            return Monitor(pidfd, *orders.handover(message, fds))
+            if pid:
+                _join(order.procs, pid, channel)
+        elif message[:1] == orders.JOIN:
+            procs, directories = orders.loads(message)
+            _join(procs, pid, channel)
         else:
             break
     if pid:
@@ -73,15 +79,12 @@ def _wait(channel: socket.socket) -> Monitor | None:
             pidfds.send_signal(pidfd, signal.SIGKILL)
         os.waitpid(pid, 0)
     control_groups.remove(directories)
+    control_groups.remove_shared(parents)
     return None
 
 
 def _give_birth(order: orders.CloneOrder, fds: list[int], channel: socket.socket) -> tuple[int, int]:
-    """Clone init and move it into its v1 cgroups; its process and pidfd, (0, -1) when there is none.
-
-    The first move after some idle time waits 6 to 15 ms for the kernel (RCU), by far the longest step of a start:
-    the starter goes on meanwhile.
-    """
+    """Clone init and say so; its process and pidfd, (0, -1) when there is none."""
     control, cgroup = fds[0], fds[1] if len(fds) > 1 else -1
 
     def child() -> None:
@@ -103,13 +106,21 @@ def _give_birth(order: orders.CloneOrder, fds: list[int], channel: socket.socket
         for fd in fds:
             os.close(fd)
     orders.answer(channel, orders.BORN, pid, (pidfd,))
+    return pid, pidfd
+
+
+def _join(procs: list[str], pid: int, channel: socket.socket) -> None:
+    """Move init into v1 cgroups.
+
+    The first move after some idle time waits 6 to 15 ms for the kernel (RCU), by far the longest step of a start:
+    the starter goes on meanwhile.
+    """
     try:
-        control_groups.attach(order.procs, pid)
+        control_groups.attach(procs, pid)
     except EngineError as error:
         orders.answer(channel, orders.REFUSED, tuple(protocol.Failure("cgroups", error.message, 0, "", 125)))
     else:
         orders.answer(channel, orders.JOINED, None)
-    return pid, pidfd
 
 
 def clone_beside(
@@ -150,9 +161,12 @@ def clone_beside(
 
 
 def on_terminate(*_: object) -> None:
-    """SIGTERM's handler, also in the spawner, where it is set: a monitor passes it on, everybody else goes."""
+    """SIGTERM's handler, also in the spawner, where it is set: a monitor passes it on, the spawner leaves.
+
+    Raises KeyboardInterrupt, for which there is nothing else to do, in whoever is no monitor yet.
+    """
     if _monitor is None:
-        os._exit(128 + signal.SIGTERM)
+        raise KeyboardInterrupt
     _monitor.signal(signal.SIGTERM)
 
 

@@ -7,6 +7,8 @@ One SEQPACKET socket pair::
              ◀──────────── BORN + pidfd | REFUSED
                                               moves it into its v1 cgroups
              ◀─────────────── JOINED | REFUSED
+      JOIN ───────────────────────────────▶   moves it into more of them
+             ◀─────────────── JOINED | REFUSED
       Handover + descriptors ─────────────▶   serves from here on
       (or nothing more: the end) ─────────▶   kills init, removes the cgroups, ends
 
@@ -22,7 +24,7 @@ from typing import Any, NamedTuple
 
 from pyctr_engine.runtime import passing
 
-CLONE, BORN, JOINED, REFUSED, HANDOVER = b"c", b"b", b"j", b"r", b"h"
+CLONE, BORN, JOIN, JOINED, REFUSED, HANDOVER = b"c", b"b", b"m", b"j", b"r", b"h"
 
 
 class Streams(NamedTuple):
@@ -46,12 +48,14 @@ class CloneOrder(NamedTuple):
         join: Process and start time of a container whose user and network namespaces it shares, or empty.
         procs: ``cgroup.procs`` that it is moved into afterwards.
         directories: The container's cgroups, to be removed should nothing come of it.
+        parents: Those they lie in, which go too when they are empty then; innermost first.
     """
 
     flags: int
     join: tuple[int, ...]
     procs: list[str]
     directories: list[str]
+    parents: list[str]
 
     def send(self, channel: socket.socket, control: int, cgroup: int) -> None:
         """``control`` is init's end of its socket, ``cgroup`` the directory it is born in, or -1."""
@@ -103,6 +107,11 @@ class Handover(NamedTuple):
         opened = [fd for fd in streams if fd >= 0]
         message = (tuple(self), [fd >= 0 for fd in streams])
         passing.send(channel, HANDOVER + _dumps(message), [*single, *opened, *ports])
+
+
+def send_join(channel: socket.socket, procs: list[str], directories: list[str]) -> None:
+    """Have init moved into more cgroups; ``directories`` are those to be removed should nothing come of it."""
+    passing.send(channel, JOIN + _dumps((procs, directories)))
 
 
 def clone_order(message: bytes) -> CloneOrder:

@@ -2,8 +2,9 @@
 
 ::
 
-    engine ──connect──▶ starter            one stream socket per start; a spare monitor's starter accepts it
-           ──"P" + memfd(Preparation)──▶   optional: it begins what needs no more than this
+    engine ──connect──▶ starter            one stream socket per start
+           ──"H"──▶                        optional: which id would be started soonest?
+           ◀──── OFFER ───────────────     that of a monitor in reserve, 64 hex digits, or nothing
            ──"S" + memfd(StartRequest)──▶
            ◀──── STARTED | FAILED ──────   the start is over
            ◀═══ STDOUT STDERR … EXIT ═══   only when the request says ``attach``
@@ -28,9 +29,9 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-PREPARE, START = b"P", b"S"
+HELLO, START = b"H", b"S"
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
-STARTED, FAILED = b"+", b"-"
+OFFER, STARTED, FAILED = b"!", b"+", b"-"
 STDIN, EOF, RESIZE = b"i", b"f", b"r"
 STDOUT, STDERR, EXIT = b"o", b"e", b"x"
 
@@ -144,7 +145,7 @@ class Join(NamedTuple):
 
 
 class Preparation(NamedTuple):
-    """What a start can begin with while the engine still makes the container: cgroups and namespaces.
+    """What a start begins with: namespaces and cgroups. One without limits is made in reserve, for the next caller.
 
     ``userns``: whether it gets a user namespace of its own.
     """
@@ -154,16 +155,9 @@ class Preparation(NamedTuple):
     join: Join | None
     cgroup: Cgroup
 
-    def encode(self) -> bytes:
-        """As JSON; for those without ``join`` only: who joins another waits for the whole request."""
-        return json.dumps({**self._asdict(), "cgroup": self.cgroup._asdict()}, separators=(",", ":")).encode()
-
-    @classmethod
-    def decode(cls, data: bytes) -> Preparation:
-        """Read back what `encode` wrote."""
-        value = json.loads(data)
-        value["cgroup"] = Cgroup(**value["cgroup"])
-        return cls(**value)
+    def serves(self, other: Preparation) -> bool:
+        """Whether what was made for this one will do for the other, once its limits are written."""
+        return (self.net, self.userns, self.join) == (other.net, other.userns, other.join)
 
 
 class StartRequest(NamedTuple):

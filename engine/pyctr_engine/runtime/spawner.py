@@ -25,11 +25,13 @@ from pyctr_engine.runtime.starters import Starters
 
 _PAUSE = 0.05
 """Seconds before another takes the place of starters that were killed."""
+_PATIENCE = 1000
+"""Milliseconds for a reserve to undo what it made."""
 _MAX_FDS = 1 << 16
 """More than the spawner ever has open: one for each of its children."""
 
 
-def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str) -> None:
+def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgroup_parent: str) -> None:
     """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket."""
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)
@@ -38,21 +40,34 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str) -> N
         file.write(f"{os.getpid()} {namespaces.start_time(os.getpid())}")
     gc.collect()
     gc.freeze()  # what is imported now is shared with every monitor; keep the collector from touching it
-    spawner = Spawner(listener, float(idle_seconds) * 1000)
-    spawner.serve()
+    note = f"{run_dir}/spawner.reserve"
+
+    def start_containers(channel: socket.socket) -> None:
+        Starters(listener, channel, cgroup_parent, note).serve()
+
+    spawner = Spawner(listener, float(idle_seconds) * 1000, start_containers)
+    ended = False
+    try:
+        spawner.serve()
+    except KeyboardInterrupt:  # SIGTERM: see `monitor.on_terminate`
+        ended = True
     for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{run_dir}/{name}")
     spawner.leave()
-    _sweep(state_dir, run_dir)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(note)
+    if not ended:
+        _sweep(state_dir, run_dir)
 
 
 class Spawner:
     """Clones: the process that starts containers once, a monitor whenever that wants one."""
 
-    def __init__(self, listener: socket.socket, patience: float) -> None:
+    def __init__(self, listener: socket.socket, patience: float, starters: Callable[[socket.socket], None]) -> None:
         self.listener = listener
         self.patience = patience
+        self.become_starters = starters
         self.leaving = False
         self.children: dict[int, int] = {}  # pidfd: pid
         self.poller = select.poll()
@@ -79,6 +94,8 @@ class Spawner:
         while self.starters in self.children:
             for fd, _ in self.poller.poll():
                 self._reap(fd)
+        for fd, _ in self.poller.poll(_PATIENCE) if self.children else ():  # the reserve, which goes with them
+            self._reap(fd)
 
     def _clone(self, become: Callable[[], None], *kept: int) -> tuple[int, int]:
         """Clone a child, by clone3: a fork of Python's would touch memory that can be shared. Its pid and pidfd."""
@@ -104,7 +121,7 @@ class Spawner:
     def _clone_starters(self) -> None:
         self.channel, theirs = passing.pair()
         kept = sorted([self.listener.fileno(), theirs.fileno()])
-        _, self.starters = self._clone(lambda: Starters(self.listener, theirs).serve(), *kept)
+        _, self.starters = self._clone(lambda: self.become_starters(theirs), *kept)
         theirs.close()
         self.poller.register(self.channel, select.POLLIN)
 

@@ -22,33 +22,61 @@ from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import birth, passing, protocol, statefile
 from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.orders import Descriptors, Handover
-from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
+from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 
 class Reserve:
-    """A monitor that waits for a container: its process, and our end of the socket to it."""
+    """A monitor that waits for a container: its process, our end of the socket to it, and what is made already.
 
-    __slots__ = ("channel", "pid")
+    ``id`` is that of the container for which ``birth`` was begun; empty when none was.
+    """
+
+    __slots__ = ("birth", "channel", "id", "pid")
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
         self.channel = channel
+        self.id = ""
+        self.birth: birth.Birth | None = None
+
+    def hear(self) -> bool:
+        """Take an answer of the monitor's while nobody has asked for it yet; False when it is of no use any more."""
+        try:
+            assert self.birth is not None
+            self.birth.hear_monitor()
+        except birth.BirthError:
+            return False
+        return True
+
+    def discard(self) -> None:
+        """Let it go: it undoes what was made, and ends."""
+        self.channel.close()
+        if self.birth is not None:
+            self.birth.control.close()
+            self.birth.forget()
 
 
 class Starter:
-    """One caller. ``take`` gives it a monitor, ``relieve`` is told when the processors have time for another."""
+    """One caller.
+
+    ``take`` gives it a monitor that has begun with a container already, ``blank`` one that has not; ``relieve`` is
+    told when the processors have time for another.
+    """
 
     def __init__(
         self,
         loop: Loop,
         connection: socket.socket,
         take: Callable[[], Reserve],
+        blank: Callable[[], Reserve],
         relieve: Callable[[], None],
     ) -> None:
         self.loop = loop
         self.connection = connection
         self.take = take
+        self.blank = blank
         self.relieve = relieve
+        self.monitor: Reserve | None = None
         self.birth: birth.Birth | None = None
         self.request: StartRequest | None = None
         self.memfd = -1
@@ -65,16 +93,14 @@ class Starter:
     def _on_caller(self, _: int) -> None:
         with self._failing():
             kind, memfd = self._receive()
-            if kind == protocol.PREPARE and self.birth is None:
-                data = _read(memfd)
-                os.close(memfd)
-                self._begin(Preparation.decode(data))
-            elif kind == protocol.START and self.request is None:
+            if kind == protocol.HELLO and self.monitor is None:
+                self._take_monitor(self.take())
+                self.connection.sendall(protocol.frame(protocol.OFFER, self.monitor_taken.id.encode()))
+            elif kind == protocol.START and memfd >= 0 and self.request is None:
                 self.loop.remove(self.connection.fileno())
                 self.memfd = memfd
                 self.request = StartRequest.decode(_read(memfd))
-                if self.birth is None:
-                    self._begin(self.request.preparation())
+                self._begin()
                 if _may_hang(self.request):
                     self._go_on_in_child()
                 else:
@@ -96,11 +122,28 @@ class Starter:
 
     # -- the start ----------------------------------------------------------------------------------------------
 
-    def _begin(self, preparation: Preparation) -> None:
+    @property
+    def monitor_taken(self) -> Reserve:
+        """The monitor of this start."""
+        assert self.monitor is not None
+        return self.monitor
+
+    def _take_monitor(self, reserve: Reserve) -> None:
+        self.monitor, self.birth = reserve, reserve.birth
+        self.loop.add(reserve.channel.fileno(), select.EPOLLIN, self._on_monitor)
+
+    def _begin(self) -> None:
+        """Have init cloned, unless one that waits in reserve was taken and will do."""
+        assert self.request is not None
         self.began = time.monotonic()
-        self.monitor = self.take()
-        self.birth = birth.Birth(preparation, self.monitor.channel)
-        self.loop.add(self.monitor.channel.fileno(), select.EPOLLIN, self._on_monitor)
+        wanted = self.request.preparation()
+        if self.birth is not None:
+            if self.request.id != self.monitor_taken.id or not self.birth.preparation.serves(wanted):
+                raise birth.BirthError(Failure("prepare", "it is not what was offered", 0, "", 125))
+            self.birth.adapt(wanted)
+            return
+        self._take_monitor(self.blank())
+        self.birth = birth.Birth(wanted, self.monitor_taken.channel)
         self.birth.begin()
 
     def _advance(self) -> None:
@@ -116,7 +159,7 @@ class Starter:
             self._hold_ports()
             self.birth.steps.begin("cgroups")
             self.loop.add(self.birth.control.fileno(), select.EPOLLIN, self._on_init)
-        if self.birth.joined and not self.letting_go:
+        if not self.birth.joining and not self.letting_go:
             self.letting_go = True
             self.birth.let_go()
             self.relieve()
@@ -146,7 +189,7 @@ class Starter:
         descriptors = Descriptors(self.connection.fileno(), self.memfd, self.listener.fileno(), born.streams)
         with contextlib.suppress(OSError):  # without its monitor a container ends
             self._handover(state, trace if request.reap else []).send(
-                self.monitor.channel, descriptors, [held.fileno() for held in self.held_ports]
+                self.monitor_taken.channel, descriptors, [held.fileno() for held in self.held_ports]
             )
         if not request.reap:
             statefile.write_trace(trace, request.state_dir)
@@ -214,17 +257,17 @@ class Starter:
             statefile.write({**state, "error": failure.describe()}, self.request.state_dir, self.request.run_dir)
             with contextlib.suppress(OSError):
                 os.unlink(f"{self.request.run_dir}/monitor.sock")
-        if self.birth is None:
+        if self.monitor is None:
             self._say_failed()
             return
-        for held in (self.connection, self.birth.control, self.monitor.channel):
+        for held in (self.connection, self.monitor.channel, *([self.birth.control] if self.birth else [])):
             self.loop.remove(held.fileno())
-        self.monitor.channel.shutdown(socket.SHUT_WR)  # it undoes all then, and ends
-        self.loop.add(self.monitor.channel.fileno(), select.EPOLLIN, self._on_undone)
+        self.monitor_taken.channel.shutdown(socket.SHUT_WR)  # it undoes all then, and ends
+        self.loop.add(self.monitor_taken.channel.fileno(), select.EPOLLIN, self._on_undone)
 
     def _on_undone(self, _: int) -> None:
         with self._failing():
-            message, fds = passing.receive(self.monitor.channel)
+            message, fds = passing.receive(self.monitor_taken.channel)
             for fd in fds:
                 os.close(fd)
             if not message:
@@ -242,11 +285,11 @@ class Starter:
         sockets = [self.connection, *self.held_ports]
         if self.listener is not None:
             sockets.append(self.listener)
+        if self.monitor is not None:
+            sockets.append(self.monitor.channel)
         if self.birth is not None:
-            sockets += [self.monitor.channel, self.birth.control]
-            self.birth.streams.close()  # else a program would not see the end of its input
-            if self.birth.pidfd >= 0:
-                os.close(self.birth.pidfd)
+            sockets.append(self.birth.control)
+            self.birth.forget()
         for held in sockets:
             if held.fileno() >= 0:
                 self.loop.remove(held.fileno())
@@ -264,20 +307,20 @@ class Starter:
         except ConnectionResetError:
             return b"", -1
         if not ancillary:
-            return b"", -1
+            return message, -1
         (fd,) = struct.unpack("i", ancillary[0][2][:4])
         return message, int(fd)
 
     def _state(self) -> dict[str, Any]:
         assert self.request is not None
         try:
-            started = namespaces.start_time(self.monitor.pid)
-        except (OSError, AttributeError):  # it has gone, or there was none yet
+            started = namespaces.start_time(self.monitor_taken.pid)
+        except (OSError, AssertionError):  # it has gone, or there was none yet
             return {"id": self.request.id, "state": "created", "monitor_pid": 0, "monitor_start": 0}
         return {
             "id": self.request.id,
             "state": "created",
-            "monitor_pid": self.monitor.pid,
+            "monitor_pid": self.monitor_taken.pid,
             "monitor_start": started,
         }
 
@@ -302,12 +345,17 @@ class Starter:
             self._end()
             return
         try:
-            kept = {self.connection.fileno(), self.monitor.channel.fileno(), self.birth.control.fileno(), self.memfd}
+            kept = {
+                self.connection.fileno(),
+                self.monitor_taken.channel.fileno(),
+                self.birth.control.fileno(),
+                self.memfd,
+            }
             namespaces.close_all_but(kept | ({self.birth.pidfd} - {-1}))
             self.loop = Loop()
             self.ended = self.loop.stop
             self.relieve = _nothing
-            self.loop.add(self.monitor.channel.fileno(), select.EPOLLIN, self._on_monitor)
+            self.loop.add(self.monitor_taken.channel.fileno(), select.EPOLLIN, self._on_monitor)
             with self._failing():
                 self._advance()
             self.loop.run()
@@ -316,7 +364,7 @@ class Starter:
 
 
 def _nothing() -> None:
-    """There is nobody to relieve."""
+    """Nobody has to be told."""
 
 
 def _may_hang(request: StartRequest) -> bool:
