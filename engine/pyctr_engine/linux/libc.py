@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Callable
 
 _libc = ctypes.PyDLL(None, use_errno=True)
 _syscall = _libc.syscall
@@ -53,6 +54,28 @@ def syscall(name: str, *arguments: _Argument, path: str | bytes | None = None) -
     Raises:
         OSError: with the call's errno, and ``path`` as its file name.
     """
+    result: int = _syscall(*_converted(name, arguments))
+    if result == -1:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), path if path is not None else name)
+    return result
+
+
+def prepared(name: str, *arguments: _Argument) -> Callable[[], int]:
+    """The same call, ready to be made any number of times; raises OSError."""
+    converted = tuple(_converted(name, arguments))
+
+    def call() -> int:
+        result: int = _syscall(*converted)
+        if result == -1:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), name)
+        return result
+
+    return call
+
+
+def _converted(name: str, arguments: tuple[_Argument, ...]) -> list[object]:
     converted: list[object] = [ctypes.c_long(_NUMBERS[name][_COLUMN])]
     for argument in arguments:
         if isinstance(argument, int):
@@ -61,8 +84,4 @@ def syscall(name: str, *arguments: _Argument, path: str | bytes | None = None) -
             converted.append(ctypes.byref(argument))
         else:
             converted.append(argument)
-    result: int = _syscall(*converted)
-    if result == -1:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), path if path is not None else name)
-    return result
+    return converted

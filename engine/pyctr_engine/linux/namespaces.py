@@ -6,7 +6,7 @@ import ctypes
 import os
 from collections.abc import Iterable
 
-from pyctr_engine.linux.libc import syscall
+from pyctr_engine.linux.libc import prepared, syscall
 
 CLONE_NEWTIME = 0x00000080
 CLONE_NEWNS = 0x00020000
@@ -54,21 +54,27 @@ class _CloneArgs(ctypes.Structure):
     ]
 
 
+# Made once: whoever is cloned shares them, and what is made anew for each call would be memory of its own.
+_pidfd = ctypes.c_int(-1)
+_clone_args = _CloneArgs(pidfd=ctypes.addressof(_pidfd))
+_clone = prepared("clone3", _clone_args, ctypes.sizeof(_clone_args))
+
+
 def clone3(flags: int, cgroup_fd: int = -1) -> tuple[int, int]:
     """Fork with ``flags``; ``cgroup_fd`` is a cgroup v2 directory to be born in.
 
     Returns (0, -1) in the child, (pid, pidfd) in the parent. The caller must have one thread only, and the child
     must end in exec or ``os._exit``: no at-fork handlers run. Source: clone(2).
     """
-    pidfd = ctypes.c_int(-1)
-    args = _CloneArgs(flags=flags | CLONE_PIDFD, pidfd=ctypes.addressof(pidfd))
-    if not flags & CLONE_PARENT:  # with it, the exit signal is the parent's own and must be 0
-        args.exit_signal = SIGCHLD
+    flags |= CLONE_PIDFD
     if cgroup_fd >= 0:
-        args.flags |= CLONE_INTO_CGROUP
-        args.cgroup = cgroup_fd
-    pid = syscall("clone3", args, ctypes.sizeof(args))
-    return pid, pidfd.value if pid else -1
+        flags |= CLONE_INTO_CGROUP
+        _clone_args.cgroup = cgroup_fd
+    _clone_args.flags = flags
+    # with CLONE_PARENT, the exit signal is the parent's own and must be 0
+    _clone_args.exit_signal = 0 if flags & CLONE_PARENT else SIGCHLD
+    pid = _clone()
+    return pid, _pidfd.value if pid else -1
 
 
 def unshare(flags: int) -> None:

@@ -35,11 +35,12 @@ _SETTLE_SECONDS = 0.03
 """What a container is not waited for is done when it has lived this long; many live shorter."""
 
 
-def main(channel: socket.socket) -> None:
+def main(fd: int) -> None:
     """Wait for a start and look after what comes of it. Runs in a clone of the spawner, before anybody asks.
 
-    ``channel`` leads to a starter; see `orders`.
+    ``fd`` is a socket that leads to a starter; see `orders`.
     """
+    channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fd)
     os.setsid()
     _set_name(b"pyctr-monitor")
     monitor = _wait(channel)

@@ -16,7 +16,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import monitor, passing
@@ -27,6 +27,7 @@ _PAUSE = 0.05
 """Seconds before another takes the place of starters that were killed."""
 _PATIENCE = 1000
 """Milliseconds for a reserve to undo what it made."""
+_ONE_FD = socket.CMSG_LEN(4)
 _MAX_FDS = 1 << 16
 """More than the spawner ever has open: one for each of its children."""
 
@@ -46,19 +47,15 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
         Starters(listener, channel, cgroup_parent, note).serve()
 
     spawner = Spawner(listener, float(idle_seconds) * 1000, start_containers)
-    ended = False
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # SIGTERM: see `monitor.on_terminate`
         spawner.serve()
-    except KeyboardInterrupt:  # SIGTERM: see `monitor.on_terminate`
-        ended = True
     for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"{run_dir}/{name}")
     spawner.leave()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(note)
-    if not ended:
-        _sweep(state_dir, run_dir)
+    _sweep(state_dir, run_dir)
 
 
 class Spawner:
@@ -78,8 +75,8 @@ class Spawner:
         while True:
             ready = [fd for fd, _ in self.poller.poll(self.patience)]
             channel = self.channel.fileno()
-            if channel in ready and passing.receive(self.channel)[0]:
-                self._clone_monitor()
+            if channel in ready:
+                self._serve_starters()
             for fd in ready:
                 if fd != channel:
                     self._reap(fd)
@@ -97,13 +94,38 @@ class Spawner:
         for fd, _ in self.poller.poll(_PATIENCE) if self.children else ():  # the reserve, which goes with them
             self._reap(fd)
 
-    def _clone(self, become: Callable[[], None], *kept: int) -> tuple[int, int]:
-        """Clone a child, by clone3: a fork of Python's would touch memory that can be shared. Its pid and pidfd."""
+    def _clone_starters(self) -> None:
+        self.channel, theirs = passing.pair()
         pid, pidfd = namespaces.clone3(0)
-        if pid:
-            self.children[pidfd] = pid
-            self.poller.register(pidfd, select.POLLIN)
-            return pid, pidfd
+        if pid == 0:
+            self._become(self.become_starters, theirs, sorted([self.listener.fileno(), theirs.fileno()]))
+        theirs.close()
+        self._watch(pid, pidfd)
+        self.starters = pidfd
+        self.poller.register(self.channel, select.POLLIN)
+
+    def _serve_starters(self) -> None:
+        """Clone a monitor, for its end of a socket; answer with its pid.
+
+        By clone3, because a fork of Python's touches memory that can be shared; and with as little else as can be:
+        each page that is written here is one that every monitor has to itself.
+        """
+        message, ancillary, _, _ = self.channel.recvmsg(1, _ONE_FD, socket.MSG_CMSG_CLOEXEC)
+        if message:
+            fd = int.from_bytes(ancillary[0][2], sys.byteorder)
+            pid, pidfd = namespaces.clone3(0)
+            if pid == 0:
+                self._become(monitor.main, fd, [fd])
+            os.close(fd)
+            self._watch(pid, pidfd)
+            with contextlib.suppress(OSError):
+                self.channel.send(b"%d" % pid)
+
+    def _watch(self, pid: int, pidfd: int) -> None:
+        self.children[pidfd] = pid
+        self.poller.register(pidfd, select.POLLIN)
+
+    def _become(self, main: Callable[[Any], None], argument: object, kept: list[int]) -> NoReturn:
         status = 1
         try:
             first = 3
@@ -111,26 +133,12 @@ class Spawner:
                 os.closerange(first, fd)
                 first = fd + 1
             os.closerange(first, _MAX_FDS)
-            become()
+            main(argument)
             status = 0
         except BaseException:  # noqa: BLE001 - the last frame of this process: report, then go
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(status)
-
-    def _clone_starters(self) -> None:
-        self.channel, theirs = passing.pair()
-        kept = sorted([self.listener.fileno(), theirs.fileno()])
-        _, self.starters = self._clone(lambda: self.become_starters(theirs), *kept)
-        theirs.close()
-        self.poller.register(self.channel, select.POLLIN)
-
-    def _clone_monitor(self) -> None:
-        ours, theirs = passing.pair()
-        pid, _ = self._clone(lambda: monitor.main(theirs), theirs.fileno())
-        theirs.close()
-        passing.tell(self.channel, b"%d" % pid, [ours.fileno()])
-        ours.close()
 
     def _reap(self, pidfd: int) -> None:
         self.poller.unregister(pidfd)

@@ -33,7 +33,7 @@ _QUIET_SECONDS = 0.03
 class Starters:
     """Serves callers, a `Starter` each, and keeps a monitor in reserve for the next, with namespaces and cgroups.
 
-    ``spawner`` is asked for a monitor by any message, and answers with its pid and our end of the socket to it.
+    ``spawner`` is asked for a monitor by a message with its end of a socket, and answers with its pid.
     ``note`` is a file that tells the id of the container for which the reserve is made.
     """
 
@@ -97,11 +97,14 @@ class Starters:
         if self.reserve is not None and self.reserve.birth is None:
             taken, self.reserve = self.reserve, None
             return taken
-        passing.tell(self.spawner, b"?")
-        message, fds = passing.receive(self.spawner)
+        ours, theirs = passing.pair()
+        passing.tell(self.spawner, b"?", [theirs.fileno()])
+        theirs.close()
+        message, _ = passing.receive(self.spawner)
         if not message:
+            ours.close()
             raise OSError(errno.ESRCH, "the spawner has gone")
-        return Reserve(int(message), socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fds[0]))
+        return Reserve(int(message), ours)
 
     def _replenish(self) -> None:
         """Have a monitor in reserve."""
