@@ -5,6 +5,7 @@ Import budget: this file is read before anything else on every call, and imports
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import sys
@@ -30,9 +31,26 @@ def main(argv: Sequence[str] | None = None, engine: Engine | None = None) -> int
     """
     if argv is not None:
         return _guarded(list(argv), engine)
+    _open_missing_streams()
     code = _guarded(sys.argv[1:], engine)
     sys.stderr.flush()
     os._exit(code)
+
+
+def _open_missing_streams() -> None:
+    """Put the null device where a standard stream was closed at the call (``>&-``).
+
+    Else the next file that is opened, the database say, would be descriptor 1, and be written to as our output.
+    """
+    null = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: below 3 only if one is missing
+    while null < 3:
+        os.set_inheritable(null, True)
+        null = os.open(os.devnull, os.O_RDWR)
+    os.close(null)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - as long-lived as we are
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
 
 
 def _guarded(words: list[str], engine: Engine | None) -> int:
@@ -101,9 +119,17 @@ def _dispatch(call: Call, words: list[str]) -> int:
         call.engine.warm()
     module = import_module(f"pyctr_tui.cli.{command.module}")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # file names need not be UTF-8
+        codecs.register_error("pyctr", _encode_anyway)
+        sys.stdout.reconfigure(errors="pyctr")
     code: int = getattr(module, command.function)(call, rest)
     return code
+
+
+def _encode_anyway(error: UnicodeError) -> tuple[str | bytes, int]:
+    """File names need not be UTF-8: their bytes stay. What the terminal's encoding lacks is a question mark."""
+    if isinstance(error, UnicodeEncodeError) and not "\udc80" <= error.object[error.start] <= "\udcff":
+        return "?", error.start + 1
+    return codecs.lookup_error("surrogateescape")(error)
 
 
 def _find(words: list[str]) -> tuple[Command, list[str]]:
@@ -160,6 +186,19 @@ def help_text() -> str:
     return "\n".join(lines) + "\n"
 
 
+def _surroundings(error: Exception) -> tuple[str, str] | None:
+    """What goes wrong around us, not in the engine (whose errors are told before they come here)."""
+    import errno
+
+    known = {
+        errno.ENOSPC: ("cannot write the output: no space left on device", "free some space where it goes"),
+        errno.EIO: ("cannot write the output: input/output error", ""),
+        errno.EMFILE: ("this process may open no more files", "`ulimit -n` shows how many; 256 are plenty"),
+        errno.ENFILE: ("no process may open any more files", "`sysctl fs.file-max` shows how many"),
+    }
+    return known.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
 def _usage_error(message: str, hint: str = "") -> Exception:
     from pyctr_tui.cli.options import UsageError
 
@@ -178,6 +217,10 @@ def _report(error: Exception) -> int:
     if isinstance(error, EngineError):
         report(error.message, error.hint)
         return error.exit_code
+    around = _surroundings(error)
+    if around is not None:
+        report(*around)
+        return ENGINE_FAILURE
     hint = "please report it, with what PYCTR_DEBUG=1 shows of it"
     report(f"something unexpected went wrong: {type(error).__name__}: {error}", hint)
     return ENGINE_FAILURE
