@@ -174,6 +174,7 @@ def _child(
         os.setgroups([])
         os.setresgid(0, 0, 0)
         os.setresuid(0, 0, 0)
+        init.leave_keys()
         if command.tty:
             steps.begin("terminal")
             stdio = _open_terminal(control)

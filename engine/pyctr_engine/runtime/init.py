@@ -20,6 +20,7 @@ What the starter (`birth`) and init say to each other, on one SEQPACKET socket p
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import json
 import marshal
@@ -115,6 +116,7 @@ def _start(control: socket.socket, steps: Steps) -> None:
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    leave_keys()
     os.umask(0o022)
     kernel = rootfs.open_kernel_trees(request)
     devices = [m.open_tree(f"/dev/{name}") for name in rootfs.DEVICES]
@@ -147,6 +149,12 @@ def _start(control: socket.socket, steps: Steps) -> None:
     if request.tty:
         pty.make_controlling(0)
     become_user_and_exec(request, control, steps)
+
+
+def leave_keys() -> None:
+    """A session keyring of its own: the inherited one is that of whoever started the spawner, keys and all."""
+    with contextlib.suppress(OSError):  # a kernel without keys
+        namespaces.join_new_session_keyring()
 
 
 def import_nothing_more() -> None:

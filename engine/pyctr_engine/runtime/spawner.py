@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import resource
 import select
 import signal
 import socket
@@ -156,10 +157,38 @@ def _detach() -> None:
     os.chdir("/")
     os.umask(0o022)
     namespaces.set_name("pyctr-spawner")
+    _be_as_the_first_process()
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
     signal.signal(signal.SIGTERM, monitor.on_terminate)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _be_as_the_first_process() -> None:
+    """Take PID 1's limits, priority and CPUs: containers must not feel who happened to start the spawner.
+
+    Else one call under ``ulimit -n 40``, ``nice`` or ``taskset`` would bind all containers after it. What may not
+    be raised again stays.
+    """
+    for which in {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}:
+        soft, hard = resource.prlimit(1, which)
+        own = resource.getrlimit(which)[1]
+        for limits in ((soft, hard), (own if soft < 0 else soft if own < 0 else min(soft, own), own)):
+            with contextlib.suppress(OSError, ValueError):  # a hard limit is raised with CAP_SYS_RESOURCE only
+                resource.setrlimit(which, limits)
+                break
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.sched_getscheduler(1), os.sched_getparam(1))
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 1))
+    with contextlib.suppress(OSError):
+        os.sched_setaffinity(0, os.sched_getaffinity(1))
+    with (
+        contextlib.suppress(OSError),
+        open("/proc/1/oom_score_adj") as first,
+        open("/proc/self/oom_score_adj", "w") as own,
+    ):
+        own.write(first.read())
 
 
 def _sweep(state_dir: str, run_dir: str) -> NoReturn:
