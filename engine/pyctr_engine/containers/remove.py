@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal as signals
 import socket
+import time
 from typing import Any
 
 from pyctr_engine.cgroups import control
@@ -20,9 +21,33 @@ from pyctr_engine.model.status import State
 from pyctr_engine.paths import Paths
 from pyctr_engine.runtime import protocol
 
+_REBUILD_SECONDS = 2.0
+
 
 def monitor(context: Context, spec: ContainerSpec) -> StreamSession | None:
-    """A connection to a container's monitor; ``None`` when it has none."""
+    """A connection to a container's monitor; ``None`` when it has none.
+
+    A monitor whose socket is gone, because somebody wiped the run directory, is asked to make it again.
+    """
+    connection = _connect(context, spec)
+    state = {} if connection else status.read_state(context.paths, spec.id)
+    if not connection and status.status_of(state).state.is_alive:
+        pid = int(state["monitor_pid"])
+        with contextlib.suppress(OSError):
+            pidfd = os.pidfd_open(pid)
+            try:
+                if status.monitor_lives(state):
+                    signals.pidfd_send_signal(pidfd, signals.SIGHUP)
+            finally:
+                os.close(pidfd)
+        deadline = time.monotonic() + _REBUILD_SECONDS
+        while not connection and status.monitor_lives(state) and time.monotonic() < deadline:
+            time.sleep(0.005)
+            connection = _connect(context, spec)
+    return StreamSession(connection) if connection else None
+
+
+def _connect(context: Context, spec: ContainerSpec) -> socket.socket | None:
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         with protocol.short_path(context.paths.run_container(spec.id)) as directory:
@@ -30,7 +55,7 @@ def monitor(context: Context, spec: ContainerSpec) -> StreamSession | None:
     except (FileNotFoundError, ConnectionRefusedError):
         connection.close()
         return None
-    return StreamSession(connection)
+    return connection
 
 
 def send_signal(context: Context, spec: ContainerSpec, number: int) -> bool:
@@ -64,6 +89,11 @@ def stop(context: Context, spec: ContainerSpec, timeout: float) -> None:
     """Stop signal, grace, SIGKILL; returns when it has ended. A paused container is let go first."""
     waiter = monitor(context, spec)
     if waiter is None:
+        state = status.read_state(context.paths, spec.id)
+        if status.status_of(state).state.is_alive:  # its monitor answers nobody
+            kill_cgroup(context, spec)
+            _await_monitor(state)
+            after_end(context, spec)
         return
     try:
         waiter.request(protocol.WAIT, {})

@@ -171,6 +171,12 @@ def on_terminate(*_: object) -> None:
     _monitor.signal(signal.SIGTERM)
 
 
+def on_hangup(*_: object) -> None:
+    """SIGHUP's handler, set in the spawner too: nobody but a monitor takes notice."""
+    if _monitor is not None:
+        _monitor.listen_anew()
+
+
 _monitor: Monitor | None = None
 
 
@@ -218,6 +224,20 @@ class Monitor:
         else:
             os.close(fd)
         self.main.begin()
+
+    def listen_anew(self) -> None:
+        """Make socket and state file again: somebody wiped the run directory."""
+        if self.state["state"] == "exited":
+            return
+        directory = self.given.run_dir
+        with contextlib.suppress(OSError):
+            os.makedirs(directory, 0o700, exist_ok=True)
+            listener = protocol.listen(directory)
+            self.loop.remove(self.listener.fileno())
+            self.listener.close()
+            self.listener = listener
+            self.loop.add(listener.fileno(), select.EPOLLIN, self._accept)
+            statefile.write(self.state, directory)
 
     def _settle(self) -> None:
         """What need not be waited for: the monitor's own cgroup, and what outlives a reboot of one that is to go."""

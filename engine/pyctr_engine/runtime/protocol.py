@@ -25,6 +25,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import socket
 import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -57,6 +58,25 @@ def short_path(directory: str) -> Iterator[str]:
         yield f"/proc/self/fd/{fd}"
     finally:
         os.close(fd)
+
+
+def listen(run_dir: str) -> socket.socket:
+    """A monitor's socket in its container's run directory, in place of one that may be there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{run_dir}/monitor.sock")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    before = os.umask(0o077)
+    try:
+        with short_path(run_dir) as directory:
+            listener.bind(f"{directory}/monitor.sock")
+    except OSError:
+        listener.close()
+        raise
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    listener.setblocking(False)
+    return listener
 
 
 class FrameReader:

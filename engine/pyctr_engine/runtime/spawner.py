@@ -161,6 +161,7 @@ def _detach() -> None:
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
     signal.signal(signal.SIGTERM, monitor.on_terminate)
+    signal.signal(signal.SIGHUP, monitor.on_hangup)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
@@ -171,9 +172,12 @@ def _be_as_the_first_process() -> None:
     be raised again stays.
     """
     for which in {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}:
-        soft, hard = resource.prlimit(1, which)
-        own = resource.getrlimit(which)[1]
-        for limits in ((soft, hard), (own if soft < 0 else soft if own < 0 else min(soft, own), own)):
+        soft, hard = resource.getrlimit(which)
+        may = hard
+        with contextlib.suppress(PermissionError):
+            soft, hard = resource.prlimit(1, which)
+        lower = may if soft < 0 else soft if may < 0 else min(soft, may)
+        for limits in ((soft, hard), (lower, may)):
             with contextlib.suppress(OSError, ValueError):  # a hard limit is raised with CAP_SYS_RESOURCE only
                 resource.setrlimit(which, limits)
                 break
@@ -186,9 +190,9 @@ def _be_as_the_first_process() -> None:
     with (
         contextlib.suppress(OSError),
         open("/proc/1/oom_score_adj") as first,
-        open("/proc/self/oom_score_adj", "w") as own,
+        open("/proc/self/oom_score_adj", "w") as ours,
     ):
-        own.write(first.read())
+        ours.write(first.read())
 
 
 def _sweep(state_dir: str, run_dir: str) -> NoReturn:

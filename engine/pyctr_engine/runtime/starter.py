@@ -155,7 +155,7 @@ class Starter:
             self.proceeding = True
             self.birth.proceed(self.request, self.memfd)
             self.birth.steps.begin("monitor socket")
-            self.listener = _listen(self.request.run_dir)
+            self.listener = protocol.listen(self.request.run_dir)
             self._hold_ports()
             self.birth.steps.begin("cgroups")
             self.loop.add(self.birth.control.fileno(), select.EPOLLIN, self._on_init)
@@ -370,24 +370,6 @@ def _nothing() -> None:
 def _may_hang(request: StartRequest) -> bool:
     """Whether something is bound that is neither ours nor a volume."""
     return any(bind.recursive for bind in request.binds)
-
-
-def _listen(run_dir: str) -> socket.socket:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(f"{run_dir}/monitor.sock")
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o077)
-    try:
-        with protocol.short_path(run_dir) as directory:
-            listener.bind(f"{directory}/monitor.sock")
-    except OSError:
-        listener.close()
-        raise
-    finally:
-        os.umask(before)
-    listener.listen(64)
-    listener.setblocking(False)
-    return listener
 
 
 def _read(memfd: int) -> bytes:

@@ -154,6 +154,23 @@ def test_after_a_reboot_containers_read_as_ended_and_start_again(bench: Bench) -
     assert bench.engine.start(container.id).state is State.RUNNING
 
 
+def test_a_wiped_run_directory_is_made_again(bench: Bench) -> None:
+    """Whoever asks next makes the monitors listen again; before, `stop` said done and did nothing."""
+    polite = ("sh", "-c", "trap 'exit 5' TERM; while :; do sleep 0.05; done")
+    containers = [bench.start(*polite) for _ in range(2)]
+    stopped, killed = containers
+    durable = bench.engine.paths.container
+    until(lambda: all(os.path.exists(f"{durable(container.id)}/state.json") for container in containers))
+    shutil.rmtree(bench.engine.paths.run_containers)
+    assert [bench.engine.container(container.id).state for container in containers] == [State.RUNNING] * 2
+    assert bench.exec(stopped, "echo", "here").out == "here\n"
+    bench.engine.stop(stopped.id)
+    assert bench.engine.container(stopped.id).status.exit_code == 5
+    bench.engine.kill(killed.id)
+    until(lambda: bench.engine.container(killed.id).state is State.EXITED)
+    assert bench.engine.start(stopped.id).state is State.RUNNING
+
+
 def test_two_engines_see_the_same(bench: Bench) -> None:
     other = Engine(bench.engine.paths)
     container = bench.start(name="shared")
