@@ -202,7 +202,7 @@ def _open_terminal(control: socket.socket) -> tuple[int, int, int]:
 
 def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> NoReturn:
     steps.begin("user")
-    user = users.resolve(command.user or request.user)
+    user = users.resolve(command.user or request.user, request.ids)
     init.own_streams(user)
     steps.begin("working directory", command.cwd or request.cwd)
     init.enter_directory(command.cwd or request.cwd, user)

@@ -216,7 +216,7 @@ def _write_sysctl(name: str, value: str) -> None:
 def become_user_and_exec(request: StartRequest, control: socket.socket, steps: Steps) -> NoReturn:
     """The last steps: limits, user, capabilities, filter, exec."""
     steps.begin("user", request.user)
-    user = users.resolve(request.user)
+    user = users.resolve(request.user, request.ids)
     own_streams(user)
     steps.begin("limits")
     for which, soft, hard in request.rlimits:

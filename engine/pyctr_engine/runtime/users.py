@@ -29,8 +29,11 @@ class User(NamedTuple):
     name: str
 
 
-def resolve(text: str) -> User:
-    """``user``, ``uid``, ``user:group`` or ``uid:gid``, docker's rules: an unknown number is taken as it is."""
+def resolve(text: str, ids: Sequence[Sequence[int]] = ()) -> User:
+    """``user``, ``uid``, ``user:group`` or ``uid:gid``, docker's rules: an unknown number is taken as it is.
+
+    ``ids`` is the user namespace's map, (inside, outside, count): an id outside it can't be had.
+    """
     name, _, group = text.partition(":")
     uid, gid, home, user_name = _find_user(name or "0")
     groups = []
@@ -40,29 +43,41 @@ def resolve(text: str) -> User:
         groups = [
             int(fields[2])
             for fields in _records("/etc/group", 4)
-            if user_name in fields[3].split(",") and fields[2].isdigit()
+            if user_name in fields[3].split(",") and _is_id(fields[2]) and _is_mapped(int(fields[2]), ids)
         ]
+    for id, what in ((uid, "user"), (gid, "group")):
+        if not _is_mapped(id, ids):
+            raise UserError(f"{what} id {id} is not among the ids that the container has")
     return User(uid, gid, groups, home or "/", user_name)
 
 
 def _find_user(text: str) -> tuple[int, int, str, str]:
     for fields in _records("/etc/passwd", 7):
-        if (fields[0] == text or fields[2] == text) and fields[2].isdigit() and fields[3].isdigit():
+        if (fields[0] == text or fields[2] == text) and _is_id(fields[2]) and _is_id(fields[3]):
             return int(fields[2]), int(fields[3]), fields[5], fields[0]
     return _number(text, "user", "/etc/passwd"), 0, "/", ""
 
 
 def _find_group(text: str) -> int:
     for fields in _records("/etc/group", 4):
-        if (fields[0] == text or fields[2] == text) and fields[2].isdigit():
+        if (fields[0] == text or fields[2] == text) and _is_id(fields[2]):
             return int(fields[2])
     return _number(text, "group", "/etc/group")
 
 
 def _number(text: str, what: str, path: str) -> int:
-    if text.isdigit() and int(text) < 2**32 - 1:
+    if _is_id(text):
         return int(text)
     raise UserError(f"no {what} {text} in the container's {path}")
+
+
+def _is_id(text: str) -> bool:
+    """Whether it is a number that the kernel takes as an id; the last one, -1, means "leave it as it is"."""
+    return text.isascii() and text.isdigit() and len(text) <= 10 and int(text) < 2**32 - 1
+
+
+def _is_mapped(id: int, ids: Sequence[Sequence[int]]) -> bool:
+    return not ids or any(inside <= id < inside + count for inside, _, count in ids)
 
 
 def _records(path: str, fields: int) -> list[list[str]]:
