@@ -28,6 +28,9 @@ class Context:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.lock = threading.RLock()
+        with contextlib.suppress(OSError):  # it is there, or else whoever needs it says what is wrong
+            # For us alone, whatever the umask: images hold set-user-id programs that belong to the host's root.
+            os.makedirs(paths.state, 0o700)
 
     @cached_property
     def database(self) -> Database:
