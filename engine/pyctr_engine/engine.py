@@ -363,8 +363,15 @@ class Engine:
         from pyctr_engine.stacks.store import StackStore
 
         with self._context.lock:
-            StackStore(self._context.database).remember(stack)
-        return reconcile.up(self, stack, progress)
+            store = StackStore(self._context.database)
+            store.remember(stack)
+        try:
+            return reconcile.up(self, stack, progress)
+        except BaseException:
+            with self._context.lock:  # what never came to be has no name
+                if not any(container.stack == stack.name for container in self.containers()):
+                    store.forget(stack.name)
+            raise
 
     def down(
         self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""

@@ -254,6 +254,7 @@ class Starter:
         self.failure = failure
         if self.request is not None:
             state = {**self._state(), "state": "exited", "pid": 0, "exit_code": failure.code}
+            state["finished_at"] = time.time()
             statefile.write({**state, "error": failure.describe()}, self.request.state_dir, self.request.run_dir)
             with contextlib.suppress(OSError):
                 os.unlink(f"{self.request.run_dir}/monitor.sock")

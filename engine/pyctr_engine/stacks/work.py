@@ -74,12 +74,12 @@ class Work:
                 self._remove(action.container, volumes=False)
             if action.request is not None:
                 self.tell(name, "creating")
-                self.engine.create(action.request)
+                self._create(action.request)
                 self.tell(name, "created")
             if self.stop.is_set():
                 return
             self.tell(name, "starting")
-            self.engine.start(name)
+            self._start(name)
             self.tell(name, "started", finished=True)
 
         return self._named(action.service, action.container, do)
@@ -112,6 +112,21 @@ class Work:
             return False
         self.tell(name, "removed", finished=True)
         return True
+
+    def _create(self, request: ContainerRequest) -> None:
+        try:
+            self.engine.create(request)
+        except Conflict:  # no harm when another `up` of the same was quicker
+            there = next((other for other in self.engine.containers() if other.name == request.name), None)
+            if there is None or there.stack != request.stack or there.spec.request.config_hash != request.config_hash:
+                raise
+
+    def _start(self, name: str) -> None:
+        try:
+            self.engine.start(name)
+        except Conflict:  # the same
+            if not self.engine.container(name).state.is_alive:
+                raise
 
     def _remove(self, name: str, volumes: bool) -> None:
         try:

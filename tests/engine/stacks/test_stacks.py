@@ -7,12 +7,13 @@ import socket
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pyctr_engine.engine import Engine
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import EngineError, NotFound
 from pyctr_engine.model.status import State
 from pyctr_engine.stacks.load import load
 from tests import leaks
@@ -86,6 +87,26 @@ def ids(engine: Engine) -> dict[str, str]:
 
 def said(engine: Engine, name: str, words: str) -> bool:
     return any(words in line.text for line in engine.logs(name))
+
+
+def test_several_ups_at_once_make_one_stack(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "stack.yaml"
+    file.write_text(TEXT)
+    others = [Engine(engine.paths) for _ in range(3)]
+    with ThreadPoolExecutor() as pool:
+        for done in [pool.submit(other.up, load(str(file), env={})) for other in others]:
+            done.result()
+    for other in others:
+        other.close()
+    assert [(item.name, item.running, item.total) for item in engine.stacks()] == [("trial", 3, 3)]
+
+
+def test_a_stack_that_never_came_to_be_has_no_name(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "stack.yaml"
+    file.write_text("name: never\nservices: {a: {image: no/such}}")
+    with pytest.raises(NotFound):
+        engine.up(load(str(file), env={}))
+    assert "never" not in [item.name for item in engine.stacks()]
 
 
 def test_the_life_of_a_stack(engine: Engine, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,10 @@ import pytest
 from pyctr_engine.errors import CommandError, Conflict, EngineError, NotFound, StartError
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.stack import Stack
-from pyctr_engine.model.status import State
+from pyctr_engine.model.status import ContainerStatus, State
 from pyctr_engine.stacks.load import load
 from pyctr_engine.stacks.reconcile import down, up
-from tests.unit.stacks.engines import MemoryEngine
+from tests.unit.stacks.engines import MemoryEngine, brought_up, container
 
 TEXT = """
 services:
@@ -135,6 +136,37 @@ def test_a_missing_image_stops_everything_before_it_begins(engine: MemoryEngine,
 def test_the_built_in_image_may_be_made_later(engine: MemoryEngine, stack_of: StackOf) -> None:
     up(engine, stack_of("services: {web: {image: pyctr/base}}"))
     assert ("start", "shop-web-1") in engine.calls
+
+
+class TestAnotherUpOfTheSame:
+    def test_that_made_it_first_is_no_failure(self, engine: MemoryEngine, stack_of: StackOf) -> None:
+        stack = stack_of(TEXT)
+        made = next(other for other in brought_up(stack) if other.name == "shop-db-1")
+        engine.on["create", "shop-db-1"] = lambda: engine.kept.update({made.name: made})
+        up(engine, stack)
+        assert len(engine.containers()) == 5
+
+    def test_that_started_it_first_is_no_failure(self, engine: MemoryEngine, stack_of: StackOf) -> None:
+        def start() -> None:
+            with engine.lock:
+                made = engine.kept["shop-db-1"]
+                engine.kept["shop-db-1"] = replace(made, status=ContainerStatus(State.RUNNING))
+
+        engine.on["start", "shop-db-1"] = start
+        engine.fails["start", "shop-db-1"] = Conflict("it runs already")
+        up(engine, stack_of(TEXT))
+        assert {item.state for item in engine.containers()} == {State.RUNNING}
+
+    @pytest.mark.parametrize("theirs", [{"stack": "other"}, {"config_hash": "other"}])
+    def test_whose_container_is_another_is_a_conflict(
+        self, engine: MemoryEngine, stack_of: StackOf, theirs: dict[str, str]
+    ) -> None:
+        stack = stack_of(TEXT)
+        made = next(other for other in brought_up(stack) if other.name == "shop-db-1")
+        alien = container(replace(made.spec.request, **theirs))
+        engine.on["create", "shop-db-1"] = lambda: engine.kept.update({alien.name: alien})
+        with pytest.raises(Conflict, match="the name shop-db-1 is taken"):
+            up(engine, stack)
 
 
 def test_a_dependency_that_is_not_required_holds_nothing_back(engine: MemoryEngine, stack_of: StackOf) -> None:
