@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 
 from pyctr_engine.errors import Conflict
+from pyctr_tui.dialogs.dialog import Dialog
 from tests.tui.harness import running
 
 
@@ -102,3 +104,19 @@ async def test_quit_leaves_with_0() -> None:
         await it.pilot.pause()
         assert it.app.return_value == 0
         assert not it.engine.calls
+
+
+@pytest.mark.parametrize(
+    ("opening", "twice"), [("question_mark", "escape"), ("d", "y"), ("D", "n"), ("colon", "escape")]
+)
+async def test_keys_that_come_in_one_piece_answer_a_dialog_once(opening: str, twice: str) -> None:
+    """A terminal sends what was typed fast at once: the second key reaches a dialog that was answered already."""
+    async with running() as it:
+        await it.press(opening)
+        dialog = it.app.screen
+        assert isinstance(dialog, Dialog)
+        for _ in range(2):
+            dialog.post_message(events.Key(twice, None))
+        await it.settle()
+        await it.until(lambda: it.app.screen is it.app.home)
+        assert it.engine.calls == ([("remove", "crawler-fetch-1", True)] if twice == "y" else [])

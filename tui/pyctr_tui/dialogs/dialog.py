@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
 from textual.screen import ModalScreen
@@ -42,6 +43,7 @@ class Dialog(ModalScreen[Result], inherit_bindings=False):
         super().__init__()
         self.pane = pane
         self._centred = _Centred()
+        self._answered = False
 
     @property
     def layout(self) -> Layout:
@@ -70,6 +72,13 @@ class Dialog(ModalScreen[Result], inherit_bindings=False):
         """Take a key."""
         if event.key in ("escape", "q", "ctrl+c"):
             self.dismiss(None)
+
+    def dismiss(self, result: Result | None = None) -> AwaitComplete:
+        """Close it with an answer, once: a key that was typed before it was off the screen changes nothing."""
+        if self._answered:
+            return AwaitComplete()
+        self._answered = True
+        return super().dismiss(result)
 
     def on_click(self, event: events.Click) -> None:
         """A click beside the pane closes it."""
