@@ -248,3 +248,15 @@ async def test_ended_container_shows_how_it_went_before() -> None:
         assert "ended with exit code 0" in text
         assert "before it ended, to " in text
         assert any("⣿⣿⣿" in line for line in it.lines())
+
+
+async def test_no_size_is_too_small() -> None:
+    """A window can be dragged to nothing; what has no room is blank, and comes back."""
+    async with running() as it:
+        for size in ((1, 1), (2, 2), (3, 40), (40, 2), (6, 8), (10, 3), (12, 12), (20, 5)):
+            await it.pilot.resize_terminal(*size)
+            for key in ("1", "2", "3", "4", "5", "6", "7", "8", "question_mark", "escape", "C", "escape"):
+                await it.pilot.press(key)
+        await it.pilot.resize_terminal(120, 36)
+        await it.press("1")
+        assert "crawler-fetch-1" in it.text()

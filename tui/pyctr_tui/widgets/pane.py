@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from pyctr_tui.palette import Palette
 
 
+LEAST_WIDTH = 8
+"""In fewer columns nothing can be said: a pane is blank there, so that no painting need think of it."""
+
+
 class Pane(Widget, can_focus=True):
     """Something that paints lines. Subclasses give `paint`, and `title` when they are framed.
 
@@ -107,10 +111,11 @@ class Pane(Widget, can_focus=True):
         if not width or not height:
             return []
         inner_width, inner_height = self.inner_size
-        body = self.paint(inner_width, inner_height)[:inner_height]
+        roomy = inner_width >= LEAST_WIDTH and inner_height > 0
+        body = self.paint(inner_width, inner_height)[:inner_height] if roomy else []
         lines = [fill(line, inner_width) for line in body]
         lines += [[gap(inner_width)] for _ in range(inner_height - len(lines))]
-        marked = self.highlight()
+        marked = self.highlight() if roomy else None
         if marked is not None and 0 <= marked[0] < len(lines):
             style = marked[1]
             lines[marked[0]] = list(Segment.apply_style(lines[marked[0]], None, style))  # type: ignore[arg-type]
@@ -123,7 +128,7 @@ class Pane(Widget, can_focus=True):
         palette = self.palette
         edge = palette.accent if self.has_focus else palette.frame
         side = Segment(glyphs.PIPE, edge)
-        thumb = self.thumb(len(lines))
+        thumb = self.thumb(len(lines)) if width - 2 >= LEAST_WIDTH else None
         framed = [_edge("╭", "╮", self.title(), width, edge, left=True)]
         for y, line in enumerate(lines):
             right = Segment(glyphs.THUMB, palette.dim) if thumb and thumb[0] <= y <= thumb[1] else side
