@@ -174,10 +174,10 @@ class Engine:
 
     def kill(self, ref: str, signal: str = "KILL") -> None:
         """Send a signal (name with or without SIG, or number) to its first process."""
-        from pyctr_engine.containers import remove
+        from pyctr_engine.containers import remove, resolve
 
         container = self.container(ref)
-        number = remove.signal_number(signal)
+        number = resolve.signal_number(signal)
         if not remove.send_signal(self._context, container.spec, number):
             raise Conflict(
                 f"container {container.name} is not running", f"`pyctr-tui start {container.name}` starts it"

@@ -12,9 +12,10 @@ from typing import Any
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers import create, hosts, status, store
 from pyctr_engine.containers.context import Context
+from pyctr_engine.containers.resolve import signal_number
 from pyctr_engine.containers.session import StreamSession
 from pyctr_engine.containers.start import disconnect_network
-from pyctr_engine.errors import Conflict, EngineError, InvalidValue, NotFound
+from pyctr_engine.errors import Conflict, EngineError, NotFound
 from pyctr_engine.linux import namespaces
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.status import State
@@ -70,19 +71,6 @@ def send_signal(context: Context, spec: ContainerSpec, number: int) -> bool:
         return False
     finally:
         session.close()
-
-
-def signal_number(text: str) -> int:
-    """``TERM``, ``SIGTERM`` or ``15``. Raises InvalidValue."""
-    name = text.upper().removeprefix("SIG")
-    if name.isdigit() and 0 < int(name) < signals.NSIG:
-        return int(name)
-    try:
-        return int(signals.Signals[f"SIG{name}"])
-    except KeyError:
-        raise InvalidValue(
-            f"no such signal: {text}", "a name such as TERM, or a number; `kill -l` lists them"
-        ) from None
 
 
 def stop(context: Context, spec: ContainerSpec, timeout: float) -> None:

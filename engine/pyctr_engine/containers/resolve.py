@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -76,6 +77,9 @@ def mounts(request: ContainerRequest, image_volumes: Sequence[str], anonymous: S
 def check(request: ContainerRequest) -> None:
     """Refuse what can't be, with one sentence each. Raises InvalidValue."""
     resources = request.resources
+    working_directory(request.working_dir)
+    if request.stop_signal:
+        signal_number(request.stop_signal)
     if resources.memory is not None and resources.memory < MIN_MEMORY:
         raise InvalidValue(f"a memory limit of {resources.memory} bytes is too small", "6m is the least")
     if resources.cpus is not None and not 0.01 <= resources.cpus <= (os.cpu_count() or 1):
@@ -100,6 +104,25 @@ def check(request: ContainerRequest) -> None:
     for device in request.devices:
         if not os.path.exists(device.source):
             raise InvalidValue(f"no such device: {device.source}", "`ls -l /dev` lists the host's")
+
+
+def signal_number(text: str) -> int:
+    """``TERM``, ``SIGTERM`` or ``15``. Raises InvalidValue."""
+    name = text.upper().removeprefix("SIG")
+    if name.isdigit() and 0 < int(name) < signal.NSIG:
+        return int(name)
+    try:
+        return int(signal.Signals[f"SIG{name}"])
+    except KeyError:
+        raise InvalidValue(
+            f"no such signal: {text}", "a name such as TERM, or a number; `kill -l` lists them"
+        ) from None
+
+
+def working_directory(path: str) -> None:
+    """Raises InvalidValue for a path that isn't absolute: relative to what?"""
+    if path and not path.startswith("/"):
+        raise InvalidValue(f"the working directory {path!r} is not an absolute path", "begin it with /")
 
 
 def capabilities(request: ContainerRequest, default: frozenset[str]) -> frozenset[str]:

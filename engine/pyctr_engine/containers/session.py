@@ -120,7 +120,7 @@ class StreamSession:
 def failure_error(what: str, failure: protocol.Failure) -> EngineError:
     """A monitor's failure as an error: a missing program is a CommandError, all else names its step."""
     if failure.step in ("exec", "user", "working directory") and failure.code in (126, 127):
-        reason = failure.reason if failure.step != "exec" else f"{failure.reason}: {failure.path}"
+        reason = failure.reason if failure.step == "user" else f"{failure.reason}: {failure.path}"
         hint = "`pyctr-tui run IMAGE ls /bin` shows what an image has" if failure.code == 127 else ""
         return CommandError(f"cannot run {what}: {reason[:1].lower()}{reason[1:]}", hint, failure.code)
     where = f" ({failure.path})" if failure.path else ""

@@ -25,6 +25,7 @@ def exec(context: Context, container: Container, request: ExecRequest) -> Stream
     """Run a further program in it. Raises Conflict, CommandError, StartError."""
     if not request.argv:
         raise InvalidValue("no command given", f"name one: `pyctr-tui exec {container.name} COMMAND`")
+    resolve.working_directory(request.working_dir)
     session = _connect(context, container)
     kept = resolve.capabilities(container.spec.request, capabilities.DEFAULT)
     mask = capabilities.mask(frozenset(capabilities.NAMES) if request.privileged else kept)

@@ -205,7 +205,7 @@ def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> N
     user = users.resolve(command.user or request.user, request.ids)
     init.own_streams(user)
     steps.begin("working directory", command.cwd or request.cwd)
-    init.enter_directory(command.cwd or request.cwd, user)
+    init.enter_directory(command.cwd or request.cwd, user, make=False)
     env = users.environment([*request.env, *command.env], user)
     steps.begin("exec", command.argv[0])
     program = users.find_program(command.argv[0], env)

@@ -248,9 +248,9 @@ def own_streams(user: users.User) -> None:
             os.fchown(fd, user.uid, -1)
 
 
-def enter_directory(path: str, user: users.User) -> None:
-    """Make and enter the working directory; what is entered must lie inside the root."""
-    if not os.path.isdir(path):
+def enter_directory(path: str, user: users.User, make: bool = True) -> None:
+    """Enter the working directory, which is made if need be; what is entered must lie inside the root."""
+    if make and not os.path.lexists(path):
         os.makedirs(path, 0o755, exist_ok=True)
         os.chown(path, user.uid, user.gid)
     os.chdir(path)

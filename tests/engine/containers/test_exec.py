@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pyctr_engine.errors import CommandError, Conflict
+from pyctr_engine.errors import CommandError, Conflict, InvalidValue
 from pyctr_engine.model.spec import ExecRequest
 from tests.engine.containers.conftest import Bench, collect
 
@@ -105,3 +105,15 @@ def test_two_hundred_one_after_the_other_leave_nothing(bench: Bench) -> None:
         assert bench.exec(container, "true").code == 0
     assert len(os.listdir(monitor)) <= before + 1
     assert len(bench.engine.processes(container.id)) == 1
+
+
+def test_a_working_directory_is_entered_not_made(bench: Bench) -> None:
+    """`run` makes it, as docker does; a further program finds what is there."""
+    container = bench.start()
+    for path, reason in (("/missing", "no such file or directory"), ("/etc/passwd", "not a directory")):
+        with pytest.raises(CommandError, match=f"cannot run pwd: {reason}: {path}"):
+            bench.exec(container, "pwd", working_dir=path)
+    with pytest.raises(InvalidValue, match="not an absolute path"):
+        bench.exec(container, "pwd", working_dir="tmp")
+    assert bench.exec(container, "ls", "-d", "/missing").code == 2
+    assert bench.run("pwd", working_dir="/made/here").out == "/made/here\n"

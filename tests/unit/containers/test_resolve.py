@@ -76,3 +76,10 @@ def test_in_the_hosts_user_namespace_no_device_can_be_made() -> None:
 def test_what_cannot_be_is_refused(request_: ContainerRequest) -> None:
     with pytest.raises(InvalidValue):
         resolve.check(request_)
+
+
+@pytest.mark.parametrize("wrong", [{"stop_signal": "KILLL"}, {"stop_signal": "0"}, {"working_dir": "relative"}])
+def test_what_would_fail_later_is_refused_now(wrong: dict[str, str]) -> None:
+    with pytest.raises(InvalidValue):
+        resolve.check(ContainerRequest("img", **wrong))  # type: ignore[arg-type]
+    resolve.check(ContainerRequest("img", stop_signal="sigint", working_dir="/abs"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import EngineError, NotFound
 from pyctr_tui.cli import detach, values
 from pyctr_tui.cli.call import Call, report
 from pyctr_tui.cli.options import Grammar, Option
 
-_SECONDS = Option("-t, --time", "Seconds before SIGKILL", "SECONDS")
+_SECONDS = Option("-t, --timeout, --time", "Seconds before SIGKILL", "SECONDS")
 
 
 def _grammar(command: str, summary: str, *options: Option) -> Grammar:
@@ -38,15 +38,20 @@ _REMOVE = _grammar(
 )
 
 
-def each(references: Sequence[str], act: Callable[[str], object], *, echo: bool = True) -> int:
-    """Do the same to each, as docker does: print what worked, report what didn't and go on; 1 if anything didn't."""
+def each(
+    references: Sequence[str], act: Callable[[str], object], *, echo: bool = True, may_be_gone: bool = False
+) -> int:
+    """Do the same to each, as docker does: print what worked, report what didn't and go on; 1 if anything didn't.
+
+    ``may_be_gone``: what isn't there is reported, but is no failure.
+    """
     failed = False
     for reference in references:
         try:
             act(reference)
         except EngineError as error:
             report(error.message, error.hint)
-            failed = True
+            failed = failed or not (may_be_gone and isinstance(error, NotFound))
         else:
             if echo:
                 print(reference, flush=True)
@@ -113,4 +118,4 @@ def remove(call: Call, words: Sequence[str]) -> int:
     """``rm``."""
     parsed = _REMOVE.parse(words)
     force, volumes = parsed.flag("force"), parsed.flag("volumes")
-    return each(parsed.arguments, lambda ref: call.engine.remove(ref, force, volumes))
+    return each(parsed.arguments, lambda ref: call.engine.remove(ref, force, volumes), may_be_gone=force)

@@ -141,12 +141,17 @@ def _find(words: list[str]) -> tuple[Command, list[str]]:
         command = COMMANDS.get(ALIASES.get(name, name))
         if command is not None:
             return command, words[length:]
-    if words == ["help"]:
-        words = ["--help"]
+    if words[0] == "help":
+        return _find([*words[1:], "--help"])
     if words[-1] in ("--help", "-h"):
         from pyctr_tui.cli.options import HelpRequested
 
         raise HelpRequested(help_text())
+    from pyctr_tui.cli.docker import elsewhere
+
+    hint = elsewhere(words)
+    if hint:
+        raise _usage_error(f"docker's `{words[0]}` is not here", hint)
     import difflib
 
     near = difflib.get_close_matches(" ".join(words[:2]), [*COMMANDS, *ALIASES], n=1)

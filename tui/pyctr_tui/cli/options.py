@@ -180,12 +180,20 @@ class Grammar:
         if name in ("--help", "-h"):
             raise HelpRequested(self.help())
         inside = f" in {word}" if len(word) > 2 else ""
+        from pyctr_tui.cli.docker import option_elsewhere
+
+        hint = option_elsewhere(self.command, name)
+        if hint:
+            raise self.error(f"docker's {name} is not here", hint)
         raise self.error(f"{self.command} has no option {name}{inside}", self._nearest(name))
 
     def _nearest(self, name: str) -> str:
         import difflib
 
-        near = difflib.get_close_matches(name, self._by_name, n=1)
+        if not name.startswith("--"):
+            return ""  # every letter is like every other
+        known = [other for other in self._by_name if other.startswith("--")]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.75)
         return f"did you mean {near[0]}? `pyctr-tui {self.command} --help` lists all" if near else ""
 
     def _next(self, name: str, rest: Iterator[str]) -> str:

@@ -1,7 +1,8 @@
 """The part of Go's templates that people use with docker's ``--format``.
 
-``{{.Field}}``, ``{{.A.B}}``, ``{{json .A}}``, ``{{upper .A}}``, ``{{lower .A}}``, ``{{len .A}}``, ``{{println .A}}``,
-``{{index .A "key" 0}}``, ``{{range .A}}…{{end}}``, ``{{if .A}}…{{else}}…{{end}}``, ``{{- … -}}``.
+``{{.Field}}``, ``{{.A.B}}``, ``{{json .A}}``, ``{{upper .A}}``, ``{{lower .A}}``, ``{{len .A}}``,
+``{{println .A}}``, ``{{index .A "key" 0}}``, ``{{.Label "key"}}``, ``{{range .A}}…{{end}}``,
+``{{if .A}}…{{else}}…{{end}}``, ``{{- … -}}``.
 """
 
 from __future__ import annotations
@@ -136,12 +137,22 @@ def _expression(text: str) -> Callable[[Value], Value]:
         steps = [_key(key) for key in keys]
         get = _expression(subject)
         return lambda value: _walk(get(value), steps)
+    if text.startswith('.Label "') and text.endswith('"'):
+        key = text[len('.Label "') : -1]
+        return lambda value: _label(value, key)
     if text.startswith('"') and text.endswith('"') and len(text) > 1:
         return lambda value: text[1:-1]
     if not text.startswith(".") or " " in text:
         raise _error(f"{{{{{text}}}}} is not understood")
     names = [name for name in text.split(".") if name]
     return lambda value: _walk(value, names)
+
+
+def _label(value: Value, key: str) -> Value:
+    """docker's ``.Label``: of a list's row, whose labels are one text."""
+    labels = _walk(value, ["Labels"])
+    pairs = [item.partition("=") for item in labels.split(",")] if isinstance(labels, str) else []
+    return next((found for name, _, found in pairs if name == key), "")
 
 
 def _key(text: str) -> str | int:

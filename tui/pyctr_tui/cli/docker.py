@@ -1,0 +1,82 @@
+"""What people who know docker will try and not find: what to do instead. Read only where something is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_ONE_HOST = "one machine is all that it knows; the same stack files run on Swarm and Kubernetes"
+_COMMANDS = {
+    "build": "`pyctr-tui commit` makes an image of a container, `pyctr-tui import` one of a file system's tar",
+    "builder": "`pyctr-tui commit` makes an image of a container",
+    "buildx": "`pyctr-tui commit` makes an image of a container",
+    "compose": "`pyctr-tui up FILE` and `pyctr-tui down FILE` are for stacks; `ps`, `logs` and `stack config` too",
+    "context": _ONE_HOST,
+    "cp": "`pyctr-tui exec CONTAINER tar -cC DIR . > FILE.tar` copies out; `exec -i … tar -xC DIR < FILE.tar` in",
+    "export": "`pyctr-tui commit` and `pyctr-tui save` write a container's file system",
+    "info": "`pyctr-tui doctor` examines the host, `pyctr-tui version` tells the version",
+    "login": "images come by `pyctr-tui import` and `pyctr-tui load`",
+    "logout": "images come by `pyctr-tui import` and `pyctr-tui load`",
+    "network": "networks: bridge (the default), none, host, container:NAME; `pyctr-tui run --network …`",
+    "node": _ONE_HOST,
+    "plugin": "there are no plugins",
+    "pull": "images come by `pyctr-tui import` and `pyctr-tui load`",
+    "push": "images go by `pyctr-tui save`",
+    "rename": "a name is given when a container is made: `pyctr-tui run --name NAME …`",
+    "search": "images come by `pyctr-tui import` and `pyctr-tui load`",
+    "service": _ONE_HOST,
+    "swarm": _ONE_HOST,
+    "system info": "`pyctr-tui doctor` examines the host",
+    "update": "limits are given when a container is made: `pyctr-tui run --memory … --cpus …`",
+    "volume create": "a volume is made when it is first mounted: `pyctr-tui run -v NAME:/DIR …`",
+}
+
+_OWN_NAMESPACE = (
+    "each container has its own; `--network host`, `container:NAME`, `--userns host` and `--privileged` share"
+)
+_NO_HEALTH = "there are no health checks of containers"
+_RUN_OPTIONS = {
+    "--annotation": "labels serve as well: -l KEY=VALUE",
+    "--cgroupns": _OWN_NAMESPACE,
+    "--cidfile": "the id is printed: `pyctr-tui run -d … > FILE`",
+    "--cpu-period": "--cpus NUMBER is the same in one number",
+    "--cpu-quota": "--cpus NUMBER is the same in one number",
+    "--dns": "resolvers are the host's; others by a file: -v FILE:/etc/resolv.conf:ro",
+    "--dns-option": "resolvers are the host's; others by a file: -v FILE:/etc/resolv.conf:ro",
+    "--dns-search": "resolvers are the host's; others by a file: -v FILE:/etc/resolv.conf:ro",
+    "--domainname": "a host name may have dots: -h NAME.DOMAIN",
+    "--expose": "ports need not be exposed: peers reach all of them, the host too; -p publishes one",
+    "--gpus": "devices one by one: --device /dev/…",
+    "--group-add": "groups are those of the user in the image's /etc/group: -u USER",
+    "--health-cmd": _NO_HEALTH,
+    "--health-interval": _NO_HEALTH,
+    "--health-retries": _NO_HEALTH,
+    "--health-start-period": _NO_HEALTH,
+    "--health-timeout": _NO_HEALTH,
+    "--ip": "addresses are leased; `pyctr-tui inspect` tells which, and names lead to it",
+    "--ipc": _OWN_NAMESPACE,
+    "--label-file": "labels one by one: -l KEY=VALUE",
+    "--link": "containers find each other by name on the bridge",
+    "--log-driver": "logs are kept, in bounds; `pyctr-tui logs` shows them",
+    "--log-opt": "logs are kept, in bounds; `pyctr-tui logs` shows them",
+    "--mac-address": "it follows from the address",
+    "--no-healthcheck": _NO_HEALTH,
+    "--oom-kill-disable": "what goes over --memory is killed",
+    "--pid": _OWN_NAMESPACE,
+    "--platform": "images are those of this machine's architecture",
+    "--publish-all": "name the ports: -p PORT publishes one on any free port",
+    "-P": "name the ports: -p PORT publishes one on any free port",
+    "--runtime": "it is its own runtime",
+    "--uts": _OWN_NAMESPACE,
+    "--volume-driver": "volumes are directories of this host",
+    "--volumes-from": "name the volumes: -v NAME:/DIR",
+}
+
+
+def elsewhere(words: Sequence[str]) -> str:
+    """What to do instead of a command of docker's; empty where there is nothing to say."""
+    return _COMMANDS.get(" ".join(words[:2]), _COMMANDS.get(words[0], ""))
+
+
+def option_elsewhere(command: str, name: str) -> str:
+    """What to do instead of an option of docker's ``run``; empty where there is nothing to say."""
+    return _RUN_OPTIONS.get(name, "") if command in ("run", "create") else ""
