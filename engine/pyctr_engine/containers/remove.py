@@ -23,6 +23,9 @@ from pyctr_engine.paths import Paths
 from pyctr_engine.runtime import protocol
 
 _REBUILD_SECONDS = 2.0
+_ANSWER_SECONDS = 5.0
+"""A monitor that hangs (its disk does, somebody stopped it) must not keep its container from being ended."""
+_END_SECONDS = 10.0
 
 
 def monitor(context: Context, spec: ContainerSpec) -> StreamSession | None:
@@ -60,13 +63,13 @@ def _connect(context: Context, spec: ContainerSpec) -> socket.socket | None:
 
 
 def send_signal(context: Context, spec: ContainerSpec, number: int) -> bool:
-    """Signal a container's first process; False when it has ended already."""
+    """Signal a container's first process; False when it has ended already, or its monitor answers nobody."""
     session = monitor(context, spec)
     if session is None:
         return False
     try:
         session.request(protocol.SIGNAL, {"signal": number})
-        return bool(session.expect_started(spec.name).get("sent"))
+        return wait_readable(session, _ANSWER_SECONDS) and bool(session.expect_started(spec.name).get("sent"))
     except EngineError:
         return False
     finally:
@@ -87,10 +90,15 @@ def stop(context: Context, spec: ContainerSpec, timeout: float) -> None:
         waiter.request(protocol.WAIT, {})
         unfreeze(context, spec)
         send_signal(context, spec, signal_number(spec.stop_signal))
-        if not wait_readable(waiter, timeout):
+        ended = wait_readable(waiter, timeout)
+        if not ended:
             send_signal(context, spec, signals.SIGKILL)
-            if not wait_readable(waiter, 10.0):
-                kill_cgroup(context, spec)
+            ended = wait_readable(waiter, _END_SECONDS)
+        if not ended:
+            kill_cgroup(context, spec)
+            ended = wait_readable(waiter, _END_SECONDS)
+        if not ended:  # its monitor hangs
+            _await_monitor(status.read_state(context.paths, spec.id))
         waiter.wait()
     finally:
         waiter.close()
@@ -161,7 +169,7 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
     context.event("container", "destroy", spec.id, spec.name)
 
 
-def _await_monitor(state: dict[str, Any], seconds: float = 10.0) -> None:
+def _await_monitor(state: dict[str, Any]) -> None:
     """Wait for a monitor that is on its way out; one that doesn't go is killed with all it looks after."""
     pid, started = int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0))
     if pid in (0, os.getpid()):
@@ -171,9 +179,9 @@ def _await_monitor(state: dict[str, Any], seconds: float = 10.0) -> None:
     except ProcessLookupError:
         return
     try:
-        if namespaces.is_running(pid, started) and not wait_readable(pidfd, seconds):
+        if namespaces.is_running(pid, started) and not wait_readable(pidfd, _END_SECONDS):
             signals.pidfd_send_signal(pidfd, signals.SIGKILL)
-            wait_readable(pidfd, seconds)
+            wait_readable(pidfd, _END_SECONDS)
     finally:
         os.close(pidfd)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from pyctr_engine.containers.remove import sweep_idle
 from pyctr_engine.engine import Engine, Session
 from pyctr_engine.model.spec import ContainerRequest, ExecRequest
 from pyctr_engine.model.status import Container
@@ -88,6 +89,7 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         engine.remove(container.id, force=True, volumes=True)
     engine.close()
     end_spawner(paths)
+    sweep_idle(paths.state, paths.run)  # as the spawner does when it leaves by itself
     leaked = leaks.settled(paths, before)
     shutil.rmtree(run, ignore_errors=True)
     assert not leaked, f"left behind: {leaked}"

@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
+from pyctr_engine.containers import remove
 from pyctr_engine.engine import Engine
 from pyctr_engine.errors import Conflict, NotFound
 from pyctr_engine.model.spec import ContainerRequest
@@ -169,6 +170,20 @@ def test_a_wiped_run_directory_is_made_again(bench: Bench) -> None:
     bench.engine.kill(killed.id)
     until(lambda: bench.engine.container(killed.id).state is State.EXITED)
     assert bench.engine.start(stopped.id).state is State.RUNNING
+
+
+@pytest.mark.parametrize("end", ["stop", "remove"])
+def test_a_monitor_that_hangs_keeps_nothing_alive(bench: Bench, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(remove, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(remove, "_END_SECONDS", 0.3)
+    container = bench.start()
+    os.kill(bench.engine.container(container.id).status.monitor_pid, signal.SIGSTOP)
+    if end == "stop":
+        bench.engine.stop(container.id, timeout=0.1)
+        assert bench.engine.container(container.id).status.exit_code == 137
+    else:
+        bench.engine.remove(container.id, force=True)
+        assert not bench.engine.containers()
 
 
 def test_two_engines_see_the_same(bench: Bench) -> None:
