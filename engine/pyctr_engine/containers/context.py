@@ -80,11 +80,17 @@ class Context:
         try:
             fd = os.open(self.paths.container(id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
-            raise NotFound(f"container {id[:12]} is gone", "`pyctr-tui ps -a` lists all containers") from None
+            raise _gone(id) from None
         except OSError as error:
             raise from_os_error(error, "lock the container") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX)
+            if os.fstat(fd).st_nlink == 0:  # removed while we waited: what is made for it now would stay for ever
+                raise _gone(id)
             yield
         finally:
             os.close(fd)
+
+
+def _gone(id: str) -> NotFound:
+    return NotFound(f"container {id[:12]} is gone", "`pyctr-tui ps -a` lists all containers")
