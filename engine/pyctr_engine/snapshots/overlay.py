@@ -12,25 +12,41 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import from_os_error
 from pyctr_engine.linux.tree import remove_tree
+from pyctr_engine.snapshots import stack
 
 if TYPE_CHECKING:
     from pyctr_engine.model.image import Change, FileType
 
 
 class Snapshot:
-    """The two directories that make a container's file system its own.
+    """The directories that make a container's file system its own.
 
     Attributes:
         upper: Where what it writes goes.
         work: What overlayfs needs beside it, on the same file system.
+        uppers: ``upper`` and the frozen deltas of its checkpoints below it, topmost first.
     """
 
-    __slots__ = ("directory", "upper", "work")
+    __slots__ = ("directory", "stack", "work")
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
-        self.upper = f"{directory}/upper"
         self.work = f"{directory}/work"
+        self.stack = stack.read(directory)
+
+    @property
+    def upper(self) -> str:
+        """Absolute."""
+        return f"{self.directory}/{self.stack.upper}"
+
+    @property
+    def uppers(self) -> list[str]:
+        """Absolute, topmost first."""
+        return [self.upper, *(f"{self.directory}/{delta}" for delta in self.stack.deltas)]
+
+    def at(self, name: str) -> list[str]:
+        """The deltas that make a checkpoint, absolute, topmost first. Raises NotFound."""
+        return [f"{self.directory}/{delta}" for delta in self.stack.point(name).deltas]
 
     def prepare(self, lowers: Sequence[str]) -> None:
         """Make both; the upper's root takes the mode and owner of the topmost of ``lowers``. Once is enough.
@@ -62,7 +78,7 @@ class Snapshot:
         found: list[Change] = []
         links: set[int] = set()
         try:
-            for difference in differences(self.upper, lowers):
+            for difference in differences(self.uppers, lowers):
                 if not difference.path:
                     continue
                 mode, deleted = difference.status.st_mode, difference.kind == "D"
@@ -77,13 +93,14 @@ class Snapshot:
         return sorted(found, key=lambda change: change.path)
 
     def size(self) -> int:
-        """Bytes of the files in the upper directory, holes not counted."""
-        return _allocated(self.upper)
+        """Bytes of the files in the upper directory and its deltas, holes not counted."""
+        return sum(map(allocated, self.uppers))
 
     def remove(self) -> None:
-        """Remove both directories; nothing there is fine."""
+        """Remove all of them; nothing there is fine."""
         try:
-            remove_tree(self.upper)
+            for path in self.uppers:
+                remove_tree(path)
             remove_tree(self.work)
         except OSError as error:
             raise from_os_error(error, "remove the container's file system") from error
@@ -108,7 +125,8 @@ def _file_type(mode: int) -> FileType:
     return "device" if stat.S_ISCHR(mode) or stat.S_ISBLK(mode) else "file"
 
 
-def _allocated(upper: str) -> int:
+def allocated(upper: str) -> int:
+    """Bytes of the files in a directory, holes not counted."""
     total = 0
     seen: set[int] = set()
     for _root, _directories, names, fd in os.fwalk(upper, follow_symlinks=False):
