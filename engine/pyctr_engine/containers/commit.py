@@ -14,7 +14,7 @@ from pyctr_engine.model.status import Container, State
 from pyctr_engine.snapshots.overlay import Snapshot
 
 if TYPE_CHECKING:
-    from pyctr_engine.images.store import Image
+    from pyctr_engine.images.store import Stored
     from pyctr_engine.model.oci import ImageConfig
 
 
@@ -26,7 +26,7 @@ def changes(context: Context, spec: ContainerSpec) -> list[Change]:
 
 def commit(
     context: Context, container: Container, request: CommitRequest, progress: Callable[[Progress], None] | None
-) -> Image:
+) -> Stored:
     """Make an image of it, frozen meanwhile if asked and running; a pause that fails is the error told."""
     base = context.images.resolve(container.spec.image_id)
     pausing = request.pause and container.state is State.RUNNING
@@ -35,7 +35,7 @@ def commit(
     try:
         image = context.images.commit(
             base,
-            f"{context.paths.container(container.id)}/upper",
+            Snapshot(context.paths.container(container.id)).uppers,
             merged_config(container.spec, base.config),
             request,
             " ".join(container.spec.argv),

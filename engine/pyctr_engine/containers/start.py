@@ -18,6 +18,7 @@ from pyctr_engine.linux import capabilities, rtnetlink
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port
 from pyctr_engine.model.status import State
 from pyctr_engine.runtime import protocol
+from pyctr_engine.snapshots import stack as snapshots
 
 if TYPE_CHECKING:
     from pyctr_engine.model.network import Network
@@ -113,6 +114,7 @@ def build_request(
 ) -> protocol.StartRequest:
     """Everything that the monitor and init need, as plain values."""
     paths, asked = context.paths, spec.request
+    stack = snapshots.read(paths.container(spec.id))
     kept = resolve.capabilities(asked, capabilities.DEFAULT)
     filtered = not asked.security.privileged and asked.security.seccomp != "unconfined"
     root_id = next((extent.host for extent in spec.ids if extent.container == 0), 0)
@@ -126,6 +128,7 @@ def build_request(
         events_dir=paths.events,
         layers=paths.layers,
         lowers=[*(os.path.basename(link) for link in spec.chain), stub.link(spec)],
+        uppers=[stack.upper, *stack.deltas],
         argv=list(spec.argv),
         env=list(spec.env),
         cwd=spec.working_dir,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import time
@@ -12,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import NotFound, from_os_error
 from pyctr_engine.images import instructions
-from pyctr_engine.images.ingest import Ingested, counted, gathered, ingest
-from pyctr_engine.images.layers import layer_tar
+from pyctr_engine.images.blob_stream import BlobStream
+from pyctr_engine.images.ingest import counted, gathered, ingest
+from pyctr_engine.images.layers import Choice, layer_tar
 from pyctr_engine.images.platform import architecture
 from pyctr_engine.images.streams import read_file
-from pyctr_engine.model.oci import CONFIG, MANIFEST, Descriptor, History, ImageConfig, Manifest
+from pyctr_engine.model.oci import CONFIG, LAYER_TAR, MANIFEST, Descriptor, History, ImageConfig, Manifest
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
 
@@ -30,7 +30,7 @@ ProgressSink = Callable[[Progress], None]
 def commit(
     store: ImageStore,
     base: Image,
-    upper: str,
+    uppers: Sequence[str],
     config: ImageConfig,
     request: CommitRequest,
     created_by: str,
@@ -45,20 +45,26 @@ def commit(
     with store.layout.adding():
         below = Manifest.from_json(store.layout.read_json(base.digest)).layers
         try:
-            tar = gathered(layer_tar(upper, lowers, request.exclude, lambda text: tell(Progress(subject, text))))
-            layer = _ingest_unless_empty(store, counted(tar, 0, subject, "writing the layer", progress), base)
+            if request.squash:
+                uppers, lowers = (*uppers, *lowers), []
+            choice = Choice(request.include, request.exclude)
+            tar = gathered(layer_tar(uppers, lowers, choice, lambda text: tell(Progress(subject, text))))
+            layer = _store_unless_empty(store, counted(tar, 0, subject, "writing the layer", progress))
         except OSError as error:
             raise from_os_error(error, "commit the container's changes") from error
         now = timestamp_now()
         step = History(now, created_by, request.author, request.message, empty_layer=layer is None)
+        history, diff_ids = _whole_history(base.config), base.config.diff_ids
+        if request.squash:
+            history, diff_ids, below = tuple(replace(one, empty_layer=True) for one in history), (), ()
         config = replace(
             config,
             created=now,
             author=request.author or config.author,
-            diff_ids=base.config.diff_ids + ((layer.layer.diff_id,) if layer else ()),
-            history=(*_whole_history(base.config), step),
+            diff_ids=diff_ids + ((layer.digest,) if layer else ()),
+            history=(*history, step),
         )
-        stored = store_image(store, config, below + ((layer.descriptor,) if layer else ()), name)
+        stored = store_image(store, config, below + ((layer,) if layer else ()), name)
     tell(Progress(subject, "committed", finished=True))
     return stored
 
@@ -98,12 +104,16 @@ def import_tar(
     return stored
 
 
-def _ingest_unless_empty(store: ImageStore, tar: Iterator[bytes], base: Image) -> Ingested | None:
+def _store_unless_empty(store: ImageStore, tar: Iterator[bytes]) -> Descriptor | None:
+    """The layer as a blob alone: uncompressed, so that its digest is its diff id too. The first start unpacks it."""
     first = next(tar, None)
     if first is None:
         return None
-    whole = itertools.chain([first], tar)
-    return ingest(store.layout, store.layers_on_disk, whole, base.config.diff_ids)
+    with BlobStream(store.layout) as blob:
+        blob.write(first)
+        for piece in tar:
+            blob.write(piece)
+        return blob.commit(LAYER_TAR)
 
 
 def store_image(store: ImageStore, config: ImageConfig, layers: tuple[Descriptor, ...], name: str) -> Stored:

@@ -12,8 +12,10 @@ import os
 import stat
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pyctr_engine.errors import InvalidValue
+from pyctr_engine.images import globs
 from pyctr_engine.images.layer_format import OPAQUE, SPEC_DEVICES, WHITEOUT, keeps_xattr
 from pyctr_engine.images.tar_writer import END, Kind, header, padding
 from pyctr_engine.linux.overlay import Difference, attributes, differences
@@ -31,24 +33,34 @@ _KINDS: dict[int, Kind] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which of the changes go into a layer; see `globs` for the patterns."""
+
+    include: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+
 def layer_tar(
-    upper: str, lowers: Sequence[str], exclude: Sequence[str] = (), note: Callable[[str], None] | None = None
+    upper: str | Sequence[str],
+    lowers: Sequence[str],
+    choice: Choice = Choice(),  # noqa: B008  it is frozen
+    note: Callable[[str], None] | None = None,
 ) -> Iterator[bytes]:
-    """The changes that ``upper`` makes to ``lowers`` (topmost first) as an uncompressed layer tar.
+    """The changes that ``upper`` (or several, topmost first, as one) makes to ``lowers`` as an uncompressed layer tar.
 
     Yields nothing at all, not even an end mark, when there is no change.
 
     Args:
-        exclude: Absolute paths inside; they and all below them are left out.
         note: Is told what can't be kept.
 
     Raises:
         InvalidValue: a name that would mean a whiteout in a layer.
         OSError: what can't be read.
     """
-    writer = _Writer([os.fsencode(path).strip(b"/") for path in exclude], note or (lambda _text: None))
+    writer = _Writer(note or (lambda _text: None))
     empty = True
-    for difference in differences(upper, lowers):
+    for difference in chosen(differences(upper, lowers), choice):
         for piece in writer.add(difference):
             empty = False
             yield piece
@@ -59,15 +71,14 @@ def layer_tar(
 class _Writer:
     """Remembers what a tar written front to back has to remember: first names, and directories not written yet."""
 
-    def __init__(self, exclude: Sequence[bytes], note: Callable[[str], None]) -> None:
-        self._exclude = exclude
+    def __init__(self, note: Callable[[str], None]) -> None:
         self._note = note
         self._links: dict[tuple[int, int], bytes] = {}
         self._pending: list[Difference] = []
 
     def add(self, difference: Difference) -> Iterator[bytes]:
         path = difference.path
-        if difference.hidden or any(path == left or path.startswith(left + b"/") for left in self._exclude):
+        if difference.hidden:
             return
         while self._pending and not _is_below(path, self._pending[-1].path):
             self._pending.pop()
@@ -170,6 +181,32 @@ class _Writer:
             device,
             xattrs,
         )
+
+
+def chosen(found: Iterator[Difference], choice: Choice) -> Iterator[Difference]:
+    """Those that are chosen, and directories on the way to them as passages, which hide nothing of what is below.
+
+    Raises:
+        InvalidValue: a pattern that can't be read.
+    """
+    if not choice.include and not choice.exclude:
+        yield from found
+        return
+    include = globs.compile(choice.include) if choice.include else None
+    exclude = globs.compile(choice.exclude) if choice.exclude else None
+    opened: list[bytes] = []  # opaque directories of which only a part is taken: deletions in them have to be told
+    for difference in found:
+        path = difference.path
+        if exclude is not None and path and exclude.match(path):
+            continue
+        if include is None or include.match(path):
+            if difference.hidden and any(_is_below(path, directory) for directory in opened):
+                difference = replace(difference, hidden=False)
+            yield difference
+        elif stat.S_ISDIR(difference.status.st_mode) and difference.kind != "D":
+            if difference.opaque:
+                opened.append(path)
+            yield replace(difference, passage=True, opaque=False)
 
 
 def _is_below(path: bytes, directory: bytes) -> bool:

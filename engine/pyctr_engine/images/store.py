@@ -209,13 +209,15 @@ class ImageStore:
     def commit(
         self,
         base: Image,
-        upper: str,
+        uppers: Sequence[str],
         config: ImageConfig,
         request: CommitRequest,
         created_by: str,
         progress: ProgressSink | None = None,
-    ) -> Image:
-        """A new image of ``base`` and the changes in the overlay directory ``upper``.
+    ) -> Stored:
+        """A new image of ``base`` and the changes in the overlay directories ``uppers``, topmost first.
+
+        Its layer is stored, not unpacked: `open` does that.
 
         Args:
             config: How to run it: the base's configuration merged with the container's. Layers and history in it
@@ -228,7 +230,7 @@ class ImageStore:
         """
         from pyctr_engine.images.commit import commit
 
-        return self.open(commit(self, base, upper, config, request, created_by, progress))
+        return commit(self, base, uppers, config, request, created_by, progress)
 
     @_doing("import the image")
     def import_tar(

@@ -224,7 +224,10 @@ class CommitRequest:
         name: The new image's reference; empty for an image known by its id only.
         changes: docker's ``--change`` instructions (``CMD ["x"]``, ``ENV A=b`` …).
         pause: Freeze the container meanwhile.
-        exclude: Paths (and all below them) to leave out, absolute.
+        exclude: What to leave out: paths (and all below them) with ``*``, ``?``, ``[…]`` and ``**`` across
+            directories; without a slash it is a name at any depth.
+        include: The same, of what alone to take; empty for everything.
+        squash: Make one layer of all, the image's too.
     """
 
     name: str = ""
@@ -233,3 +236,5 @@ class CommitRequest:
     changes: tuple[str, ...] = ()
     pause: bool = True
     exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    squash: bool = False

@@ -186,6 +186,7 @@ class StartRequest(NamedTuple):
     Attributes:
         ids: The user namespace's map, (inside, outside, count); empty keeps the host's user namespace.
         lowers: The overlay's lower directories, topmost first, relative to ``layers``/l.
+        uppers: Directories below ``state_dir``: the one written to, then the frozen ones of its checkpoints.
         capabilities: Bit mask that is kept.
         seccomp: The filter program, base64; empty for none.
         network: ``None`` with ``net`` saying which: ``private`` (loopback only), ``host`` or ``join``.
@@ -200,6 +201,7 @@ class StartRequest(NamedTuple):
     events_dir: str
     layers: str
     lowers: list[str]
+    uppers: list[str]
     argv: list[str]
     env: list[str]
     cwd: str

@@ -188,7 +188,9 @@ def enter_root(request: StartRequest, layers: int, data: int) -> None:
     os.close(layers)
     os.close(data)
     os.chdir("layers/l")
-    options = f"lowerdir={':'.join(request.lowers)},upperdir=../../data/upper,workdir=../../data/work,userxattr"
+    upper, *deltas = (f"../../data/{name}" for name in request.uppers)
+    lowers = ":".join([*deltas, *request.lowers])
+    options = f"lowerdir={lowers},upperdir={upper},workdir=../../data/work,userxattr"
     m.mount("overlay", f"{scratch}/root", "overlay", 0, options)
     os.chdir(f"{scratch}/root")
     m.pivot_root(".", ".")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tarfile
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from pyctr_engine.errors import InvalidValue, NotFound
 from pyctr_engine.images.store import Image, ImageStore
+from pyctr_engine.model.oci import ImageConfig
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import CommitRequest
 from pyctr_engine.snapshots.overlay import Snapshot
@@ -86,6 +88,19 @@ def prepared(store: ImageStore, image: Image, tmp_path: Path, name: str = "snaps
     return snapshot
 
 
+def commit(
+    store: ImageStore,
+    base: Image,
+    snapshot: Snapshot,
+    config: ImageConfig,
+    request: CommitRequest,
+    created_by: str,
+    progress: Callable[[Progress], None] | None = None,
+) -> Image:
+    """Committed, and unpacked."""
+    return store.open(store.commit(base, snapshot.uppers, config, request, created_by, progress))
+
+
 def act(store: ImageStore, image: Image, snapshot: Snapshot, acts: str) -> Tree:
     return look(lowers(store, image), snapshot.upper, snapshot.work, acts)
 
@@ -109,7 +124,7 @@ def test_the_image_is_what_the_container_saw(store: ImageStore, base: Image, tmp
     snapshot = prepared(store, base, tmp_path)
     view = act(store, base, snapshot, ACTS)
     assert view["socket"][0].startswith("s")
-    image = store.commit(base, snapshot.upper, base.config, CommitRequest(name="made:1"), "sh")
+    image = commit(store, base, snapshot, base.config, CommitRequest(name="made:1"), "sh")
     assert look(lowers(store, image)) == without_overlay_traces(view)
     assert image.extra_ids == ((70000, 2),)
 
@@ -139,14 +154,14 @@ def test_whatever_it_did(store: ImageStore, base: Image, acts: list[str]) -> Non
     with tempfile.TemporaryDirectory() as directory:
         snapshot = prepared(store, base, Path(directory))
         view = act(store, base, snapshot, script)
-        image = store.commit(base, snapshot.upper, base.config, CommitRequest(), "")
+        image = commit(store, base, snapshot, base.config, CommitRequest(), "")
         assert look(lowers(store, image)) == view
 
 
 def test_the_layer_holds_the_changes_alone(store: ImageStore, base: Image, tmp_path: Path) -> None:
     snapshot = prepared(store, base, tmp_path)
     act(store, base, snapshot, ACTS)
-    image = store.commit(base, snapshot.upper, base.config, CommitRequest(name="made:1"), "sh")
+    image = commit(store, base, snapshot, base.config, CommitRequest(name="made:1"), "sh")
     names = members(store, image)
     assert len(names) == len(set(names))
     assert "untouched" not in names
@@ -195,7 +210,7 @@ def test_a_container_that_did_nothing_adds_no_layer(store: ImageStore, base: Ima
     act(store, base, snapshot, 'with open("etc/kept", "r+"): pass\nos.mkdir("x"); os.rmdir("x")')
     assert snapshot.changes(lowers(store, base)) == []
     request = CommitRequest(name="same", message="why", author="me", changes=("ENV B=2", 'CMD ["new"]'))
-    image = store.commit(base, snapshot.upper, base.config, request, "sh -c x")
+    image = commit(store, base, snapshot, base.config, request, "sh -c x")
     assert image.chain == base.chain
     assert image.config.env == ("A=1", "B=2")
     assert image.config.cmd == ("new",)
@@ -207,17 +222,17 @@ def test_a_container_that_did_nothing_adds_no_layer(store: ImageStore, base: Ima
 def test_excluded_paths_stay_out_with_all_below(store: ImageStore, base: Image, tmp_path: Path) -> None:
     snapshot = prepared(store, base, tmp_path)
     act(store, base, snapshot, 'os.makedirs("etc/secret"); open("etc/secret/key", "w"); open("etc/secretary", "w")')
-    image = store.commit(base, snapshot.upper, base.config, CommitRequest(exclude=("/etc/secret",)), "")
+    image = commit(store, base, snapshot, base.config, CommitRequest(exclude=("/etc/secret",)), "")
     assert members(store, image) == [".", "etc", "etc/secretary"]
     everything = CommitRequest(exclude=("/etc/secret", "/etc/secretary"))
-    assert store.commit(base, snapshot.upper, base.config, everything, "").chain == base.chain
+    assert commit(store, base, snapshot, base.config, everything, "").chain == base.chain
     assert image.names == ()
 
 
 def test_the_name_moves_to_the_new_image(store: ImageStore, base: Image, tmp_path: Path) -> None:
     snapshot = prepared(store, base, tmp_path)
     act(store, base, snapshot, 'open("x", "w")')
-    image = store.commit(base, snapshot.upper, base.config, CommitRequest(name="base"), "")
+    image = commit(store, base, snapshot, base.config, CommitRequest(name="base"), "")
     assert store.resolve("base").id == image.id
     assert store.resolve(base.id).names == ()
 
@@ -230,7 +245,7 @@ def test_an_image_of_an_image(store: ImageStore, base: Image, tmp_path: Path) ->
     ):
         snapshot = prepared(store, image, tmp_path, str(number))
         view = act(store, image, snapshot, acts)
-        image = store.commit(image, snapshot.upper, image.config, CommitRequest(name="chain"), "")
+        image = commit(store, image, snapshot, image.config, CommitRequest(name="chain"), "")
     assert len(image.chain) == 4
     assert look(lowers(store, image)) == without_overlay_traces(view)
     third = {change.path: change.kind for change in Snapshot(str(tmp_path / "1")).changes(lowers(store, image)[2:])}
@@ -241,7 +256,7 @@ def test_a_name_that_means_a_deletion_is_refused(store: ImageStore, base: Image,
     snapshot = prepared(store, base, tmp_path)
     act(store, base, snapshot, 'open("etc/.wh.kept", "w")')
     with pytest.raises(InvalidValue, match=r"/etc/\.wh\.kept"):
-        store.commit(base, snapshot.upper, base.config, CommitRequest(name="bad"), "")
+        commit(store, base, snapshot, base.config, CommitRequest(name="bad"), "")
     with pytest.raises(NotFound):
         store.find("bad")
     assert store.layers_on_disk.leftovers() == []
@@ -252,7 +267,7 @@ def test_nonsense_is_refused_before_any_work(
     store: ImageStore, base: Image, tmp_path: Path, request_: CommitRequest
 ) -> None:
     with pytest.raises(InvalidValue):
-        store.commit(base, str(tmp_path / "absent"), base.config, request_, "")
+        store.commit(base, [str(tmp_path / "absent")], base.config, request_, "")
 
 
 def test_a_symlink_put_in_a_directorys_place_leads_nowhere(store: ImageStore, base: Image, tmp_path: Path) -> None:
@@ -273,7 +288,7 @@ def test_a_symlink_put_in_a_directorys_place_leads_nowhere(store: ImageStore, ba
             os.symlink(secret, trap)
     assert b"d/e/x" in told, "what is being read is read to its end"
     assert not any(b"secret" in path for path in told)
-    names = members(store, store.commit(base, snapshot.upper, base.config, CommitRequest(name="x"), ""))
+    names = members(store, commit(store, base, snapshot, base.config, CommitRequest(name="x"), ""))
     assert "d/secret" not in names
 
 
@@ -281,7 +296,7 @@ def test_progress_is_told(store: ImageStore, base: Image, tmp_path: Path) -> Non
     snapshot = prepared(store, base, tmp_path)
     act(store, base, snapshot, 'open("big", "wb").write(bytes(5 << 20))')
     steps: list[Progress] = []
-    store.commit(base, snapshot.upper, base.config, CommitRequest(name="big"), "", steps.append)
+    commit(store, base, snapshot, base.config, CommitRequest(name="big"), "", steps.append)
     assert steps[-1].finished
     assert max(step.done for step in steps) > 5 << 20
 
@@ -289,8 +304,8 @@ def test_progress_is_told(store: ImageStore, base: Image, tmp_path: Path) -> Non
 def test_the_same_changes_make_the_same_layer(store: ImageStore, base: Image, tmp_path: Path) -> None:
     snapshot = prepared(store, base, tmp_path)
     act(store, base, snapshot, ACTS)
-    one = store.commit(base, snapshot.upper, base.config, CommitRequest(), "")
-    two = store.commit(base, snapshot.upper, base.config, CommitRequest(), "")
+    one = commit(store, base, snapshot, base.config, CommitRequest(), "")
+    two = commit(store, base, snapshot, base.config, CommitRequest(), "")
     assert one.config.diff_ids == two.config.diff_ids
 
 
