@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pyctr_engine.errors import InvalidValue
@@ -21,6 +21,7 @@ from pyctr_engine.images.tar_writer import END, Kind, header, padding
 from pyctr_engine.linux.overlay import Difference, attributes, differences
 
 _CHUNK = 1 << 20
+_SMALL = 1 << 16
 _GONE = (errno.ENOENT, errno.ELOOP, errno.ENXIO)
 
 _KINDS: dict[int, Kind] = {
@@ -76,27 +77,31 @@ class _Writer:
         self._links: dict[tuple[int, int], bytes] = {}
         self._pending: list[Difference] = []
 
-    def add(self, difference: Difference) -> Iterator[bytes]:
+    def add(self, difference: Difference) -> Iterable[bytes]:
+        """What the tar holds of it."""
         path = difference.path
         if difference.hidden:
-            return
+            return ()
         while self._pending and not _is_below(path, self._pending[-1].path):
             self._pending.pop()
         if difference.passage:
             self._pending.append(difference)
-            return
+            return ()
         pieces = self._deletion(difference) if difference.kind == "D" else self._entry(difference)
+        return self._after_pending(pieces) if self._pending else pieces
+
+    def _after_pending(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         for piece in pieces:
             for directory in self._pending:  # now there is something inside
                 yield from self._entry(directory)
             self._pending.clear()
             yield piece
 
-    def _deletion(self, difference: Difference) -> Iterator[bytes]:
+    def _deletion(self, difference: Difference) -> Iterable[bytes]:
         parent, slash, name = difference.path.rpartition(b"/")
-        yield header(parent + slash + WHITEOUT + name, mode=0)
+        return (header(parent + slash + WHITEOUT + name, mode=0),)
 
-    def _entry(self, difference: Difference) -> Iterator[bytes]:
+    def _entry(self, difference: Difference) -> Iterable[bytes]:
         path, status = difference.path, difference.status
         if difference.name.startswith(WHITEOUT):
             raise InvalidValue(
@@ -105,10 +110,9 @@ class _Writer:
             )
         kind = _KINDS.get(stat.S_IFMT(status.st_mode))
         if kind is None:
-            return
+            return ()
         if kind == "file":
-            yield from self._file(difference)
-            return
+            return self._file(difference)
         target, device = b"", (0, 0)
         xattrs: dict[str, bytes] = {}
         try:
@@ -118,38 +122,42 @@ class _Writer:
                 xattrs = self._xattrs_of(difference)
         except OSError as error:
             if error.errno in (*_GONE, errno.ENOTDIR, errno.EINVAL):
-                return  # replaced meanwhile
+                return ()  # replaced meanwhile
             raise
         if kind in ("char", "block"):
             device = (os.major(status.st_rdev), os.minor(status.st_rdev))
             if kind == "block" or device not in SPEC_DEVICES:
                 self._note(f"left out device node /{os.fsdecode(path)}")
-                return
-        yield self._header(path, kind, status, target=target, device=device, xattrs=xattrs)
-        if difference.opaque:
-            yield header(path + b"/" + OPAQUE, mode=0)
+                return ()
+        entry = self._header(path, kind, status, target=target, device=device, xattrs=xattrs)
+        return (entry, header(path + b"/" + OPAQUE, mode=0)) if difference.opaque else (entry,)
 
-    def _file(self, difference: Difference) -> Iterator[bytes]:
+    def _file(self, difference: Difference) -> Iterable[bytes]:
         try:
             fd = difference.open()
         except OSError as error:
             if error.errno in _GONE:
-                return
+                return ()
             raise
+        whole = True
         try:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
-                return
+                return ()
             first = self._links.get((status.st_dev, status.st_ino))
             if first is not None:
-                yield self._header(difference.path, "link", status, target=first)
-                return
+                return (self._header(difference.path, "link", status, target=first),)
             if status.st_nlink > 1:
                 self._links[status.st_dev, status.st_ino] = difference.path
-            yield self._header(difference.path, "file", status, size=status.st_size, xattrs=_xattrs(fd))
-            yield from _contents(fd, status.st_size)
+            size = status.st_size
+            entry = self._header(difference.path, "file", status, size=size, xattrs=_xattrs(fd))
+            if size <= _SMALL:
+                return (entry + os.read(fd, size).ljust(size, b"\0") + padding(size),)
+            whole = False
+            return _with_contents(entry, fd, size)
         finally:
-            os.close(fd)
+            if whole:
+                os.close(fd)
 
     @staticmethod
     def _xattrs_of(difference: Difference) -> dict[str, bytes]:
@@ -213,8 +221,16 @@ def _is_below(path: bytes, directory: bytes) -> bool:
     return not directory or path.startswith(directory + b"/")
 
 
+def _with_contents(entry: bytes, fd: int, size: int) -> Iterator[bytes]:
+    """Exactly ``size`` bytes and the padding, whatever a running container does to the file meanwhile; closes it."""
+    try:
+        yield entry
+        yield from _contents(fd, size)
+    finally:
+        os.close(fd)
+
+
 def _contents(fd: int, size: int) -> Iterator[bytes]:
-    """Exactly ``size`` bytes and the padding, whatever a running container does to the file meanwhile."""
     left = size
     while left and (data := os.read(fd, min(_CHUNK, left))):
         left -= len(data)
@@ -229,6 +245,8 @@ def _contents(fd: int, size: int) -> Iterator[bytes]:
 def _xattrs(fd: int) -> dict[str, bytes]:
     """Those that a layer keeps; a capability bound to a container's user namespace becomes a plain one."""
     found = {name: value for name, value in attributes(fd).items() if keeps_xattr(name)}
+    if not found:
+        return found
     with contextlib.suppress(KeyError):
         found["security.capability"] = _plain_capability(found["security.capability"])
     return found

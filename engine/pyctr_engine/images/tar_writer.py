@@ -5,6 +5,7 @@ Names and links are bytes, owners are numbers only, the same arguments give the 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Literal
 
@@ -23,6 +24,7 @@ _TYPES: dict[Kind, bytes] = {
     "directory": b"5",
     "fifo": b"6",
 }
+_ZEROS = bytes(BLOCK)
 _MAX_ID = 0o7777777
 _MAX_LONG = 0o77777777777
 
@@ -77,13 +79,17 @@ def header(
 
 def padding(size: int) -> bytes:
     """What follows ``size`` bytes of contents, up to a whole block."""
-    return bytes(-size % BLOCK)
+    return _ZEROS[: -size % BLOCK]
 
 
 def _pax(records: Mapping[str, bytes]) -> bytes:
-    body = b"".join(_record(key.encode() + b"=" + value + b"\n") for key, value in records.items())
-    head = _block(b"././@PaxHeader", b"x", 0o644, 0, 0, len(body), 0, b"", (0, 0))
-    return head + body + padding(len(body))
+    body = b"".join([_record(key.encode() + b"=" + value + b"\n") for key, value in records.items()])
+    return _pax_block(len(body)) + body + padding(len(body))
+
+
+@functools.lru_cache(256)
+def _pax_block(size: int) -> bytes:
+    return _block(b"././@PaxHeader", b"x", 0o644, 0, 0, size, 0, b"", (0, 0))
 
 
 def _record(text: bytes) -> bytes:
@@ -111,22 +117,26 @@ def _block(
     target: bytes,
     device: tuple[int, int],
 ) -> bytes:
-    block = b"".join(
+    owner, magic, known = _constant(kind, mode, uid, gid, device)
+    numbers = b"%011o\0%011o\0" % (size, mtime)
+    total = known + sum(name) + sum(numbers) + sum(target)
+    return b"".join(
         (
             name.ljust(100, b"\0"),
-            b"%07o\0" % mode,
-            b"%07o\0" % uid,
-            b"%07o\0" % gid,
-            b"%011o\0" % size,
-            b"%011o\0" % mtime,
-            b" " * 8,
+            owner,
+            numbers,
+            b"%06o\0 " % total,
             kind,
             target.ljust(100, b"\0"),
-            b"ustar\x0000",
-            bytes(64),  # names of user and group: numbers are what counts
-            b"%07o\0" % device[0],
-            b"%07o\0" % device[1],
-            bytes(155 + 12),
+            magic,
         )
     )
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+
+
+@functools.lru_cache(1024)
+def _constant(kind: bytes, mode: int, uid: int, gid: int, device: tuple[int, int]) -> tuple[bytes, bytes, int]:
+    """What many headers have in common: the fields before the size, those after the link, and their checksum."""
+    owner = b"%07o\0%07o\0%07o\0" % (mode, uid, gid)
+    # names of user and group stay empty: numbers are what counts
+    magic = b"ustar\x0000" + bytes(64) + b"%07o\0%07o\0" % device + bytes(155 + 12)
+    return owner, magic, sum(owner) + sum(magic) + sum(kind) + sum(b" " * 8)
