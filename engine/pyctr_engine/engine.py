@@ -16,7 +16,9 @@ from pyctr_engine.paths import Paths
 if TYPE_CHECKING:
     import socket
 
+    from pyctr_engine.containers.checkpoints import Restored
     from pyctr_engine.containers.context import Context
+    from pyctr_engine.model.checkpoint import Checkpoint
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
     from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
@@ -260,6 +262,37 @@ class Engine:
 
         image = commit.commit(self._context, self.container(ref), request, progress)
         return self.image(image.id)
+
+    def checkpoint(self, ref: str, name: str = "", message: str = "") -> Checkpoint:
+        """Take a checkpoint of its file system; running, it stands still meanwhile. Without a name it gets a number."""
+        from pyctr_engine.containers import checkpoints
+
+        return checkpoints.take(self._context, self.container(ref).spec, name, message)
+
+    def checkpoints(self, ref: str) -> list[Checkpoint]:
+        """Its checkpoints, oldest first."""
+        from pyctr_engine.containers import checkpoints
+
+        return checkpoints.all_of(self._context, self.container(ref).spec)
+
+    def restore(self, ref: str, checkpoint: str, timeout: float | None = None) -> Restored:
+        """Take its file system back to a checkpoint; running, it is stopped and started again."""
+        from pyctr_engine.containers import checkpoints
+
+        return checkpoints.restore(self._context, self.container(ref).spec, checkpoint, timeout)
+
+    def branch(self, ref: str, checkpoint: str, name: str = "") -> Container:
+        """A new container, not started, from a checkpoint of another."""
+        from pyctr_engine.containers import checkpoints, listing
+
+        made = checkpoints.branch(self._context, self.container(ref).spec, checkpoint, name)
+        return listing.view(self._context, made)
+
+    def remove_checkpoint(self, ref: str, checkpoint: str) -> None:
+        """Forget a checkpoint; its container stays as it is."""
+        from pyctr_engine.containers import checkpoints
+
+        checkpoints.forget(self._context, self.container(ref).spec, checkpoint)
 
     def stats(self, ref: str) -> Stats:
         """One reading; raises Conflict when it does not run."""

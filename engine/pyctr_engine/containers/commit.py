@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pyctr_engine.containers import freeze, stub
+from pyctr_engine.containers import freeze, listing, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.image import Change
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import CommitRequest, ContainerSpec
-from pyctr_engine.model.status import Container, State
+from pyctr_engine.model.status import Container
 from pyctr_engine.snapshots.overlay import Snapshot
 
 if TYPE_CHECKING:
@@ -27,23 +28,16 @@ def changes(context: Context, spec: ContainerSpec) -> list[Change]:
 def commit(
     context: Context, container: Container, request: CommitRequest, progress: Callable[[Progress], None] | None
 ) -> Stored:
-    """Make an image of it, frozen meanwhile if asked and running; a pause that fails is the error told."""
-    base = context.images.resolve(container.spec.image_id)
-    pausing = request.pause and container.state is State.RUNNING
-    if pausing:
-        freeze.pause(context, container)
-    try:
-        image = context.images.commit(
-            base,
-            Snapshot(context.paths.container(container.id)).uppers,
-            merged_config(container.spec, base.config),
-            request,
-            " ".join(container.spec.argv),
-            progress,
-        )
-    finally:
-        if pausing:
-            freeze.unpause(context, _paused(container))
+    """Make an image of it, standing still meanwhile if asked and running; that it can't be frozen is an error."""
+    spec = container.spec
+    base = context.images.resolve(spec.image_id)
+    with contextlib.ExitStack() as meanwhile:
+        meanwhile.enter_context(context.container_lock(container.id))
+        if request.pause:
+            meanwhile.enter_context(freeze.standing_still(context, listing.view(context, spec)))
+        uppers = Snapshot(context.paths.container(container.id)).uppers
+        config = merged_config(spec, base.config)
+        image = context.images.commit(base, uppers, config, request, " ".join(spec.argv), progress)
     context.event("image", "commit", image.id, request.name, container=container.id)
     return image
 
@@ -63,9 +57,3 @@ def merged_config(spec: ContainerSpec, config: ImageConfig) -> ImageConfig:
         labels={key: value for key, value in spec.labels.items() if not key.startswith("com.docker.compose.")},
         stop_signal=asked.stop_signal or config.stop_signal,
     )
-
-
-def _paused(container: Container) -> Container:
-    import dataclasses
-
-    return dataclasses.replace(container, status=dataclasses.replace(container.status, state=State.PAUSED))

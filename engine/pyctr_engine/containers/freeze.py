@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import Conflict
+from pyctr_engine.errors import Conflict, EngineError
 from pyctr_engine.model.status import Container, State
 
 
@@ -25,4 +28,36 @@ def unpause(context: Context, container: Container) -> None:
         raise Conflict(f"container {container.name} is not paused", f"it is {container.state}")
     plan = context.cgroups.plan(context.cgroup_parent, container.id, container.spec.request.resources)
     control.thaw(plan.unified, plan.directories)
+    context.event("container", "unpause", container.id, container.name)
+
+
+@contextlib.contextmanager
+def standing_still(context: Context, container: Container) -> Iterator[None]:
+    """Freeze a running container meanwhile; one that doesn't run, or is paused, is left alone.
+
+    Raises EngineError when it can't be frozen, and hasn't ended by itself.
+    """
+    from pyctr_engine.containers import listing
+
+    frozen = False
+    if container.state is State.RUNNING:
+        try:
+            pause(context, container)
+            frozen = True
+        except EngineError as error:
+            if listing.view(context, container.spec).state.is_alive:
+                hint = "`commit --no-pause` takes it as it runs; `pyctr-tui doctor` shows what this kernel lacks"
+                raise EngineError(f"cannot freeze container {container.name}: {error.message}", hint) from error
+    try:
+        yield
+    finally:
+        if frozen:
+            thaw(context, container)
+
+
+def thaw(context: Context, container: Container) -> None:
+    """Let go of what `pause` holds, if it is still there to be let go of."""
+    plan = context.cgroups.plan(context.cgroup_parent, container.id, container.spec.request.resources)
+    with contextlib.suppress(FileNotFoundError):
+        control.thaw(plan.unified, plan.directories)
     context.event("container", "unpause", container.id, container.name)

@@ -10,11 +10,13 @@ from pyctr_engine.model.spec import Mount, Port
 from pyctr_engine.model.status import Container, State
 from pyctr_engine.paths import Paths
 from pyctr_engine.runtime.logs import log_path
+from pyctr_engine.snapshots.overlay import Snapshot
 
 
 def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
     """docker's ``inspect`` of a container; what is ours alone is under ``Pyctr``."""
     spec, status, asked = container.spec, container.status, container.spec.request
+    snapshot = Snapshot(paths.container(spec.id))
     return {
         "Id": spec.id,
         "Name": f"/{spec.name}",
@@ -59,9 +61,9 @@ def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
         "GraphDriver": {
             "Name": "overlay",
             "Data": {
-                "LowerDir": ":".join(f"{paths.layers}/{link}" for link in spec.chain),
-                "UpperDir": f"{paths.container(spec.id)}/upper",
-                "WorkDir": f"{paths.container(spec.id)}/work",
+                "LowerDir": ":".join([*snapshot.uppers[1:], *(f"{paths.layers}/{link}" for link in spec.chain)]),
+                "UpperDir": snapshot.upper,
+                "WorkDir": snapshot.work,
             },
         },
         "Mounts": [_mount(paths, mount) for mount in spec.mounts],

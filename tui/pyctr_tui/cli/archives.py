@@ -14,7 +14,7 @@ from pyctr_tui.cli.call import Call, is_terminal
 from pyctr_tui.cli.options import Grammar, Option
 from pyctr_tui.cli.progress import ProgressLine
 
-_CHANGE = Option("-c, --change", "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, WORKDIR …", "INSTRUCTION", many=True)
+_CHANGE = Option("-c, --change", "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, USER, WORKDIR …", "INSTRUCTION", many=True)
 _MESSAGE = Option("-m, --message", "What changed", "TEXT")
 
 _COMMIT = Grammar(
@@ -24,10 +24,14 @@ _COMMIT = Grammar(
     Option("-a, --author", "Who made it", "TEXT"),
     _MESSAGE,
     _CHANGE,
-    Option("-p, --pause", "Freeze the container meanwhile (the default; --pause=false)"),
-    Option("--exclude", "Leave this path out, and all below it", "PATH", many=True),
+    Option("-p, --pause", "Freeze the container meanwhile (the default)"),
+    Option("--no-pause", "Take it as it runs"),
+    Option("--include", "Take only what matches, with all below it", "GLOB", many=True),
+    Option("--exclude", "Leave out what matches, with all below it", "GLOB", many=True),
+    Option("-s, --squash", "Make one layer of all, the image's own included"),
     least=1,
     most=2,
+    note="GLOB: /var/cache is a path, '*.log' a name at any depth; ** crosses directories.",
 )
 _IMPORT = Grammar(
     "import",
@@ -65,8 +69,10 @@ def commit(call: Call, words: Sequence[str]) -> int:
         author=parsed.value("author"),
         message=parsed.value("message"),
         changes=tuple(parsed.values("change")),
-        pause=parsed.flag("pause", default=True),
+        pause=parsed.flag("pause", default=True) and not parsed.flag("no-pause"),
         exclude=tuple(parsed.values("exclude")),
+        include=tuple(parsed.values("include")),
+        squash=parsed.flag("squash"),
     )
     with ProgressLine(sys.stderr) as progress:
         image = call.engine.commit(ref, request, progress)

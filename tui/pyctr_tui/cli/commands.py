@@ -36,6 +36,11 @@ _CONTAINERS = {
     "top": Command("inspect", "top", "Show a container's processes"),
     "port": Command("inspect", "port", "Show a container's published ports"),
     "diff": Command("inspect", "diff", "Show what a container changed against its image"),
+    "checkpoint create": Command("checkpoints", "create", "Keep a container's file system as it is now"),
+    "checkpoint ls": Command("checkpoints", "list_", "List a container's checkpoints"),
+    "checkpoint restore": Command("checkpoints", "restore", "Take a container's file system back", warm=True),
+    "checkpoint branch": Command("checkpoints", "branch", "Make a new container from a checkpoint"),
+    "checkpoint rm": Command("checkpoints", "remove", "Remove checkpoints"),
     "inspect": Command("inspect", "inspect", "Show everything about containers, images or volumes"),
 }
 _IMAGES = {
@@ -79,5 +84,6 @@ ALIASES = {
     "image rm": "rmi",
     "stack ps": "ps",
     "config": "stack config",
+    "checkpoint undo": "checkpoint restore",
 }
 """Docker's other names for the same."""

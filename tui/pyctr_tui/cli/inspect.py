@@ -27,6 +27,7 @@ _DIFF = Grammar(
     "diff",
     "CONTAINER",
     "Show what a container Added, Changed and Deleted against its image.",
+    Option("-s, --size", "Show what each is and how large"),
     output.LIST_FORMAT,
     least=1,
     most=1,
@@ -107,7 +108,8 @@ def diff(call: Call, words: Sequence[str]) -> int:
     parsed = _DIFF.parse(words)
     changes = call.engine.changes(parsed.arguments[0])
     rows = ({"Kind": c.kind, "Path": c.path, "Size": c.size, "Type": c.file_type} for c in changes)
-    output.rows(rows, parsed.value("format") or "{{.Kind}} {{.Path}}", ("Kind", "Path", "Size", "Type"))
+    plain = "table" if parsed.flag("size") else "{{.Kind}} {{.Path}}"
+    output.rows(rows, parsed.value("format") or plain, ("Kind", "Type", "Size", "Path"))
     return 0
 
 
