@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from pyctr_engine.containers.checkpoints import Restored
     from pyctr_engine.containers.context import Context
+    from pyctr_engine.containers.explore import Explorer
     from pyctr_engine.model.checkpoint import Checkpoint
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
@@ -65,7 +66,7 @@ class Engine:
     """All that can be done. Safe to call from several threads; every method may block, and raises EngineError only.
 
     ``ref`` arguments take a container's name, id or unique id prefix; ``image`` arguments a reference,
-    an image id or a unique prefix of one.
+    an image id or a unique prefix of one. ``image@3``, where a state is asked for, is that after the third layer.
     """
 
     def __init__(self, paths: Paths | None = None) -> None:
@@ -264,7 +265,7 @@ class Engine:
         return self.image(image.id)
 
     def checkpoint(self, ref: str, name: str = "", message: str = "") -> Checkpoint:
-        """Take a checkpoint of its file system; running, it stands still meanwhile. Without a name it gets a number."""
+        """Take a checkpoint of its file system; running, it stands still meanwhile. ``name`` empty: a number."""
         from pyctr_engine.containers import checkpoints
 
         return checkpoints.take(self._context, self.container(ref).spec, name, message)
@@ -327,6 +328,13 @@ class Engine:
     def layers(self, image: str) -> list[LayerInfo]:
         """An image's history with its layers, lowest first."""
         return self._context.images.layers(image)
+
+    @functools.cached_property
+    def explore(self) -> Explorer:
+        """What is in images and layers, and how images, containers and checkpoints differ."""
+        from pyctr_engine.containers.explore import Explorer
+
+        return Explorer(self._context)
 
     def tag(self, image: str, name: str) -> None:
         """Give an image one more name; another image loses it."""

@@ -39,5 +39,6 @@ def used_by(context: Context) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     with context.lock:
         for spec in store.all_specs(context.database):
-            found[spec.image_id] = (*found.get(spec.image_id, ()), spec.id)
+            id = spec.image_id.partition("@")[0]  # of the state after a layer: it needs the image
+            found[id] = (*found.get(id, ()), spec.id)
     return found

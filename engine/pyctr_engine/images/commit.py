@@ -43,7 +43,7 @@ def commit(
     tell = progress or (lambda _step: None)
     lowers = [f"{store.layers_on_disk.directory}/{link}" for link in base.chain]
     with store.layout.adding():
-        below = Manifest.from_json(store.layout.read_json(base.digest)).layers
+        below = Manifest.from_json(store.layout.read_json(base.digest)).layers[: len(base.config.diff_ids)]
         try:
             if request.squash:
                 uppers, lowers = (*uppers, *lowers), []

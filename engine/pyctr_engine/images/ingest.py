@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import ImageFormatError, StoreError
+from pyctr_engine.images import index
 from pyctr_engine.images.implicit import adopt_attributes
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
@@ -102,6 +103,8 @@ def _publish(layers: LayerStore, aside: str, diff_ids: tuple[str, ...], unpacked
     """Give an unpacked layer its place; directories it didn't describe become those of the layers below."""
     chains = chain_ids(diff_ids)
     adopt_attributes(f"{aside}/fs", unpacked.implicit, [layers.fs(chain) for chain in reversed(chains[:-1])])
+    with contextlib.suppress(OSError, StoreError):  # it can be made later; a layer is whole without
+        index.build(aside)
     layer = Layer(chains[-1], diff_ids[-1], "", unpacked.size, unpacked.entries, unpacked.ids, unpacked.opaque)
     return layers.publish(aside, layer)
 

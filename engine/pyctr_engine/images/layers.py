@@ -45,10 +45,10 @@ class Choice:
 def layer_tar(
     upper: str | Sequence[str],
     lowers: Sequence[str],
-    choice: Choice = Choice(),  # noqa: B008  it is frozen
+    choice: Choice = Choice(),
     note: Callable[[str], None] | None = None,
 ) -> Iterator[bytes]:
-    """The changes that ``upper`` (or several, topmost first, as one) makes to ``lowers`` as an uncompressed layer tar.
+    """The changes that ``upper`` (or several, topmost first, as one) makes to ``lowers``, as a layer's tar.
 
     Yields nothing at all, not even an end mark, when there is no change.
 
@@ -67,6 +67,12 @@ def layer_tar(
             yield piece
     if not empty:
         yield END
+
+
+def single_tar(directory: int, name: bytes, status: os.stat_result) -> Iterator[bytes]:
+    """A tar of one entry: what is under ``name`` in ``directory``, which is no directory."""
+    yield from _Writer(lambda _text: None).add(Difference(name, "A", status, directory))
+    yield END
 
 
 class _Writer:
@@ -133,6 +139,7 @@ class _Writer:
         return (entry, header(path + b"/" + OPAQUE, mode=0)) if difference.opaque else (entry,)
 
     def _file(self, difference: Difference) -> Iterable[bytes]:
+        path = difference.path
         try:
             fd = difference.open()
         except OSError as error:
@@ -146,11 +153,11 @@ class _Writer:
                 return ()
             first = self._links.get((status.st_dev, status.st_ino))
             if first is not None:
-                return (self._header(difference.path, "link", status, target=first),)
+                return (self._header(path, "link", status, target=first),)
             if status.st_nlink > 1:
-                self._links[status.st_dev, status.st_ino] = difference.path
+                self._links[status.st_dev, status.st_ino] = path
             size = status.st_size
-            entry = self._header(difference.path, "file", status, size=size, xattrs=_xattrs(fd))
+            entry = self._header(path, "file", status, size=size, xattrs=_xattrs(fd))
             if size <= _SMALL:
                 return (entry + os.read(fd, size).ljust(size, b"\0") + padding(size),)
             whole = False

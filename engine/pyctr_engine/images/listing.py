@@ -8,6 +8,7 @@ from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.model.image import ImageSummary, LayerInfo
 from pyctr_engine.model.oci import History, ImageConfig
 from pyctr_engine.model.reference import Reference
+from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored
@@ -36,42 +37,44 @@ def layers(store: ImageStore, stored: Stored) -> list[LayerInfo]:
     """An image's history with its layers, lowest first; a layer without history has a line of its own."""
     config = _config(store, stored)
     chains = chain_ids(config.diff_ids)
+    shared = _shared(store, stored, set(chains))
     found: list[LayerInfo] = []
     next_layer = 0
     untold = len(chains) - sum(not step.empty_layer for step in config.history)
     for step in (*(History() for _ in range(untold)), *config.history):
+        line = LayerInfo("", "", "", 0, 0, step.created_by, timestamp(step.created), step.comment, step.author, True)
         if step.empty_layer or next_layer >= len(chains):
-            found.append(_line(step, "", "", "", 0, 0))
+            found.append(line)
             continue
-        descriptor = stored.manifest.layers[next_layer]
-        record = store.layers_on_disk.read(chains[next_layer])
-        found.append(
-            _line(
-                step,
-                config.diff_ids[next_layer],
-                descriptor.digest,
-                f"sha256:{chains[next_layer]}",
-                record.size if record else 0,
-                descriptor.size,
-            )
-        )
+        chain, descriptor = chains[next_layer], stored.manifest.layers[next_layer]
+        record = store.layers_on_disk.read(chain)
         next_layer += 1
+        line = replace(
+            line,
+            diff_id=config.diff_ids[next_layer - 1],
+            digest=descriptor.digest,
+            chain_id=f"sha256:{chain}",
+            size=record.size if record else descriptor.size,
+            blob_size=descriptor.size,
+            empty=False,
+            number=next_layer,
+            files=record.entries if record else 0,
+            shared_with=tuple(sorted(shared.get(chain, ()))),
+        )
+        found.append(line)
     return found
 
 
-def _line(step: History, diff_id: str, digest: str, chain_id: str, size: int, blob_size: int) -> LayerInfo:
-    return LayerInfo(
-        diff_id,
-        digest,
-        chain_id,
-        size,
-        blob_size,
-        step.created_by,
-        timestamp(step.created),
-        step.comment,
-        step.author,
-        empty=not diff_id,
-    )
+def _shared(store: ImageStore, stored: Stored, chains: set[str]) -> dict[str, set[str]]:
+    """Which other images have which of these layers, by chain id."""
+    found: dict[str, set[str]] = {}
+    for other in store.all():
+        if other.id == stored.id:
+            continue
+        for chain in chain_ids(_config(store, other).diff_ids):
+            if chain in chains:
+                found.setdefault(chain, set()).update(other.names or (other.id[7:19],))
+    return found
 
 
 def inspect(store: ImageStore, stored: Stored) -> dict[str, object]:

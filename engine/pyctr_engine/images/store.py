@@ -56,7 +56,7 @@ class Image:
     """An image ready to run.
 
     Attributes:
-        id: ``sha256:…`` of its configuration.
+        id: ``sha256:…`` of its configuration, with ``@3`` behind it for the state after its third layer.
         names: Familiar references, sorted.
         digest: ``sha256:…`` of its manifest.
         chain: Links of its layers relative to the layers directory, topmost first.
@@ -98,8 +98,12 @@ class ImageStore:
     def resolve(self, ref: str) -> Image:
         """An image by name, ``sha256:…`` or unique id prefix, its layers unpacked.
 
+        ``image@3`` is its state after its third layer, the lowest being the first: it runs as the whole image does.
         The built-in image is made when it is asked for and isn't there. Raises NotFound, InvalidValue.
         """
+        ref, number = split_layer(ref)
+        if number is not None:
+            return self.open(self.find(ref), number)
         try:
             stored = self.find(ref)
         except NotFound:
@@ -115,9 +119,11 @@ class ImageStore:
 
         return self.open(ensure(self))
 
-    def open(self, stored: Stored) -> Image:
-        """An image ready to run; unpacks layers that aren't, from their blobs."""
-        config = ImageConfig.from_json(self.layout.read_json(stored.id))
+    def open(self, stored: Stored, number: int | None = None) -> Image:
+        """An image ready to run, or its state after a layer; unpacks layers that aren't, from their blobs."""
+        config, id = ImageConfig.from_json(self.layout.read_json(stored.id)), stored.id
+        if number is not None:
+            config, id = config.after_layer(number), f"{id}@{number}"
         chain: list[str] = []
         extra: set[tuple[int, int]] = set()
         for index, chain_id in enumerate(chain_ids(config.diff_ids)):
@@ -126,7 +132,7 @@ class ImageStore:
                 chain.clear()
             chain.insert(0, layer.link)
             extra.update(layer.ids)
-        return Image(stored.id, stored.names, config, stored.entry.digest, tuple(chain), merge_runs(sorted(extra)))
+        return Image(id, stored.names, config, stored.entry.digest, tuple(chain), merge_runs(sorted(extra)))
 
     def find(self, ref: str) -> Stored:
         """An image by name or id, whether or not its layers are unpacked."""
@@ -187,7 +193,9 @@ class ImageStore:
         """An image's history with its layers, lowest first."""
         from pyctr_engine.images.listing import layers
 
-        return layers(self, self.find(ref))
+        ref, number = split_layer(ref)
+        found = layers(self, self.find(ref))
+        return found if number is None else [line for line in found if line.number <= number]
 
     @_doing("read the image store")
     def inspect(self, ref: str) -> dict[str, object]:
@@ -293,6 +301,14 @@ class ImageStore:
         from pyctr_engine.images.garbage import remove
 
         return remove(self, ref, used_by, force)
+
+
+def split_layer(ref: str) -> tuple[str, int | None]:
+    """``image@3`` as the image and the layer's number; ``None`` without one. A digest is no number."""
+    image, at, number = ref.rpartition("@")
+    if image and at and number.isascii() and number.isdecimal():
+        return image, int(number)
+    return ref, None
 
 
 def normal_name(text: str) -> str:

@@ -43,6 +43,9 @@ class LayerInfo:
         created_by: The command that made it.
         created: Seconds since the epoch, or ``None``.
         empty: Whether the step changed only the config.
+        number: Of the layer, the lowest is 1; 0 for a step that added none.
+        files: Entries of the layer; 0 while it isn't unpacked.
+        shared_with: Names (or short ids) of the other images that have the same layer in the same place, sorted.
     """
 
     diff_id: str
@@ -55,6 +58,9 @@ class LayerInfo:
     comment: str = ""
     author: str = ""
     empty: bool = False
+    number: int = 0
+    files: int = 0
+    shared_with: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

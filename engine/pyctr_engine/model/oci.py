@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pyctr_engine.errors import ImageFormatError
-from pyctr_engine.record import dataclass, field
+from pyctr_engine.errors import ImageFormatError, InvalidValue
+from pyctr_engine.record import dataclass, field, replace
 
 Json = Mapping[str, object]
 
@@ -274,6 +274,20 @@ class ImageConfig:
             config_extra=_rest(config, cls._KNOWN_CONFIG),
             extra=_rest(data, cls._KNOWN),
         )
+
+    def after_layer(self, number: int) -> ImageConfig:
+        """The configuration of the state after a layer, the lowest is 1. Raises InvalidValue without such."""
+        if not 1 <= number <= len(self.diff_ids):
+            raise InvalidValue(f"there is no layer {number}", f"the image has {len(self.diff_ids)}, counted from 1")
+        untold = len(self.diff_ids) - sum(not step.empty_layer for step in self.history)
+        left, kept = number - max(untold, 0), 0
+        for step in self.history:
+            if not step.empty_layer:
+                left -= 1
+            if left < 0:
+                break
+            kept += 1
+        return replace(self, diff_ids=self.diff_ids[:number], history=self.history[:kept])
 
     def runtime_json(self) -> dict[str, object]:
         """The ``config`` object alone: how to run it."""

@@ -1,11 +1,11 @@
 """A running container's upper directory, copied into a delta while the container stands still.
 
 A live overlay can't be given other layers, so what it writes to has to be copied; but only what changed since the
-last checkpoint of the same upper directory costs bytes. A copy remembers, in an attribute of overlayfs's own kind that no
-container and no layer ever sees, which state of which file it is a copy of: inode, change time, size. As long as these
-are the file's, the next checkpoint takes a hard link to the copy. A change time can't be set back, and a page that
-was written out is write-protected, so a later write by mmap(2) changes it too; therefore the file system is synced
-before. Where files can share their blocks (Btrfs, XFS), copies cost none.
+last checkpoint of the same upper directory costs bytes. A copy remembers, in an attribute of overlayfs's own kind
+that no container and no layer ever sees, which state of which file it is a copy of: inode, change time, size. As long
+as these are the file's, the next checkpoint takes a hard link to the copy. A change time can't be set back, and a
+page that was written out is write-protected, so a later write by mmap(2) changes it too; therefore the file system is
+synced before. Where files can share their blocks (Btrfs, XFS), copies cost none.
 
 The container is a stranger: everything is opened by descriptors that follow no symlink.
 """
@@ -57,7 +57,7 @@ def copy(source: str, target: str, previous: str) -> int:
 
 
 def writes_back(path: str) -> bool:
-    """Whether the file system of ``path`` has a disk: on others a write by mmap(2) may leave the change time alone."""
+    """Whether the file system of ``path`` has a disk: on others a write by mmap(2) may not tell in the change time."""
     device = os.stat(path).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     with open("/proc/self/mountinfo") as file:

@@ -63,7 +63,9 @@ def test_a_container_goes_back_to_what_it_was(bench: Bench, how: str) -> None:
 
 
 def test_a_container_at_rest_goes_back_and_stays_at_rest(bench: Bench) -> None:
-    container = bench.engine.create(ContainerRequest("pyctr/base", command=("sh", "-c", "echo more >> /log; cat /log")))
+    container = bench.engine.create(
+        ContainerRequest("pyctr/base", command=("sh", "-c", "echo more >> /log; cat /log"))
+    )
     bench.engine.checkpoint(container.id)
     bench.engine.start(container.id)
     bench.engine.wait(container.id)
@@ -75,9 +77,10 @@ def test_a_container_at_rest_goes_back_and_stays_at_rest(bench: Bench) -> None:
     assert collect(bench.engine.start_attached(container.id)).out == "more\nmore\n"
     bench.engine.restore(container.id, "1")
     assert collect(bench.engine.start_attached(container.id)).out == "more\n"
-    assert not (directory(bench, container) / "upper").exists() or stacks.FIRST in stacks.read(
-        str(directory(bench, container))
-    ).referenced()
+    assert (
+        not (directory(bench, container) / "upper").exists()
+        or stacks.FIRST in stacks.read(str(directory(bench, container))).referenced()
+    )
 
 
 def test_a_running_container_pays_only_for_what_changed_since(bench: Bench) -> None:
@@ -99,7 +102,10 @@ def test_a_running_container_pays_only_for_what_changed_since(bench: Bench) -> N
     }
     assert inodes["a"] == inodes["b"] != inodes["c"]
     bench.engine.restore(container.id, "b")
-    assert do(bench, container, "cat /s2 /l1; stat -c %a /s3; test /s1 -ef /l1 && echo same") == "changed\n1\n644\nsame\n"
+    assert (
+        do(bench, container, "cat /s2 /l1; stat -c %a /s3; test /s1 -ef /l1 && echo same")
+        == "changed\n1\n644\nsame\n"
+    )
     bench.engine.restore(container.id, "c")
     assert do(bench, container, "stat -c %a /s3; dd if=/big bs=1 skip=5 count=1 2>/dev/null") == "600\nx"
 

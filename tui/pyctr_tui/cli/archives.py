@@ -14,7 +14,7 @@ from pyctr_tui.cli.call import Call, is_terminal
 from pyctr_tui.cli.options import Grammar, Option
 from pyctr_tui.cli.progress import ProgressLine
 
-_CHANGE = Option("-c, --change", "CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, USER, WORKDIR …", "INSTRUCTION", many=True)
+_CHANGE = Option("-c, --change", "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, WORKDIR …", "INSTRUCTION", many=True)
 _MESSAGE = Option("-m, --message", "What changed", "TEXT")
 
 _COMMIT = Grammar(

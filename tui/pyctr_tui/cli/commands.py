@@ -45,7 +45,10 @@ _CONTAINERS = {
 }
 _IMAGES = {
     "images": Command("images", "images", "List images"),
-    "layers": Command("images", "layers", "Show an image's layers"),
+    "layers": Command("explore", "layers", "Show an image's layers, what is in them, and what each one does"),
+    "layers cat": Command("explore", "cat", "Print a file of any layer's state"),
+    "layers extract": Command("explore", "extract", "Take files out of any layer's state"),
+    "compare": Command("explore", "compare", "Show how images, containers and checkpoints differ"),
     "history": Command("images", "history", "Show how an image was made"),
     "commit": Command("archives", "commit", "Make an image of a container's file system"),
     "import": Command("archives", "import_", "Make an image of a root file system's tar"),

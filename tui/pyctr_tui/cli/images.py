@@ -1,4 +1,4 @@
-"""``images``, ``layers``, ``history``, ``tag`` and ``rmi``."""
+"""``images``, ``history``, ``tag`` and ``rmi``."""
 
 from __future__ import annotations
 
@@ -23,9 +23,6 @@ _IMAGES = Grammar(
     _NO_TRUNC,
     output.LIST_FORMAT,
     most=1,
-)
-_LAYERS = Grammar(
-    "layers", "IMAGE", "Show an image's layers, the lowest first.", _NO_TRUNC, output.LIST_FORMAT, least=1, most=1
 )
 _HISTORY = Grammar(
     "history",
@@ -63,16 +60,6 @@ def images(call: Call, words: Sequence[str]) -> int:
     if parsed.flag("digests"):
         columns.insert(2, "Digest")
     output.rows(rows, parsed.value("format"), columns, "IMAGE ID")
-    return 0
-
-
-def layers(call: Call, words: Sequence[str]) -> int:
-    """``layers``: only steps that added files."""
-    parsed = _LAYERS.parse(words)
-    now, full = time.time(), parsed.flag("no-trunc")
-    found = [layer for layer in call.engine.layers(parsed.arguments[0]) if not layer.empty]
-    rows = (views.layer_row(layer, now, full=full, ascii=call.ascii) for layer in found)
-    output.rows(rows, parsed.value("format"), ("ID", "CreatedSince", "Size", "BlobSize", "CreatedBy"), "CHAIN ID")
     return 0
 
 

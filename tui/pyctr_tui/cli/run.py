@@ -6,9 +6,9 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import CommandError, EngineError
-from pyctr_tui.cli import detach
+from pyctr_tui.cli import detach, values
 from pyctr_tui.cli.call import Call, is_terminal
-from pyctr_tui.cli.options import Grammar, Option, UsageError
+from pyctr_tui.cli.options import Grammar, Option, Parsed, UsageError
 from pyctr_tui.cli.request import OPTIONS, request
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ _RUN = Grammar(
     "IMAGE [COMMAND [ARGUMENT…]]",
     "Make a container and start it, attached unless -d says otherwise. Its exit code becomes ours.",
     Option("-d, --detach", "Leave it running and print its id"),
+    Option("--layer", "Its state after that layer (as IMAGE@N); without a command, a shell in it", "N"),
     *OPTIONS,
     detach.OPTION,
     Option("--sig-proxy", "Pass signals on (the default; --sig-proxy=false)"),
@@ -46,7 +47,7 @@ def run(call: Call, words: Sequence[str]) -> int:
     """``run``: 125 when the engine fails, 126 or 127 when the program can't be run, else the program's own code."""
     parsed = _RUN.parse(words)
     with engine_failures():
-        wanted = request(parsed)
+        wanted = _after_layer(request(parsed), parsed) if "layer" in parsed else request(parsed)
         keys = detach.parse_keys(parsed.value("detach-keys"))
         if parsed.flag("detach"):
             return _run_detached(call, wanted)
@@ -62,6 +63,16 @@ def create(call: Call, words: Sequence[str]) -> int:
     with engine_failures():
         print(call.engine.create(request(parsed)).id)
     return 0
+
+
+def _after_layer(wanted: ContainerRequest, parsed: Parsed) -> ContainerRequest:
+    """The same of an image's state after a layer; what the image runs may not be there yet, so a shell is."""
+    from pyctr_engine.record import replace
+
+    wanted = replace(wanted, image=f"{wanted.image}@{values.number(parsed.value('layer'), '--layer'):.0f}")
+    if wanted.command is None and wanted.entrypoint is None:
+        wanted = replace(wanted, entrypoint=(), command=("sh",))
+    return wanted
 
 
 def _run_detached(call: Call, wanted: ContainerRequest) -> int:

@@ -111,6 +111,9 @@ def layer_row(layer: LayerInfo, now: float, *, full: bool = False, ascii: bool =
         "Digest": layer.digest,
         "ChainID": layer.chain_id,
         "Empty": layer.empty,
+        "Layer": layer.number or "",
+        "Files": layer.files or "",
+        "SharedWith": list(layer.shared_with),
     }
 
 

@@ -1,0 +1,149 @@
+"""Looking into images: trees, what each layer does, every version of a path, and files taken out of any layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from pyctr_engine.errors import Conflict, InvalidValue, NotFound, from_os_error
+from pyctr_engine.images import strata
+from pyctr_engine.images.layer_store import chain_ids
+from pyctr_engine.images.layers import layer_tar, single_tar
+from pyctr_engine.images.streams import read_file
+from pyctr_engine.images.unpack import Unpacker
+from pyctr_engine.linux import stack
+from pyctr_engine.linux.tree import remove_tree
+from pyctr_engine.model.explore import Efficiency, LayerChange, TreeEntry
+
+if TYPE_CHECKING:
+    from pyctr_engine.images.store import Image, ImageStore
+
+
+class Explorer:
+    """What can be asked of an image, or of its state after a layer (``image@3``).
+
+    Answers that may be long are iterators, read from the layers' indexes as they are asked for: an image of any size
+    takes little memory. Every method raises NotFound, InvalidValue and StoreError.
+    """
+
+    def __init__(self, store: ImageStore) -> None:
+        self._store = store
+
+    def tree(self, ref: str, path: str = "/") -> Iterator[TreeEntry]:
+        """The state: every path at and below ``path``, in the order of a walk."""
+        image = self._store.resolve(ref)
+        wanted = strata.below(_relative(path))
+        return strata.tree(filter(wanted, self._paths(image)), len(image.config.diff_ids))
+
+    def changes(self, ref: str, number: int, path: str = "/") -> Iterator[LayerChange]:
+        """What one layer adds, changes and deletes, at and below ``path``."""
+        image = self._store.resolve(ref)
+        if not 1 <= number <= len(image.config.diff_ids):
+            raise InvalidValue(
+                f"{ref} has no layer {number}", f"it has {len(image.config.diff_ids)}; `pyctr-tui layers` lists them"
+            )
+        return strata.changes(filter(strata.below(_relative(path)), self._paths(image)), number)
+
+    def versions(self, ref: str, path: str) -> list[LayerChange]:
+        """Every version of one path, lowest layer first, its deletions too. Symlinks are not followed."""
+        image = self._store.resolve(ref)
+        found = strata.versions(self._paths(image), _relative(path), len(image.config.diff_ids))
+        if not found:
+            raise NotFound(f"no layer of {ref} holds {path}", "paths are absolute, and symlinks in them not followed")
+        return found
+
+    def efficiency(self, ref: str) -> Efficiency:
+        """How much of what the layers hold is seen, and what wastes the most."""
+        image = self._store.resolve(ref)
+        sizes = [self._record_size(chain) for chain in chain_ids(image.config.diff_ids)]
+        return strata.efficiency(self._paths(image), sum(sizes[1:]))
+
+    def read(self, ref: str, path: str) -> Iterator[bytes]:
+        """The contents of a file, in pieces; symlinks lead wherever they do inside."""
+        with stack.View(self._lowers(ref)) as view, view.find(path) as found:
+            if found.status is None or not _is_file(found.status.st_mode):
+                raise InvalidValue(f"{path} is no regular file", "`layers extract` takes whole directories")
+            fd = stack.opened(found)
+        return _to_the_end(fd)
+
+    def extract(self, ref: str, path: str, destination: str) -> str:
+        """Make a file, or a directory with all in it, at ``destination``; where it now is.
+
+        An existing directory gets it inside, as cp(1) has it. Owners, modes and times are the image's. It is unpacked
+        in a confined child, aside, and given its place when complete.
+
+        Raises:
+            Conflict: something is there already.
+            NoSpace, NotPermitted, EngineError: nothing was made.
+        """
+        name = path.rstrip("/").rpartition("/")[2] or "root"
+        place = os.path.join(destination, name) if os.path.isdir(destination) else destination.rstrip("/")
+        if os.path.lexists(place):
+            raise Conflict(f"{place} exists", "choose another place, or remove it first")
+        aside = os.path.join(os.path.dirname(os.path.abspath(place)), f".tmp-{os.urandom(8).hex()}")
+        try:
+            os.mkdir(aside, 0o700)
+            try:
+                os.rename(os.path.join(aside, self._unpack(ref, path, aside)).rstrip("/"), place)
+            finally:
+                remove_tree(aside)
+        except OSError as error:
+            raise from_os_error(error, f"extract {path} to {place}") from error
+        return place
+
+    def tar(self, ref: str, path: str) -> Iterator[bytes]:
+        """The same as an uncompressed tar: a directory as what is in it, anything else as one entry."""
+        with stack.View(self._lowers(ref)) as view, view.find(path, follow=False) as found:
+            if found.status is None or found.inside:
+                yield from layer_tar([os.fsdecode(place.full) for place in found.inside], ())
+                return
+            assert found.place is not None
+            directory = os.open(found.place.full, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                yield from single_tar(directory, found.name, found.status)
+            finally:
+                os.close(directory)
+
+    def _unpack(self, ref: str, path: str, aside: str) -> str:
+        """Unpack into a directory aside; the name in it of what was asked for, empty for the directory itself."""
+        with Unpacker(aside, bottom=True) as unpacker:
+            for piece in self.tar(ref, path):
+                unpacker.write(piece)
+            unpacker.finish()
+        with stack.View(self._lowers(ref)) as view, view.find(path, follow=False) as found:
+            return "" if found.status is None or found.inside else os.fsdecode(found.name)
+
+    def _paths(self, image: Image) -> Iterator[strata.Path]:
+        store = self._store.layers_on_disk
+        chains = chain_ids(image.config.diff_ids)
+        cuts = [number for number, chain in enumerate(chains, 1) if (record := store.read(chain)) and record.opaque]
+        return strata.paths([f"{store.directory}/{chain}" for chain in chains], cuts)
+
+    def _lowers(self, ref: str) -> Sequence[str]:
+        directory = self._store.layers_on_disk.directory
+        return [f"{directory}/{link}" for link in self._store.resolve(ref).chain]
+
+    def _record_size(self, chain: str) -> int:
+        record = self._store.layers_on_disk.read(chain)
+        return record.size if record else 0
+
+
+def _relative(path: str) -> bytes:
+    parts = [part for part in os.fsencode(path).split(b"/") if part not in (b"", b".")]
+    if b".." in parts:
+        raise InvalidValue(f"{path!r} leads upwards", "name it from the root")
+    return b"/".join(parts)
+
+
+def _is_file(mode: int) -> bool:
+    import stat
+
+    return stat.S_ISREG(mode)
+
+
+def _to_the_end(fd: int) -> Iterator[bytes]:
+    try:
+        yield from read_file(fd)
+    finally:
+        os.close(fd)

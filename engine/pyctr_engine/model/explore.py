@@ -1,0 +1,97 @@
+"""What is in images, layers, checkpoints and containers, and how they differ.
+
+Paths are absolute inside; bytes that aren't UTF-8 are surrogate escapes, and nothing is safe to print as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pyctr_engine.model.image import ChangeKind, FileType
+from pyctr_engine.record import dataclass
+
+Aspect = Literal["type", "mode", "owner", "contents", "target", "device", "attributes"]
+"""What differs between two files of one path. Times alone are no difference."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file, directory or whatever it is.
+
+    Attributes:
+        mode: Permission bits.
+        size: Bytes of a regular file, else 0; in a layer 0 too for a further name of a file (a hard link).
+        mtime: Nanoseconds since the epoch.
+        target: What a symlink holds, or the first name of a hard link.
+    """
+
+    type: FileType
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One path of an image's state; ``layer`` is the number of the layer that it comes from, the lowest is 1."""
+
+    path: str
+    layer: int
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChange:
+    """What one layer does to one path: Added, Changed or Deleted.
+
+    ``state`` is as the layer leaves it, for a deletion as it was; ``replaces`` is the layer that it was from, or 0.
+    """
+
+    path: str
+    layer: int
+    kind: ChangeKind
+    state: FileState
+    replaces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Waste:
+    """A path that several layers hold: ``bytes`` of all its versions together, as dive counts."""
+
+    path: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Efficiency:
+    """How much of what an image holds is seen in it, by dive's definition.
+
+    Attributes:
+        score: 0 to 1: of each path the smallest version, summed, by all versions summed.
+        wasted: Bytes of all versions of the paths in ``paths``.
+        share: ``wasted`` by the size of all layers but the lowest; 0 without any.
+        paths: Those that more than one layer holds or deletes, the most bytes first.
+    """
+
+    score: float
+    wasted: int
+    share: float
+    paths: tuple[Waste, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDifference:
+    """One path that differs between two trees: Added in the second, Deleted from it, or Changed.
+
+    ``what`` says in which ways it changed; ``before`` and ``after`` are ``None`` where it isn't.
+    """
+
+    path: str
+    kind: ChangeKind
+    what: tuple[Aspect, ...]
+    before: FileState | None
+    after: FileState | None
