@@ -57,7 +57,7 @@ def copy(source: str, target: str, previous: str) -> int:
 
 
 def writes_back(path: str) -> bool:
-    """Whether the file system of ``path`` has a disk: on others a write by mmap(2) may not tell in the change time."""
+    """Whether the file system of ``path`` has a disk: on others a write by mmap(2) may not change the change time."""
     device = os.stat(path).st_dev
     wanted = f"{os.major(device)}:{os.minor(device)}"
     with open("/proc/self/mountinfo") as file:

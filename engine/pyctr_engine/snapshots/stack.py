@@ -1,4 +1,4 @@
-"""Which directories a container's own part of its file system is made of: the one it writes to, and frozen ones below.
+"""Which directories a container's own part of its file system is made of: the one written to, and frozen ones below.
 
 ``checkpoints.json`` in the container's directory says it; without one there is ``upper`` alone. It is replaced whole,
 and nothing is ever renamed, so that at any point either the old stack or the new one is true. What no stack names is

@@ -112,7 +112,7 @@ def test_a_running_container_pays_only_for_what_changed_since(bench: Bench) -> N
 
 WORK = (
     "echo 1 > /a; mkdir /d; echo 2 > /d/x; ln /a /hard; rm /etc/profile; echo more >> /etc/os-release",
-    "echo 3 >> /a; rm -r /d; mkdir /d; echo 4 > /d/y; echo new > /etc/profile; rm -r /srv; touch -d @1 /etc/os-release",
+    "echo 3 >> /a; rm -r /d; mkdir /d; echo 4 > /d/y; echo > /etc/profile; rm -r /srv; touch -d @1 /etc/os-release",
     "mkdir /srv; echo 5 > /srv/z; rm /hard; mv /d/y /d/z; ln -s x /link; chmod 711 /srv; exec 3<> /etc/passwd",
 )
 

@@ -38,7 +38,7 @@ def child(store: ImageStore, base: Image, name: str, file: str, tmp_path: Path) 
     upper = tmp_path / f"upper-{name}"
     upper.mkdir(mode=0o755)
     (upper / file).write_text(file)
-    return store.commit(base, str(upper), base.config, CommitRequest(name=name), "test")
+    return store.open(store.commit(base, [str(upper)], base.config, CommitRequest(name=name), "test"))
 
 
 def held(store: ImageStore) -> tuple[int, int]:

@@ -35,7 +35,8 @@ def test_a_request_survives_its_journey() -> None:
     )
     request = protocol.StartRequest(
         id="ab" * 32, name="n", run_dir="/r", state_dir="/s", events_dir="/e", layers="/l", lowers=["l/A"],
-        uppers=["d/1", "upper"], argv=["sh", "-c", "\udcff"], env=["A=b"], cwd="/", user="", hostname="h", tty=False, stdin=True,
+        uppers=["d/1", "upper"], argv=["sh", "-c", "\udcff"], env=["A=b"], cwd="/", user="", hostname="h",
+        tty=False, stdin=True,
         ids=[[0, 524288, 65536]], net="private", join=protocol.Join(7, 8),
         network=protocol.Network("br", "v", "10.0.0.2/16", "10.0.0.1", [["tcp", "", 80]], ["add"]), cgroup=cgroup,
         binds=[protocol.Bind("/a", "/b", True)], tmpfs=[protocol.Tmpfs("/t", 4096)], devices=[], capabilities=3,
