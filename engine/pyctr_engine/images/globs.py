@@ -15,7 +15,10 @@ from pyctr_engine.errors import InvalidValue
 
 def compile(patterns: Sequence[str]) -> re.Pattern[bytes]:
     """One expression whose ``match`` says whether a relative path is meant. Raises InvalidValue."""
-    return re.compile(b"|".join(map(_translate, patterns)), re.DOTALL)
+    try:
+        return re.compile(b"|".join(map(_translate, patterns)), re.DOTALL)
+    except re.error as error:
+        raise InvalidValue(f"a pattern can't be read: {error}", "[a-z] wants its letters in order") from error
 
 
 def _translate(pattern: str) -> bytes:

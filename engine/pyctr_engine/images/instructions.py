@@ -14,11 +14,20 @@ from dataclasses import replace
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.model.oci import ImageConfig
 
-NAMES = ("CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "ONBUILD", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR")
+NAMES = tuple("CMD ENTRYPOINT ENV EXPOSE HEALTHCHECK LABEL ONBUILD SHELL STOPSIGNAL USER VOLUME WORKDIR".split())
 
 _PORT = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?(?:/(tcp|udp|sctp))?")
 _VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _SIGNAL = re.compile(r"(?:SIG)?[A-Z][A-Z0-9+-]*|\d{1,2}")
+_FLAG = re.compile(r"--([a-z-]+)=(\S+)\s*")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_NANOSECONDS = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+_HEALTH_TIMES = {
+    "interval": "Interval",
+    "timeout": "Timeout",
+    "start-period": "StartPeriod",
+    "start-interval": "StartInterval",
+}
 
 
 def apply(config: ImageConfig, changes: Sequence[str]) -> ImageConfig:
@@ -44,9 +53,16 @@ def apply(config: ImageConfig, changes: Sequence[str]) -> ImageConfig:
 def _apply(config: ImageConfig, name: str, rest: str) -> ImageConfig:
     env = dict(pair.split("=", 1) for pair in config.env if "=" in pair)
     if name == "CMD":
-        return replace(config, cmd=_command(rest))
+        return replace(config, cmd=_command(rest, config))
     if name == "ENTRYPOINT":
-        return replace(config, entrypoint=_command(rest))
+        return replace(config, entrypoint=_command(rest, config))
+    if name == "HEALTHCHECK":
+        return _with_extra(config, "Healthcheck", _health_check(rest))
+    if name == "SHELL":
+        shell = _list(rest)
+        if not shell:
+            raise ValueError('a list is wanted: SHELL ["/bin/bash", "-c"]')
+        return _with_extra(config, "Shell", shell)
     if name == "ENV":
         return replace(config, env=tuple(f"{key}={value}" for key, value in {**env, **_pairs(rest, env)}.items()))
     if name == "LABEL":
@@ -75,10 +91,47 @@ def _only(found: list[str]) -> list[str]:
     return found
 
 
-def _command(rest: str) -> tuple[str, ...]:
+def _with_extra(config: ImageConfig, field: str, value: object) -> ImageConfig:
+    """Docker's own fields, which the specification reserves and doesn't describe."""
+    return replace(config, config_extra={**config.config_extra, field: value})
+
+
+def _command(rest: str, config: ImageConfig) -> tuple[str, ...]:
     """The exec form as it is; the shell form for a shell to read."""
     listed = _list(rest)
-    return tuple(listed) if listed is not None else ("/bin/sh", "-c", rest)
+    if listed is not None:
+        return tuple(listed)
+    shell = config.config_extra.get("Shell")
+    return (*(map(str, shell) if isinstance(shell, list) and shell else ("/bin/sh", "-c")), rest)
+
+
+def _health_check(rest: str) -> dict[str, object]:
+    """``[--interval=30s …] CMD command`` or ``NONE``, as docker keeps it: times in nanoseconds."""
+    found: dict[str, object] = {}
+    while match := _FLAG.match(rest):
+        name, value, rest = match[1], match[2], rest[match.end() :]
+        if name == "retries" and value.isdecimal():
+            found["Retries"] = int(value)
+        elif name in _HEALTH_TIMES:
+            found[_HEALTH_TIMES[name]] = _duration(value)
+        else:
+            raise ValueError(f"--{name}={value} is unknown")
+    kind, _, command = rest.partition(" ")
+    command = command.strip()
+    if kind.upper() == "NONE" and not command and not found:
+        return {"Test": ["NONE"]}
+    if kind.upper() != "CMD" or not command:
+        raise ValueError("CMD and a command are wanted, or NONE")
+    listed = _list(command)
+    return {"Test": ["CMD-SHELL", command] if listed is None else ["CMD", *listed], **found}
+
+
+def _duration(text: str) -> int:
+    """Go's ``1m30s``, in nanoseconds."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text:
+        raise ValueError(f"{text!r} is not a duration such as 1m30s")
+    return int(sum(float(number) * _NANOSECONDS[unit] for number, unit in parts))
 
 
 def _list(rest: str) -> list[str] | None:

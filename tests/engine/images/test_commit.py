@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+import signal
 import tarfile
 import tempfile
 from collections.abc import Callable
@@ -13,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pyctr_engine.errors import InvalidValue, NotFound
+from pyctr_engine.images import garbage, layers
 from pyctr_engine.images.store import Image, ImageStore
 from pyctr_engine.model.oci import ImageConfig
 from pyctr_engine.model.progress import Progress
@@ -319,3 +323,110 @@ def test_a_snapshot_takes_its_root_from_the_image_and_goes_without_a_trace(store
     snapshot.remove()
     snapshot.remove()
     assert os.listdir(snapshot.directory) == []
+
+
+def test_several_uppers_are_committed_as_one(store: ImageStore, base: Image, tmp_path: Path) -> None:
+    """What was done in one upper directory and what was done in two on each other make the same layer."""
+    later = """
+import shutil
+shutil.rmtree("srv"); os.mkdir("srv"); open("srv/both", "w").close(); os.unlink("a")
+shutil.move("new/empty", "moved")
+os.unlink("becomes-file"); os.mkdir("becomes-file"); open("etc/gone", "w").write("again"); os.chmod("new", 0o700)
+os.mkdir("untouched/y"); os.rmdir("untouched/y"); os.unlink("etc/edited")
+"""
+    one = prepared(store, base, tmp_path, "one")
+    act(store, base, one, ACTS + later)
+    below, above = prepared(store, base, tmp_path, "below"), prepared(store, base, tmp_path, "above")
+    act(store, base, below, ACTS)
+    look([below.upper, *lowers(store, base)], above.upper, above.work, later)
+    for snapshot in (one, below, above):
+        for top, directories, files in os.walk(os.fsencode(snapshot.upper)):
+            for name in [*directories, *files, b"."]:
+                os.utime(os.path.join(top, name), (5, 5), follow_symlinks=False)
+    apart = store.open(store.commit(base, [above.upper, below.upper], base.config, CommitRequest(), ""))
+    assert commit(store, base, one, base.config, CommitRequest(), "").config.diff_ids == apart.config.diff_ids
+    assert list(layers.layer_tar(one.upper, lowers(store, base))) == list(
+        layers.layer_tar([above.upper, below.upper], lowers(store, base))
+    )
+
+
+def test_squashed_it_is_one_layer_and_looks_the_same(store: ImageStore, base: Image, tmp_path: Path) -> None:
+    snapshot = prepared(store, base, tmp_path)
+    view = act(store, base, snapshot, ACTS)
+    image = commit(store, base, snapshot, base.config, CommitRequest("flat:1", squash=True), "sh")
+    assert len(image.config.diff_ids) == 1
+    assert look(lowers(store, image)) == without_overlay_traces(view)
+    assert [step.empty_layer for step in image.config.history] == [True, False]
+    assert not any(".wh." in name for name in members(store, image))
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "names"),
+    [
+        (("/srv/replaced",), (), [".", "srv", "srv/replaced", "srv/replaced/.wh..wh..opq", "srv/replaced/both"]),
+        (("/srv/replaced/*old",), (), [".", "srv", "srv/replaced", "srv/replaced/.wh.old"]),
+        (("*.log",), ("/var",), [".", "x.log"]),
+        (("*.log",), (), [".", "var", "var/log", "var/log/a.log", "x.log"]),
+        ((), ("*.log", "/srv"), [".", "var", "var/log", "var/log/b"]),
+        (("/nothing",), (), []),
+    ],
+)
+def test_only_what_is_chosen(
+    store: ImageStore,
+    base: Image,
+    tmp_path: Path,
+    include: tuple[str, ...],
+    exclude: tuple[str, ...],
+    names: list[str],
+) -> None:
+    snapshot = prepared(store, base, tmp_path)
+    acts = """
+import shutil
+shutil.rmtree("srv/replaced"); os.mkdir("srv/replaced"); open("srv/replaced/both", "w").close()
+os.makedirs("var/log")
+for name in ("x.log", "var/log/a.log", "var/log/b"): open(name, "w").close()
+"""
+    act(store, base, snapshot, acts)
+    image = commit(store, base, snapshot, base.config, CommitRequest(include=include, exclude=exclude), "")
+    assert (members(store, image) if names else image.chain) == (names or base.chain)
+
+
+def test_a_commit_killed_at_any_step_leaves_no_image(store: ImageStore, base: Image, tmp_path: Path) -> None:
+    snapshot = prepared(store, base, tmp_path)
+    act(store, base, snapshot, ACTS + '\nopen("big", "wb").write(os.urandom(9 << 20))')
+    before = [stored.names for stored in store.all()]
+    for number in range(200):
+        pid = os.fork()
+        if not pid:
+            _die_at(number)
+            with contextlib.suppress(BaseException):
+                store.commit(base, snapshot.uppers, base.config, CommitRequest(name="killed:1"), "")
+                os._exit(0)
+            os._exit(1)
+        ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        if ended == 0:
+            break
+        assert ended == -signal.SIGKILL
+        if [stored.names for stored in store.all()] != before:
+            break  # it was killed after the image had got its name: that is one that is made
+        assert all(finding.level != "fail" for finding in store.verify())
+    assert number > 10
+    assert look(lowers(store, store.resolve("killed:1")))["big"]
+    garbage.collect(store)
+    assert [finding.level for finding in store.verify()] == ["ok"]
+
+
+def _die_at(number: int) -> None:
+    """End this process the hard way at its ``number``-th step of writing."""
+    steps = itertools.count()
+
+    def counting(call: Callable[..., object]) -> Callable[..., object]:
+        def counted(*arguments: object, **named: object) -> object:
+            if next(steps) == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return call(*arguments, **named)
+
+        return counted
+
+    for name in ("write", "rename", "fsync", "unlink", "mkdir"):
+        setattr(os, name, counting(getattr(os, name)))

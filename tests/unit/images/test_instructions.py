@@ -70,3 +70,37 @@ def test_refusals_quote_the_change(change: str) -> None:
     with pytest.raises(InvalidValue) as refused:
         apply(BASE, [change])
     assert repr(change) in refused.value.message
+
+
+def test_a_health_check_in_dockers_form() -> None:
+    config = apply(BASE, ["HEALTHCHECK --interval=1m30s --timeout=500ms --retries=4 CMD curl -f http://x || exit 1"])
+    assert config.runtime_json()["Healthcheck"] == {
+        "Test": ["CMD-SHELL", "curl -f http://x || exit 1"],
+        "Interval": 90 * 10**9,
+        "Timeout": 500 * 10**6,
+        "Retries": 4,
+    }
+    assert apply(BASE, ['HEALTHCHECK CMD ["a", "b"]']).runtime_json()["Healthcheck"] == {"Test": ["CMD", "a", "b"]}
+    assert apply(BASE, ["HEALTHCHECK NONE"]).runtime_json()["Healthcheck"] == {"Test": ["NONE"]}
+
+
+def test_the_shell_form_takes_the_shell_there_is() -> None:
+    config = apply(BASE, ['SHELL ["/bin/bash", "-c"]', "CMD x y"])
+    assert config.cmd == ("/bin/bash", "-c", "x y")
+    assert config.runtime_json()["Shell"] == ["/bin/bash", "-c"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "HEALTHCHECK",
+        "HEALTHCHECK x",
+        "HEALTHCHECK --interval=5 CMD x",
+        "HEALTHCHECK --x=1s CMD x",
+        "SHELL sh",
+        "SHELL []",
+    ],
+)
+def test_nonsense_in_them(change: str) -> None:
+    with pytest.raises(InvalidValue, match="change"):
+        apply(BASE, [change])
