@@ -99,6 +99,12 @@ def test_commit_prints_the_id_and_keeps_progress_apart(cli: Cli, engine: FakeEng
     assert engine.calls == [("commit", "web", request)]
 
 
+def test_commit_takes_a_part_or_all_in_one(cli: Cli, engine: FakeEngine) -> None:
+    assert cli("commit", "--no-pause", "--include", "/a", "--include=*.b", "--exclude", "/c", "-s", "web")[0] == 0
+    request = CommitRequest(pause=False, include=("/a", "*.b"), exclude=("/c",), squash=True)
+    assert engine.calls == [("commit", "web", request)]
+
+
 def test_import(cli: Cli, engine: FakeEngine) -> None:
     assert cli("import", "-c", "CMD sh", "-m", "x", "rootfs.tar", "deb:12")[0] == 0
     assert engine.calls == [("import_image", "rootfs.tar", "deb:12", ["CMD sh"], "x")]

@@ -29,6 +29,18 @@ def test_the_program_s_exit_code_is_ours(cli: Cli, engine: FakeEngine) -> None:
     assert engine.calls == [("warm",), ("run", ContainerRequest("img", command=("true",), auto_remove=True))]
 
 
+def test_after_a_layer_a_shell_is_what_runs(cli: Cli, engine: FakeEngine) -> None:
+    engine.program = ends_with(0)
+    assert cli("run", "--layer", "3", "img")[0] == 0
+    assert cli("run", "--layer=3", "img", "ls")[0] == 0
+    requests = [call[1] for call in engine.calls if call[0] == "run"]
+    assert requests == [
+        ContainerRequest("img@3", command=("sh",), entrypoint=()),
+        ContainerRequest("img@3", command=("ls",)),
+    ]
+    assert cli("run", "--layer", "x", "img")[0] == 125
+
+
 def test_standard_output_and_error_are_kept_apart(cli: Cli, engine: FakeEngine) -> None:
     def program(monitor: Monitor) -> int:
         monitor.send(protocol.STDOUT, b"out")
