@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tests.bench import screen
+from tests.bench.commits import commit, diff
 from tests.bench.figures import Figure, ratio
 from tests.bench.place import IMAGE, Place
 
@@ -32,10 +33,11 @@ class Effort:
     calls: int
     containers: int
     screens: int
+    commits: int
 
 
-FULL = Effort(rounds=60, idle_rounds=20, calls=20, containers=50, screens=7)
-QUICK = Effort(rounds=15, idle_rounds=6, calls=6, containers=50, screens=2)
+FULL = Effort(rounds=60, idle_rounds=20, calls=20, containers=50, screens=7, commits=5)
+QUICK = Effort(rounds=15, idle_rounds=6, calls=6, containers=50, screens=2, commits=2)
 
 
 def start(place: Place, effort: Effort) -> Iterator[Figure]:
@@ -146,4 +148,12 @@ def _pss(pid: int) -> float:
 
 Measure = Callable[[Place, Effort], Iterator[Figure]]
 
-MEASURES: dict[str, Measure] = {"start": start, "steps": steps, "cli": cli, "exec": exec, "crowd": crowd}
+MEASURES: dict[str, Measure] = {
+    "start": start,
+    "steps": steps,
+    "cli": cli,
+    "exec": exec,
+    "crowd": crowd,
+    "commit": commit,
+    "diff": diff,
+}
