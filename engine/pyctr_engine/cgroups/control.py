@@ -287,15 +287,22 @@ def _not_frozen(directory: str) -> EngineError:
 
 def thaw(unified: str, directories: Sequence[str] = ()) -> None:
     """Let frozen processes go on; nothing happens when the cgroup is gone."""
-    directory = _freezer(directories)
-    path, value = (f"{unified}/cgroup.freeze", "0") if unified else (f"{directory}/freezer.state", "THAWED")
-    if not unified and not directory:
+    path, value = thawing(unified, directories)
+    if not path:
         return
     try:
         files.write(path, value)
     except OSError as error:
         if error.errno not in _GONE:
             raise _failure(f"write {value!r} to {path}", error) from error
+
+
+def thawing(unified: str, directories: Sequence[str] = ()) -> tuple[str, str]:
+    """The file and what to write to it to let frozen processes go on; two empty strings where there is none."""
+    if unified:
+        return f"{unified}/cgroup.freeze", "0"
+    directory = _freezer(directories)
+    return (f"{directory}/freezer.state", "THAWED") if directory else ("", "")
 
 
 def _freezer(directories: Sequence[str]) -> str:

@@ -6,7 +6,9 @@ import os
 
 from pyctr_engine.containers import spawner, status, store
 from pyctr_engine.containers.context import Context
+from pyctr_engine.errors import EngineError
 from pyctr_engine.model.host import Finding
+from pyctr_engine.snapshots import stack
 
 
 def check(context: Context) -> list[Finding]:
@@ -19,6 +21,7 @@ def check(context: Context) -> list[Finding]:
     findings.append(
         _finding("container files", _stray_directories(context, set(specs)), "each belongs to a container")
     )
+    findings.append(_finding("checkpoints", _broken_stacks(context, set(specs)), "each is whole"))
     findings.append(_finding("control groups", _stray_cgroups(context, set(specs)), "each belongs to a container"))
     dead = [
         f"{spec.name} is recorded as running, but its monitor is gone"
@@ -43,9 +46,8 @@ def _stray_directories(context: Context, known: set[str]) -> list[str]:
     found = []
     for directory in (context.paths.containers, context.paths.run_containers):
         if os.path.isdir(directory):
-            found += [
-                f"{directory}/{name} belongs to no container" for name in os.listdir(directory) if name not in known
-            ]
+            paths = [f"{directory}/{name}" for name in sorted(names)]
+        found += [f"{path} is missing" for path in paths if not os.path.isdir(path)]
     return found
 
 

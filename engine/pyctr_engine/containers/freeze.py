@@ -39,20 +39,43 @@ def standing_still(context: Context, container: Container) -> Iterator[None]:
     """
     from pyctr_engine.containers import listing
 
-    frozen = False
-    if container.state is State.RUNNING:
-        try:
-            pause(context, container)
-            frozen = True
-        except EngineError as error:
-            if listing.view(context, container.spec).state.is_alive:
-                hint = "`commit --no-pause` takes it as it runs; `pyctr-tui doctor` shows what this kernel lacks"
-                raise EngineError(f"cannot freeze container {container.name}: {error.message}", hint) from error
-    try:
+    with contextlib.ExitStack() as after:
+        if container.state is State.RUNNING:
+            after.enter_context(_guarded(context, container))
+            try:
+                pause(context, container)
+                after.callback(thaw, context, container)
+            except EngineError as error:
+                if listing.view(context, container.spec).state.is_alive:
+                    hint = "`commit --no-pause` takes it as it runs; `pyctr-tui doctor` shows what this kernel lacks"
+                    raise EngineError(f"cannot freeze container {container.name}: {error.message}", hint) from error
         yield
-    finally:
-        if frozen:
-            thaw(context, container)
+
+
+_GUARD = 'read -r done || printf %s "$2" > "$1"'
+
+
+@contextlib.contextmanager
+def _guarded(context: Context, container: Container) -> Iterator[None]:
+    """Beside a process that lets the container go on if this one is killed meanwhile, when it can't itself."""
+    import subprocess
+
+    plan = context.cgroups.plan(context.cgroup_parent, container.id, container.spec.request.resources)
+    path, value = control.thawing(plan.unified, plan.directories)
+    with subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "guard", path, value],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+        env={},
+    ) as guard:
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                guard.communicate(b"done\n")
 
 
 def thaw(context: Context, container: Container) -> None:

@@ -92,7 +92,12 @@ class BlobStream:
 
     def _write(self, data: memoryview) -> None:
         while data:
-            data = data[os.write(self._fd, data) :]
+            try:
+                data = data[os.write(self._fd, data) :]
+            except OSError as error:
+                if error.errno != errno.EINVAL or not fcntl.fcntl(self._fd, fcntl.F_GETFL) & os.O_DIRECT:
+                    raise
+                fcntl.fcntl(self._fd, fcntl.F_SETFL, 0)  # a disk with blocks larger than a page
 
     def _finish(self) -> None:
         """Wait for all. Raises what a stage met."""

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
+import time
+
 import pytest
 
+from pyctr_engine.containers import freeze
+from pyctr_engine.engine import Engine
 from pyctr_engine.errors import Conflict, NotFound
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, Mount
 from pyctr_engine.model.status import State
@@ -75,6 +82,41 @@ def test_a_stopped_container_can_be_committed_and_paths_left_out(bench: Bench) -
     outcome = collect(session)
     assert outcome.out == "/small\n"
     bench.engine.remove_image("partly:1")
+
+
+def test_a_killed_commit_lets_the_container_go_on(bench: Bench) -> None:
+    """What froze it can't thaw it then."""
+    container = bench.start()
+    pid = os.fork()
+    if not pid:
+        engine = Engine(bench.engine.paths)
+        with (
+            contextlib.suppress(BaseException),
+            freeze.standing_still(engine._context, engine.container(container.id)),
+        ):
+            if engine.container(container.id).state is State.PAUSED:
+                os.kill(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+    deadline = time.monotonic() + 10
+    while bench.engine.container(container.id).state is not State.RUNNING and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert bench.exec(container, "true").code == 0
+
+
+def test_running_paused_and_stopped_ones_stay_what_they_are(bench: Bench) -> None:
+    container = bench.start()
+    bench.exec(container, "touch", "/x")
+    layers = set()
+    for change in (None, bench.engine.pause, bench.engine.unpause, bench.engine.stop):
+        if change is not None:
+            change(container.id)
+        before = bench.engine.container(container.id).state
+        image = bench.engine.commit(container.id, CommitRequest("state:1"))
+        assert bench.engine.container(container.id).state is before
+        layers.add(bench.engine.layers(image.id)[-1].diff_id)
+    assert len(layers) == 1
+    bench.engine.remove_image("state:1")
 
 
 def test_an_image_in_use_is_not_removed(bench: Bench) -> None:
