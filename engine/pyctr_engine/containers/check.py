@@ -46,7 +46,23 @@ def _stray_directories(context: Context, known: set[str]) -> list[str]:
     found = []
     for directory in (context.paths.containers, context.paths.run_containers):
         if os.path.isdir(directory):
-            paths = [f"{directory}/{name}" for name in sorted(names)]
+            found += [
+                f"{directory}/{name} belongs to no container" for name in os.listdir(directory) if name not in known
+            ]
+    return found
+
+
+def _broken_stacks(context: Context, known: set[str]) -> list[str]:
+    found = []
+    for id in sorted(known):
+        directory = context.paths.container(id)
+        if not os.path.isdir(directory):
+            continue  # being made, or being removed
+        try:
+            paths = [f"{directory}/{name}" for name in sorted(stack.read(directory).referenced())]
+        except EngineError as error:
+            found.append(error.message)
+            continue
         found += [f"{path} is missing" for path in paths if not os.path.isdir(path)]
     return found
 
