@@ -46,8 +46,8 @@ def take(context: Context, spec: ContainerSpec, name: str = "", message: str = "
         snapshot = _snapshot(context, spec)
         name = name or checkpoints.free_name(snapshot.stack)
         try:
-            with freeze.standing_still(context, container):
-                point = checkpoints.take(snapshot, name, message, mounted=container.state.is_alive)
+            still = freeze.standing_still(context, container) if container.state.is_alive else None
+            point = checkpoints.take(snapshot, name, message, still)
         except OSError as error:
             raise from_os_error(error, f"take a checkpoint of {spec.name}") from error
     context.event("container", "checkpoint", spec.id, spec.name, checkpoint=name)

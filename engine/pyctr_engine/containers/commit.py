@@ -37,7 +37,7 @@ def commit(
             meanwhile.enter_context(freeze.standing_still(context, listing.view(context, spec)))
         uppers = Snapshot(context.paths.container(container.id)).uppers
         config = merged_config(spec, base.config)
-        image = context.images.commit(base, uppers, config, request, " ".join(spec.argv), progress)
+        image = context.images.add_commit(base, uppers, config, request, " ".join(spec.argv), progress)
     context.event("image", "commit", image.id, request.name, container=container.id)
     return image
 

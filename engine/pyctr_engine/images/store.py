@@ -214,16 +214,16 @@ class ImageStore:
     # -- making -------------------------------------------------------------------------------------------------
 
     @_doing("commit the container's changes")
-    def commit(
+    def add_commit(
         self,
         base: Image,
-        uppers: Sequence[str],
+        uppers: str | Sequence[str],
         config: ImageConfig,
         request: CommitRequest,
         created_by: str,
         progress: ProgressSink | None = None,
     ) -> Stored:
-        """A new image of ``base`` and the changes in the overlay directories ``uppers``, topmost first.
+        """A new image of ``base`` and the changes in an overlay's upper directory, or in several, topmost first.
 
         Its layer is stored, not unpacked: `open` does that.
 
@@ -238,7 +238,20 @@ class ImageStore:
         """
         from pyctr_engine.images.commit import commit
 
+        uppers = [uppers] if isinstance(uppers, str) else uppers
         return commit(self, base, uppers, config, request, created_by, progress)
+
+    def commit(
+        self,
+        base: Image,
+        uppers: str | Sequence[str],
+        config: ImageConfig,
+        request: CommitRequest,
+        created_by: str,
+        progress: ProgressSink | None = None,
+    ) -> Image:
+        """See `add_commit`; ready to run."""
+        return self.open(self.add_commit(base, uppers, config, request, created_by, progress))
 
     @_doing("import the image")
     def import_tar(

@@ -6,6 +6,7 @@ The caller holds the container's lock, and says whether something writes to the 
 from __future__ import annotations
 
 import time
+from contextlib import AbstractContextManager
 
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.linux.tree import remove_tree, sync_file_system
@@ -33,11 +34,13 @@ def free_name(now: stack.Stack) -> str:
     return next(str(number) for number in range(1, len(taken) + 2) if str(number) not in taken)
 
 
-def take(snapshot: Snapshot, name: str, message: str, mounted: bool) -> Point:
+def take(
+    snapshot: Snapshot, name: str, message: str, standing_still: AbstractContextManager[None] | None = None
+) -> Point:
     """A checkpoint of what is now.
 
-    Not ``mounted``, the upper directory itself is frozen and an empty one begins: that costs nothing, whatever its
-    size. ``mounted`` (and standing still), it is copied; see `copying`.
+    Without ``standing_still`` nothing has the upper directory mounted: it is frozen itself, and an empty one begins.
+    That costs nothing, whatever its size. Else it is copied inside of that context; see `copying`.
 
     Raises:
         InvalidValue, Conflict, StoreError, OSError: there is no checkpoint.
@@ -47,9 +50,11 @@ def take(snapshot: Snapshot, name: str, message: str, mounted: bool) -> Point:
     now.check_new(name)
     now.check_depth()
     delta, now = stack.new_delta(directory, now)
-    if mounted:
+    if standing_still is not None:
+        sync_file_system(directory)  # what is written out before need not be waited for then
         try:
-            size = copying.copy(snapshot.upper, f"{directory}/{delta}", _earlier_copy(snapshot))
+            with standing_still:
+                size = copying.copy(snapshot.upper, f"{directory}/{delta}", _earlier_copy(snapshot))
         except BaseException:
             remove_tree(f"{directory}/{delta}")
             raise
@@ -57,9 +62,9 @@ def take(snapshot: Snapshot, name: str, message: str, mounted: bool) -> Point:
     else:
         size = allocated(snapshot.upper)
         stack.make_upper(f"{directory}/{delta}", snapshot.upper)
-        sync_file_system(directory)
         deltas = (now.upper, *now.deltas)
         now = replace(now, upper=delta, deltas=deltas)
+    sync_file_system(directory)
     point = Point(name, time.time(), message, deltas, size, now.current)
     snapshot.stack = replace(now, points=(*now.points, point), current=name)
     stack.write(directory, snapshot.stack)

@@ -28,12 +28,13 @@ _SOURCE = "user.overlay.pyctr.source"
 _FICLONE = 0x40049409
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SMALL = 1 << 16
 _RACY = 50_000_000
 """Nanoseconds: a file that changed so shortly before the copy may change again within one tick of the clock."""
 
 
 def copy(source: str, target: str, previous: str) -> int:
-    """Copy the tree ``source`` to ``target`` (which isn't there yet) and make it last; bytes that were copied.
+    """Copy the tree ``source`` to ``target``, which isn't there yet; bytes that were copied. The caller syncs it.
 
     Args:
         source: An upper directory that nothing writes to just now.
@@ -52,7 +53,6 @@ def copy(source: str, target: str, previous: str) -> int:
             after.callback(_close, fd)
         copying.root = fds[1]
         copying.directory(fds[0], fds[1], fds[2], b"", 0)
-    sync_file_system(target)
     return copying.size
 
 
@@ -76,6 +76,7 @@ class _Copying:
         self.trusts = trusts
         self.root = -1
         self.size = 0
+        self._clones = True
         self._links: dict[int, bytes] = {}
 
     def directory(self, source: int, target: int, previous: int, path: bytes, depth: int) -> None:
@@ -126,7 +127,7 @@ class _Copying:
         try:
             other = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=target)
             try:
-                _copy_contents(one, other, status.st_size)
+                self._contents(one, other, status.st_size)
                 if self.trusts and status.st_ctime_ns < self._settled:
                     os.setxattr(other, _SOURCE, state)
                 copy_attributes(one, other)
@@ -135,6 +136,22 @@ class _Copying:
         finally:
             os.close(one)
         self.size += status.st_size
+
+    def _contents(self, source: int, target: int, size: int) -> None:
+        """By sharing blocks where the file system can; else only what is no hole."""
+        if self._clones and size:
+            try:
+                fcntl.ioctl(target, _FICLONE, source)
+                return
+            except OSError:
+                self._clones = False  # whatever the reason, copying is always possible
+        if size <= _SMALL:
+            data = os.read(source, size)
+            while data:
+                data = data[os.write(target, data) :]
+        else:
+            _copy_pieces(source, target, size)
+        os.ftruncate(target, size)
 
     @staticmethod
     def _finish(name: bytes, target: int, status: os.stat_result) -> None:
@@ -191,13 +208,8 @@ def _state(name: bytes, previous: int) -> bytes:
         os.close(fd)
 
 
-def _copy_contents(source: int, target: int, size: int) -> None:
-    """By sharing blocks where the file system can; else only what is no hole."""
-    try:
-        fcntl.ioctl(target, _FICLONE, source)
-        return
-    except OSError:
-        pass  # whatever the reason, copying is always possible
+def _copy_pieces(source: int, target: int, size: int) -> None:
+    """All but the holes."""
     offset = 0
     while offset < size:
         try:
@@ -212,7 +224,6 @@ def _copy_contents(source: int, target: int, size: int) -> None:
             if not done:
                 break
             offset += done
-    os.ftruncate(target, size)
 
 
 def _open_if_there(name: bytes, directory: int) -> int:

@@ -152,9 +152,10 @@ def make_upper(path: str, like: str) -> None:
 
 
 def copy_attributes(source: str | int, target: str | int) -> None:
-    """Owner, mode, extended attributes and times of a directory or file, all of them."""
+    """Owner, mode, extended attributes and times of a directory or file, all of them; ``target`` is root's."""
     status = os.stat(source)
-    os.chown(target, status.st_uid, status.st_gid)
+    if status.st_uid or status.st_gid:
+        os.chown(target, status.st_uid, status.st_gid)
     os.chmod(target, stat.S_IMODE(status.st_mode))
     for name in os.listxattr(source):
         os.setxattr(target, name, os.getxattr(source, name))

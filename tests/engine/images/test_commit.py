@@ -102,7 +102,7 @@ def commit(
     progress: Callable[[Progress], None] | None = None,
 ) -> Image:
     """Committed, and unpacked."""
-    return store.open(store.commit(base, snapshot.uppers, config, request, created_by, progress))
+    return store.commit(base, snapshot.uppers, config, request, created_by, progress)
 
 
 def act(store: ImageStore, image: Image, snapshot: Snapshot, acts: str) -> Tree:
@@ -343,7 +343,7 @@ os.mkdir("untouched/y"); os.rmdir("untouched/y"); os.unlink("etc/edited")
         for top, directories, files in os.walk(os.fsencode(snapshot.upper)):
             for name in [*directories, *files, b"."]:
                 os.utime(os.path.join(top, name), (5, 5), follow_symlinks=False)
-    apart = store.open(store.commit(base, [above.upper, below.upper], base.config, CommitRequest(), ""))
+    apart = store.commit(base, [above.upper, below.upper], base.config, CommitRequest(), "")
     assert commit(store, base, one, base.config, CommitRequest(), "").config.diff_ids == apart.config.diff_ids
     assert list(layers.layer_tar(one.upper, lowers(store, base))) == list(
         layers.layer_tar([above.upper, below.upper], lowers(store, base))
@@ -400,7 +400,7 @@ def test_a_commit_killed_at_any_step_leaves_no_image(store: ImageStore, base: Im
         if not pid:
             _die_at(number)
             with contextlib.suppress(BaseException):
-                store.commit(base, snapshot.uppers, base.config, CommitRequest(name="killed:1"), "")
+                store.add_commit(base, snapshot.uppers, base.config, CommitRequest(name="killed:1"), "")
                 os._exit(0)
             os._exit(1)
         ended = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

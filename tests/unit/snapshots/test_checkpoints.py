@@ -99,7 +99,7 @@ def test_the_fresh_upper_is_like_the_one_before(snapshot: Snapshot) -> None:
     os.chown(snapshot.upper, 9, 10)
     os.utime(snapshot.upper, ns=(5, 5))
     before = snapshot.upper
-    checkpoints.take(snapshot, "a", "", mounted=False)
+    checkpoints.take(snapshot, "a", "")
     status = os.stat(snapshot.upper)
     assert snapshot.upper != before
     assert (status.st_mode & 0o7777, status.st_uid, status.st_gid, status.st_mtime_ns) == (0o2711, 9, 10, 5)
@@ -109,13 +109,13 @@ def test_the_fresh_upper_is_like_the_one_before(snapshot: Snapshot) -> None:
 def test_there_is_an_end_to_stacking(snapshot: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stack, "MAX_DELTAS", 3)
     for name in "abc":
-        checkpoints.take(snapshot, name, "", mounted=False)
+        checkpoints.take(snapshot, name, "")
     with pytest.raises(Conflict, match="3 checkpoints"):
-        checkpoints.take(snapshot, "d", "", mounted=False)
+        checkpoints.take(snapshot, "d", "")
 
 
 def test_a_damaged_record_is_told(snapshot: Snapshot) -> None:
-    checkpoints.take(snapshot, "a", "", mounted=False)
+    checkpoints.take(snapshot, "a", "")
     Path(snapshot.directory, "checkpoints.json").write_text("{}")
     with pytest.raises(StoreError, match="damaged"):
         Snapshot(snapshot.directory)
@@ -127,7 +127,7 @@ def test_killed_at_any_step_the_old_state_or_the_new_one_holds(tmp_path: Path, d
         snapshot = Snapshot(str(tmp_path / f"{number}"))
         snapshot.prepare([])
         write(snapshot, "f", "one")
-        checkpoints.take(snapshot, "a", "", mounted=False)
+        checkpoints.take(snapshot, "a", "")
         write(snapshot, "f", "two")
         write(snapshot, "g", "two")
         pid = os.fork()
@@ -147,7 +147,7 @@ def test_killed_at_any_step_the_old_state_or_the_new_one_holds(tmp_path: Path, d
             assert seen(now.at("a"), "f") == "one"
         if any(point.name == "b" for point in now.stack.points):
             assert seen(now.at("b"), "f") == "two"
-        checkpoints.take(now, "after", "", mounted=False)
+        checkpoints.take(now, "after", "")
         names = {"upper", *(f"d/{name}" for name in os.listdir(f"{now.directory}/d"))}
         assert names == now.stack.referenced() | {"upper"}
         assert seen(now.at("after"), "g") == ("" if deed == "go back" and done else "two")
@@ -159,9 +159,9 @@ def test_killed_at_any_step_the_old_state_or_the_new_one_holds(tmp_path: Path, d
 def _do(deed: str, snapshot: Snapshot) -> None:
     match deed:
         case "take":
-            checkpoints.take(snapshot, "b", "", mounted=False)
+            checkpoints.take(snapshot, "b", "")
         case "copy":
-            checkpoints.take(snapshot, "b", "", mounted=True)
+            checkpoints.take(snapshot, "b", "", contextlib.nullcontext())
         case "go back":
             checkpoints.go_back(snapshot, "a")
         case _:
