@@ -30,7 +30,7 @@ check: venv ## Lint, formatting, types, and the floors between the rooms
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: venv ## Measure starts, exec, memory and the first paint against the bare kernel
+bench: venv ## Measure starts, exec, commits, memory and the first paint, beside the bare kernel, docker and podman
 	@$(BIN)/python -m tests.bench
 
 screenshots: venv ## Take the README's screenshots from a real session

@@ -110,6 +110,35 @@ def test_a_running_container_pays_only_for_what_changed_since(bench: Bench) -> N
     assert do(bench, container, "stat -c %a /s3; dd if=/big bs=1 skip=5 count=1 2>/dev/null") == "600\nx"
 
 
+MAPPED = """
+import mmap, os, time
+with open("/mapped", "w+b") as file:
+    file.write(bytes(8192))
+    file.flush()
+    memory = mmap.mmap(file.fileno(), 8192)
+for word in (b"one", b"two", b"six"):
+    memory[:3] = word
+    open("/" + word.decode(), "w").close()
+    while not os.path.exists("/after-" + word.decode()):
+        time.sleep(0.01)
+"""
+
+
+def test_what_a_program_writes_by_mmap_is_never_missed(bench: Bench) -> None:
+    """No system call tells of such a write, and to a page that is written already not even the change time does."""
+    container = bench.start("python3", "-c", MAPPED)
+    for word in ("one", "two", "six"):
+        while bench.exec(container, "test", "-e", f"/{word}").code:
+            pass
+        do(bench, container, "sleep 0.2")
+        bench.engine.checkpoint(container.id, word)
+        do(bench, container, f"touch /after-{word}")
+    for word in ("two", "one", "six"):
+        bench.engine.restore(container.id, word)
+        deltas = stacks.read(str(directory(bench, container))).point(word).deltas
+        assert (directory(bench, container) / deltas[0] / "mapped").read_bytes()[:3] == word.encode()
+
+
 WORK = (
     "echo 1 > /a; mkdir /d; echo 2 > /d/x; ln /a /hard; rm /etc/profile; echo more >> /etc/os-release",
     "echo 3 >> /a; rm -r /d; mkdir /d; echo 4 > /d/y; echo > /etc/profile; rm -r /srv; touch -d @1 /etc/os-release",
