@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import mmap
 import os
 import signal
 import time
@@ -85,6 +86,19 @@ def test_only_what_is_surely_the_same_is_shared(snapshot: Snapshot, tmp_path: Pa
     assert Path(two, "rewritten").read_text() == "TEXT"
     assert Path(one, "rewritten").read_text() == "text"
     assert os.stat(f"{two}/touched").st_mtime_ns == 1
+
+
+def test_a_write_to_a_page_that_is_written_already_is_seen(snapshot: Snapshot, tmp_path: Path) -> None:
+    """By mmap(2), which tells the kernel nothing: only a page that was written out tells again."""
+    path = write(snapshot, "mapped", "." * 8192)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 8192) as memory:
+        memory[:3] = b"one"
+        time.sleep(0.1)
+        one, two = str(tmp_path / "one"), str(tmp_path / "two")
+        copying.copy(snapshot.upper, one, "")
+        memory[:3] = b"two"
+        copying.copy(snapshot.upper, two, one)
+    assert [Path(top, "mapped").read_bytes()[:3] for top in (one, two)] == [b"one", b"two"]
 
 
 def test_what_was_written_a_moment_ago_is_not_trusted(snapshot: Snapshot, tmp_path: Path) -> None:
