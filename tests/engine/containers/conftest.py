@@ -87,6 +87,7 @@ def shared_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     yield engine
     for container in engine.containers():
         engine.remove(container.id, force=True, volumes=True)
+    engine.remove(engine.create(ContainerRequest(IMAGE)).id)  # a last one that is no --rm takes what all share along
     engine.close()
     end_spawner(paths)
     sweep_idle(paths.state, paths.run)  # as the spawner does when it leaves by itself

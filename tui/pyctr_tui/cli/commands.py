@@ -79,7 +79,7 @@ GROUPS = {"Containers": _CONTAINERS, "Images": _IMAGES, "Stacks": _STACKS, "Volu
 COMMANDS = {**_CONTAINERS, **_IMAGES, **_STACKS, **_SYSTEM}
 
 ALIASES = {
-    **{f"container {name}": name for name in _CONTAINERS},
+    **{f"container {name}": name for name in _CONTAINERS if " " not in name},
     **{f"image {name}": name for name in ("history", "import", "inspect", "layers", "load", "save", "tag")},
     "container ls": "ps",
     "container commit": "commit",
