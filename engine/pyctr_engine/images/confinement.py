@@ -13,6 +13,7 @@ import resource
 from pyctr_engine.linux import capabilities, mount, namespaces
 
 _KEPT = frozenset({"CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"})
+_INERT = mount.MS_NODEV | mount.MS_NOSUID | mount.MS_NOEXEC
 MAX_MEMORY = 1 << 30
 """Bytes of address space: a header that claims gigabytes is an error, not a full machine."""
 
@@ -26,6 +27,7 @@ def enter(directory: str) -> None:
     namespaces.unshare(namespaces.CLONE_NEWNS)
     mount.mount("", "/", "", mount.MS_REC | mount.MS_PRIVATE)
     mount.mount(directory, directory, "", mount.MS_BIND)
+    mount.mount("", directory, "", mount.MS_BIND | mount.MS_REMOUNT | _INERT)
     os.chdir(directory)
     mount.pivot_root(".", ".")
     mount.umount(".", mount.MNT_DETACH)

@@ -12,281 +12,381 @@ import json
 import os
 import stat
 import sys
-import tarfile
-from typing import BinaryIO
 
-from pyctr_engine.images import confinement
+from pyctr_engine.images import confinement, tar_format
 from pyctr_engine.images.layer_format import OPAQUE, SPEC_DEVICES, WHITEOUT, keeps_xattr
-from pyctr_engine.images.tar_reader import CHUNK, Refused, Source, Tar, mtime, split
-from pyctr_engine.linux.tree import remove_tree, sync_file_system
+from pyctr_engine.images.tar_format import CHARACTER, DIRECTORY, FIFO, FILE, LINK, SYMLINK, Entry, Refused
+from pyctr_engine.images.tar_reader import CHUNK, Pipe, TarReader
+from pyctr_engine.linux.tree import change_directory, remove_tree, sync_file_system
 
 OPAQUE_XATTR = "user.overlay.opaque"
 
-_XATTR = "SCHILY.xattr."
-
+_DEFAULT_ACL = "system.posix_acl_default"
 _FIRST_EXTRA_ID = 65536
 _MAX_ID = 0xFFFFFFFE
+_MAX_TIME = 1 << 62
 _MAX_NOTES = 20
+_MAX_IMPLICIT = 32 << 20
+"""Bytes of the names of directories that no entry describes: they are told to the parent in one piece."""
+
+_HOLE = 1 << 16
+"""Bytes of zeros that are not written but skipped: tars that other tools wrote have no holes any more."""
+_ZEROS = bytes(_HOLE)
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class OverLimit(Refused):
+    """More than the limits allow."""
+
+
+class Directory:
+    """What is remembered of a directory that the layer made: names in it that matter later, and what is set last."""
+
+    __slots__ = ("default_acl", "directories", "implicit", "time", "whiteouts")
+
+    def __init__(self) -> None:
+        self.directories: set[bytes] | None = None
+        self.whiteouts: set[bytes] | None = None
+        self.default_acl = b""
+        self.implicit = True
+        self.time = 0
 
 
 class Extractor:
-    """Makes files of entries, below the current root directory. Names are bytes, relative, ``b""`` is the root."""
+    """Makes files of entries, below the current root directory. Paths are bytes, relative, ``b""`` is the root.
 
-    def __init__(self, max_entries: int, max_size: int, bottom: bool) -> None:
-        self._max_entries = max_entries
-        self._max_size = max_size
+    The working directory is the one that holds the entry, so that names are short however long paths are.
+    """
+
+    def __init__(self, entries: int, size: int, path: int, bottom: bool) -> None:
+        self._max_entries = entries
+        self._max_size = size
+        self._max_path = path
         self._bottom = bottom
-        self._directories = {b""}
-        self._whiteouts: set[bytes] = set()
-        self._times: dict[bytes, int] = {b"": 0}
+        self._directories = {b"": Directory()}
+        self._here = b""
         self._ids: set[int] = set()
-        self._implicit: dict[bytes, None] = {b"": None}
         self._notes: list[str] = []
         self._entries = 0
         self._size = 0
         self._opaque = False
+        self._implicit_bytes = 0
 
-    def add(self, member: tarfile.TarInfo, source: Source) -> None:
+    def add(self, entry: Entry, reader: TarReader) -> None:
         """Make one entry; raises Refused, OSError."""
         self._entries += 1
         if self._entries > self._max_entries:
-            raise Refused(f"more than {self._max_entries} entries")
-        path = split(member.name)
+            raise OverLimit(f"more than {self._max_entries} entries")
+        path = self._split(entry.name)
         parent, _, name = path.rpartition(b"/")
-        for above in parent.split(b"/"):
-            if above.startswith(WHITEOUT * 2):
-                return  # AUFS's own bookkeeping
-            if above.startswith(WHITEOUT):
-                raise Refused("a name below a whiteout")
-        if name.startswith(WHITEOUT):
-            self._white_out(parent, name)
+        if WHITEOUT in path and self._is_white(parent, name):
             return
-        self._check_owner(member)
+        self._check_owner(entry)
+        kind = entry.kind
         if not path:
-            if not member.isdir():
+            if kind != DIRECTORY:
                 raise Refused("the root is not a directory")
-            self._implicit.pop(path, None)
-            self._attributes(path, member)
+            self._enter(b"")
+            self._describe(b".", self._directories[b""], entry)
             return
-        self._need_parent(path)
-        if member.isdir():
-            self._make_directory(path)
-            self._implicit.pop(path, None)
-            self._attributes(path, member)
-        elif member.isreg():
-            self._make_file(path, member, source)
-        elif member.islnk():
-            self._make_link(path, split(member.linkname))
-        elif member.issym():
-            self._make_symlink(path, member)
-        elif member.isfifo() or member.ischr() or member.isblk():
-            self._make_special(path, member)
+        directory = self._directories.get(parent) or self._make_parents(parent)
+        self._enter(parent)
+        if kind == FILE:
+            self._make_file(name, path, entry, reader)
+        elif kind == DIRECTORY:
+            self._describe(name, self._make_directory(name, path, directory), entry)
+        elif kind == SYMLINK:
+            self._make_symlink(name, path, entry)
+        elif kind == LINK:
+            self._make_link(name, path, self._split(entry.target))
+        elif kind in (FIFO, CHARACTER, tar_format.BLOCK_DEVICE):
+            self._make_special(name, path, entry)
         else:
-            raise Refused(f"unknown type {member.type!r}")
+            raise Refused(f"an unknown type {kind!r}")
 
     def finish(self) -> dict[str, object]:
-        """Set the directories' times, make all last, and tell what there is."""
-        for path, time in self._times.items():
-            os.utime(path or b".", ns=(time, time), follow_symlinks=False)
+        """Set what comes last of each directory, make all durable, and tell what there is."""
+        for path, directory in self._directories.items():
+            self._enter(path)
+            if directory.default_acl:  # before now, what was made inside would have inherited it
+                self._set_xattr(b".", _DEFAULT_ACL, directory.default_acl)
+            os.utime(b".", ns=(directory.time, directory.time))
         sync_file_system("/")
         return {
             "size": self._size,
             "entries": self._entries,
             "ids": runs(self._ids),
             "opaque": self._opaque,
-            "implicit": [os.fsdecode(path) for path in self._implicit],
+            "implicit": [os.fsdecode(path) for path, directory in self._directories.items() if directory.implicit],
             "notes": self._notes,
         }
 
-    def _check_owner(self, member: tarfile.TarInfo) -> None:
-        for owner in (member.uid, member.gid):
+    # -- names --------------------------------------------------------------------------------------------------
+
+    def _split(self, name: bytes) -> bytes:
+        """A name as a path below the root; raises Refused for one that isn't."""
+        if len(name) > self._max_path:
+            raise OverLimit(f"a path of more than {self._max_path} bytes")
+        if name.startswith(b"/"):
+            raise Refused("an absolute name")
+        if b"\0" in name:
+            raise Refused("a name with a zero byte")
+        parts = [part for part in name.split(b"/") if part not in (b"", b".")]
+        if b".." in parts:
+            raise Refused("a name that leads out of the layer")
+        return b"/".join(parts)
+
+    def _enter(self, path: bytes) -> None:
+        if path != self._here:
+            change_directory(b"/" + path)
+            self._here = path
+
+    def _check_owner(self, entry: Entry) -> None:
+        for owner in (entry.uid, entry.gid):
             if not 0 <= owner <= _MAX_ID:
-                raise Refused(f"impossible owner {owner}")
+                raise Refused(f"an impossible owner {owner}")
             if owner >= _FIRST_EXTRA_ID:
                 self._ids.add(owner)
 
-    def _need_parent(self, path: bytes) -> None:
+    def _make_parents(self, path: bytes) -> Directory:
         """Every directory above must be one that this layer made: nothing is reached through a symlink."""
-        parent = path.rpartition(b"/")[0]
-        if parent in self._directories:
-            return
-        self._need_parent(parent)
-        if parent not in self._whiteouts and os.path.lexists(parent):
-            raise Refused(f"{parent!r} above it is not a directory")
-        self._make_directory(parent)
-        os.chmod(parent, 0o755)  # noqa: S103  a directory's usual mode, until the parent knows the one below
-        self._implicit[parent] = None
-        self._times[parent] = 0
+        missing = []
+        while path not in self._directories:
+            missing.append(path)
+            path = path.rpartition(b"/")[0]
+        directory = self._directories[path]
+        for below in reversed(missing):
+            above, _, name = below.rpartition(b"/")
+            self._enter(above)
+            if name not in (directory.whiteouts or ()) and os.path.lexists(name):
+                raise Refused(f"{below!r} above it is not a directory")
+            self._implicit_bytes += len(below)
+            if self._implicit_bytes > _MAX_IMPLICIT:
+                raise OverLimit("too many directories that it does not describe")
+            directory = self._make_directory(name, below, directory)
+            os.chown(name, 0, 0)  # not the group of a directory above that gives its own
+            os.chmod(name, 0o755)  # noqa: S103  the usual mode, until the parent knows the one below
+        return directory
 
-    def _clear(self, path: bytes) -> bool:
+    def _clear(self, name: bytes, path: bytes) -> bool:
         """Remove what an earlier entry made there; whether it was a whiteout."""
+        parent = self._directories[path.rpartition(b"/")[0]]
         if path in self._directories:
-            remove_tree(path)
-            below = path + b"/"
-            self._directories = {kept for kept in self._directories if kept != path and not kept.startswith(below)}
-            self._whiteouts = {kept for kept in self._whiteouts if not kept.startswith(below)}
-            for known in (self._times, self._implicit):
-                for gone in [key for key in known if key == path or key.startswith(below)]:
-                    del known[gone]
+            self._forget(path)
+            assert parent.directories is not None
+            parent.directories.discard(name)
+            remove_tree(name)
             return False
-        os.unlink(path)
-        if path in self._whiteouts:
-            self._whiteouts.remove(path)
+        os.unlink(name)
+        if name in (parent.whiteouts or ()):
+            assert parent.whiteouts is not None
+            parent.whiteouts.discard(name)
             return True
         return False
 
-    def _make_directory(self, path: bytes) -> None:
-        if path in self._directories:
-            return
+    def _forget(self, path: bytes) -> None:
+        gone = [path]
+        while gone:
+            path = gone.pop()
+            gone += [path + b"/" + name for name in self._directories.pop(path).directories or ()]
+
+    # -- kinds --------------------------------------------------------------------------------------------------
+
+    def _make_directory(self, name: bytes, path: bytes, parent: Directory) -> Directory:
+        known = self._directories.get(path)
+        if known is not None:
+            return known
         hidden = False
         try:
-            os.mkdir(path, 0o700)
+            os.mkdir(name, 0o700)
         except FileExistsError:
-            hidden = self._clear(path)
-            os.mkdir(path, 0o700)
-        self._directories.add(path)
+            hidden = self._clear(name, path)
+            os.mkdir(name, 0o700)
         if hidden:  # replaced, so that nothing of the one below may show through
-            os.setxattr(path, OPAQUE_XATTR, b"y")
+            os.setxattr(name, OPAQUE_XATTR, b"y")
+        if parent.directories is None:
+            parent.directories = set()
+        parent.directories.add(name)
+        made = self._directories[path] = Directory()
+        return made
 
-    def _attributes(self, path: bytes, member: tarfile.TarInfo) -> None:
-        """A directory's."""
-        where = path or b"."
-        os.chown(where, member.uid, member.gid, follow_symlinks=False)
-        os.chmod(where, member.mode & 0o7777)
-        for name, value in self._xattrs(member):
-            self._set_xattr(where, name, value)
-        self._times[path] = mtime(member)
+    def _describe(self, name: bytes, directory: Directory, entry: Entry) -> None:
+        os.chown(name, entry.uid, entry.gid)
+        os.chmod(name, entry.mode)
+        for key, value in self._xattrs(entry):
+            if key == _DEFAULT_ACL:
+                directory.default_acl = value
+            else:
+                self._set_xattr(name, key, value)
+        directory.time = _time(entry)
+        directory.implicit = False
 
-    def _make_file(self, path: bytes, member: tarfile.TarInfo, source: Source) -> None:
-        self._size += member.size
+    def _make_file(self, name: bytes, path: bytes, entry: Entry, reader: TarReader) -> None:
+        self._size += entry.size
         if self._size > self._max_size:
-            raise Refused(f"more than {self._max_size} bytes of files")
-        fd = self._create(path)
+            raise OverLimit(f"more than {self._max_size} bytes of files")
         try:
-            self._fill(fd, member, source)
-            os.fchown(fd, member.uid, member.gid)
-            os.fchmod(fd, member.mode & 0o7777)
-            for name, value in self._xattrs(member):
-                self._set_xattr(fd, name, value)
-            time = mtime(member)
+            fd = os.open(name, _CREATE, 0o600)
+        except FileExistsError:
+            self._clear(name, path)
+            fd = os.open(name, _CREATE, 0o600)
+        try:
+            if entry.size:
+                _fill(fd, entry, reader)
+            os.fchown(fd, entry.uid, entry.gid)
+            os.fchmod(fd, entry.mode)
+            for key, value in self._xattrs(entry):
+                self._set_xattr(fd, key, value)
+            time = _time(entry)
             os.utime(fd, ns=(time, time))
         finally:
             os.close(fd)
 
-    def _create(self, path: bytes) -> int:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        try:
-            return os.open(path, flags, 0o600)
-        except FileExistsError:
-            self._clear(path)
-            return os.open(path, flags, 0o600)
-
-    def _fill(self, fd: int, member: tarfile.TarInfo, source: Source) -> None:
-        """Write the contents; of a sparse file (GNU) only what it holds."""
-        sparse: list[tuple[int, int]] | None = getattr(member, "sparse", None)
-        for offset, length in [(0, member.size)] if sparse is None else sparse:
-            if sparse is not None:
-                if offset + length > member.size:
-                    raise Refused("a sparse file whose pieces lie outside of it")
-                os.lseek(fd, offset, os.SEEK_SET)
-            while length > 0:
-                data = source.read(min(CHUNK, length))
-                if not data:
-                    raise Refused("the tar ends early")
-                length -= len(data)
-                while data:
-                    data = data[os.write(fd, data) :]
-        if sparse is not None:
-            os.ftruncate(fd, member.size)
-
-    def _make_link(self, path: bytes, target: bytes) -> None:
-        reachable = target.rpartition(b"/")[0] in self._directories
-        if not reachable or target in self._directories or target in self._whiteouts:
+    def _make_link(self, name: bytes, path: bytes, target: bytes) -> None:
+        above, _, target_name = target.rpartition(b"/")
+        holder = self._directories.get(above)
+        if holder is None or target in self._directories or target_name in (holder.whiteouts or ()):
             raise Refused(f"a hard link to {target!r}, which is no file of this layer")
         if target == path:
+            if not os.path.lexists(name):
+                raise Refused("a hard link to itself")
             return
-        if os.path.lexists(path):
-            self._clear(path)
+        self._enter(above)
+        source = os.open(b".", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            os.link(target, path, follow_symlinks=False)
+            self._enter(path.rpartition(b"/")[0])
+            if os.path.lexists(name):
+                self._clear(name, path)
+            os.link(target_name, name, src_dir_fd=source, follow_symlinks=False)
         except FileNotFoundError:
             raise Refused(f"a hard link to {target!r}, which is no file of this layer") from None
+        finally:
+            os.close(source)
 
-    def _make_symlink(self, path: bytes, member: tarfile.TarInfo) -> None:
-        target = member.linkname.encode("utf-8", "surrogateescape")
-        if not target or b"\0" in target:
+    def _make_symlink(self, name: bytes, path: bytes, entry: Entry) -> None:
+        if not entry.target or b"\0" in entry.target:
             raise Refused("a symlink to nothing")
-        if os.path.lexists(path):
-            self._clear(path)
-        os.symlink(target, path)
-        self._finish_special(path, member)
+        if os.path.lexists(name):
+            self._clear(name, path)
+        os.symlink(entry.target, name)
+        time = _time(entry)
+        os.chown(name, entry.uid, entry.gid, follow_symlinks=False)
+        os.utime(name, ns=(time, time), follow_symlinks=False)
 
-    def _make_special(self, path: bytes, member: tarfile.TarInfo) -> None:
+    def _make_special(self, name: bytes, path: bytes, entry: Entry) -> None:
         """A fifo, or a device that every container has. Others: none outside /dev, which containers never see."""
-        device = (member.devmajor, member.devminor)
-        if not member.isfifo() and (not member.ischr() or device not in SPEC_DEVICES):
+        fifo = entry.kind == FIFO
+        if not fifo and (entry.kind != CHARACTER or entry.device not in SPEC_DEVICES):
             if not path.startswith(b"dev/"):
-                raise Refused(f"a device node {device[0]}:{device[1]}")
-            self._note(f"left out device node {member.name}")
+                raise Refused("a device node {}:{}".format(*entry.device))
+            self._note(f"left out device node {os.fsdecode(entry.name)}")
             return
-        if os.path.lexists(path):
-            self._clear(path)
-        kind = stat.S_IFIFO if member.isfifo() else stat.S_IFCHR
-        os.mknod(path, kind | 0o600, 0 if member.isfifo() else os.makedev(*device))
-        os.chmod(path, member.mode & 0o7777)
-        self._finish_special(path, member)
+        if os.path.lexists(name):
+            self._clear(name, path)
+        os.mknod(name, (stat.S_IFIFO if fifo else stat.S_IFCHR) | 0o600, 0 if fifo else os.makedev(*entry.device))
+        os.chown(name, entry.uid, entry.gid)
+        os.chmod(name, entry.mode)
+        for key, value in self._xattrs(entry):
+            self._set_xattr(name, key, value)
+        time = _time(entry)
+        os.utime(name, ns=(time, time))
 
-    def _finish_special(self, path: bytes, member: tarfile.TarInfo) -> None:
-        time = mtime(member)
-        os.chown(path, member.uid, member.gid, follow_symlinks=False)
-        if not member.issym():
-            os.chmod(path, member.mode & 0o7777)  # chown takes setuid away
-        os.utime(path, ns=(time, time), follow_symlinks=False)
+    # -- whiteouts ----------------------------------------------------------------------------------------------
+
+    def _is_white(self, parent: bytes, name: bytes) -> bool:
+        """Whether it was a whiteout, and is done; raises Refused for one that can't be."""
+        for above in parent.split(b"/"):
+            if above.startswith(WHITEOUT * 2):
+                return True  # AUFS's own bookkeeping
+            if above.startswith(WHITEOUT):
+                raise Refused("a name below a whiteout")
+        if not name.startswith(WHITEOUT):
+            return False
+        self._white_out(parent, name)
+        return True
 
     def _white_out(self, parent: bytes, name: bytes) -> None:
         """layer.md, Whiteouts: act on lower layers only, whatever their place in the tar."""
         hidden = name.removeprefix(WHITEOUT)
-        path = parent + b"/" + hidden if parent else hidden
+        if hidden in (b"", b".", b".."):
+            raise Refused("a whiteout of nothing")
+        if hidden.startswith(WHITEOUT) and name != OPAQUE:
+            return  # AUFS's own bookkeeping
+        directory = self._directories.get(parent) or self._make_parents(parent)
+        self._enter(parent)
         if name == OPAQUE:
-            self._need_parent(path)
             if parent:
-                os.setxattr(parent, OPAQUE_XATTR, b"y")
+                os.setxattr(b".", OPAQUE_XATTR, b"y")
             else:
                 self._opaque = True
-        elif hidden.startswith(WHITEOUT):
-            return  # AUFS's own bookkeeping
-        elif hidden in (b"", b".", b".."):
-            raise Refused("a whiteout of nothing")
-        else:
-            self._need_parent(path)
-            if self._bottom:
-                return  # nothing to hide; readdir(2) in a directory of one layer would show it
-            if path in self._directories:
-                os.setxattr(path, OPAQUE_XATTR, b"y")
-            elif not os.path.lexists(path):
-                os.mknod(path, stat.S_IFCHR, os.makedev(0, 0))
-                self._whiteouts.add(path)
+        elif self._bottom:
+            pass  # nothing to hide; readdir(2) in a directory of one layer would show it
+        elif hidden in (directory.directories or ()):
+            os.setxattr(hidden, OPAQUE_XATTR, b"y")
+        elif not os.path.lexists(hidden):
+            os.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0))
+            if directory.whiteouts is None:
+                directory.whiteouts = set()
+            directory.whiteouts.add(hidden)
 
-    def _xattrs(self, member: tarfile.TarInfo) -> list[tuple[str, bytes]]:
+    # -- attributes ---------------------------------------------------------------------------------------------
+
+    def _xattrs(self, entry: Entry) -> list[tuple[str, bytes]]:
         """Those that a layer keeps."""
-        found = []
-        for key, value in member.pax_headers.items():
-            name = key.removeprefix(_XATTR)
-            if name != key and keeps_xattr(name):
-                found.append((name, value.encode("utf-8", "surrogateescape")))
-        return found
+        return [pair for pair in entry.xattrs if keeps_xattr(pair[0])] if entry.xattrs else entry.xattrs
 
     def _set_xattr(self, where: int | bytes, name: str, value: bytes) -> None:
         try:
             os.setxattr(where, name, value)
         except OSError as error:
-            if error.errno not in (errno.ENOTSUP, errno.EINVAL, errno.E2BIG, errno.ERANGE):
+            special = error.errno == errno.EPERM and name.startswith("user.")  # only files and directories have these
+            full = error.errno == errno.ENOSPC and os.statvfs("/").f_bavail  # what is full is the inode
+            if not (special or full or error.errno in (errno.ENOTSUP, errno.EINVAL, errno.E2BIG, errno.ERANGE)):
                 raise
-            self._note(f"left out extended attribute {name}: {os.strerror(error.errno)}")
+            self._note(f"left out extended attribute {name}: {os.strerror(error.errno or 0)}")
 
     def _note(self, text: str) -> None:
         if len(self._notes) < _MAX_NOTES:
             self._notes.append(text)
+
+
+def _time(entry: Entry) -> int:
+    return max(-_MAX_TIME, min(entry.mtime, _MAX_TIME))
+
+
+def _fill(fd: int, entry: Entry, reader: TarReader) -> None:
+    """Write the contents; of a sparse file only what it holds."""
+    hole = entry.pieces is not None
+    for offset, length in entry.pieces or ((0, entry.stored),):
+        if offset:
+            os.lseek(fd, offset, os.SEEK_SET)
+        while length > 0:
+            data = reader.read(min(CHUNK, length))
+            length -= len(data)
+            hole = _write(fd, data) or hole
+    if hole:
+        os.ftruncate(fd, entry.size)
+
+
+def _write(fd: int, data: bytes) -> bool:
+    """Write all but the zeros, in `_HOLE` pieces; whether some were left out."""
+    begin = 0
+    hole = False
+    for at in range(0, len(data) - _HOLE + 1, _HOLE):
+        if data[at] or data[at + _HOLE - 1] or data[at : at + _HOLE] != _ZEROS:
+            continue
+        _write_all(fd, data[begin:at])
+        os.lseek(fd, _HOLE, os.SEEK_CUR)
+        begin = at + _HOLE
+        hole = True
+    _write_all(fd, data[begin:] if begin else data)
+    return hole
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(fd, data) :]
 
 
 def runs(ids: set[int]) -> list[tuple[int, int]]:
@@ -300,35 +400,32 @@ def runs(ids: set[int]) -> list[tuple[int, int]]:
     return found
 
 
-def extract(raw: BinaryIO, extractor: Extractor) -> dict[str, object]:
+def extract(reader: TarReader, extractor: Extractor) -> dict[str, object]:
     """Unpack a whole tar; what there is, or which entry was refused and why."""
-    name: str | None = None
+    where: dict[str, object] = {}
     try:
-        source = Source(raw)
-        tar = Tar(source)
-        while member := tar.next():
-            name = member.name
-            extractor.add(member, source)
-            name = None
-        source.drain()
+        while entry := reader.next():
+            extractor.add(entry, reader)
+        reader.name = b""
+        reader.drain()
         return extractor.finish()
     except Refused as error:
-        return {"error": str(error), "entry": name}
-    except tarfile.TarError as error:
-        return {"error": f"the tar is damaged ({error})", "entry": name}
+        where = {"error": str(error), "limit": isinstance(error, OverLimit)}
     except OSError as error:
-        number = error.errno or 0
-        return {"error": os.strerror(number).lower(), "errno": number, "entry": name}
-    except (MemoryError, RecursionError, OverflowError, ValueError) as error:
-        return {"error": f"the tar is damaged ({type(error).__name__})", "entry": name}
+        where = {"error": os.strerror(error.errno or 0).lower(), "errno": error.errno or 0}
+    except MemoryError:
+        where = {"error": "it needs more memory than unpacking may have", "limit": True}
+    name = os.fsdecode(reader.name[:4096].rstrip(b"/")) or None
+    return {**where, "entry": name, "position": reader.position}
 
 
 def main() -> None:
     """``argv[1]``: JSON of the target directory and the limits. Ends the process."""
     options = json.loads(sys.argv[1])
     try:
-        confinement.enter(options["directory"])
-        report = extract(sys.stdin.buffer, Extractor(options["entries"], options["size"], options["bottom"]))
+        confinement.enter(options.pop("directory"))
+        with open(0, "rb", buffering=CHUNK, closefd=False) as tar:
+            report = extract(TarReader(Pipe(tar)), Extractor(**options))
     except OSError as error:
         report = {"error": f"cannot confine the unpacking process: {error}", "errno": error.errno, "entry": None}
     os.close(0)  # whoever still writes learns it now, before this waits for the report to be read

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError, ImageFormatError, StoreError, from_os_error
+from pyctr_engine.images.limits import HINT, Limits, limits
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.images.extract import main; main()"
 _PIPE_SIZE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a layer may hold at most: files and directories, and bytes of file contents (holes count)."""
-
-    entries: int = 1_000_000
-    size: int = 64 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +43,18 @@ class Unpacker:
     ``bottom`` says that no layer lies below, so that whiteouts have nothing to hide.
     """
 
-    def __init__(self, directory: str, bottom: bool, limits: Limits | None = None) -> None:
+    def __init__(self, directory: str, bottom: bool, allowed: Limits | None = None) -> None:
         import fcntl
         import subprocess
 
-        limits = limits or Limits()
-        options = {"directory": directory, "bottom": bottom, "entries": limits.entries, "size": limits.size}
+        allowed = allowed or limits()
+        options = {
+            "directory": directory,
+            "bottom": bottom,
+            "entries": allowed.entries,
+            "size": allowed.size,
+            "path": allowed.path,
+        }
         self._child = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _PROGRAM, _PACKAGES, json.dumps(options)],
             stdin=subprocess.PIPE,
@@ -133,6 +132,9 @@ def _error(report: dict[str, object]) -> EngineError:
     """The child's complaint as one of ours: the host's trouble as such, all else as the archive's fault."""
     number, entry, message = report.get("errno"), report.get("entry"), report["error"]
     where = f" at entry {entry!r}" if entry is not None else ""
+    if not where and "position" in report:
+        where = f" at byte {report['position']}"
     if isinstance(number, int) and number in _HOST_TROUBLE:
         return from_os_error(OSError(number, os.strerror(number)), f"unpack the layer{where}")
-    return ImageFormatError(f"cannot unpack the layer: {message}{where}", "nothing of it was kept")
+    hint = HINT if report.get("limit") else "nothing of it was kept"
+    return ImageFormatError(f"cannot unpack the layer: {message}{where}", hint)

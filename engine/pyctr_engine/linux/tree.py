@@ -17,6 +17,19 @@ _MAX_DEPTH = 128
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
+_MAX_PATH = 4000
+"""Bytes of a path that every call takes: PATH_MAX is 4,096."""
+
+
+def change_directory(path: bytes) -> None:
+    """chdir(2) to a path of any length, absolute or not, piece by piece."""
+    while len(path) > _MAX_PATH:
+        cut = path.rindex(b"/", 1, _MAX_PATH)
+        os.chdir(path[:cut])
+        path = path[cut + 1 :]
+    os.chdir(path)
+
+
 def remove_tree(path: str | bytes) -> None:
     """Remove a directory and all below it, or a file; nothing there is fine, and so is what others remove meanwhile.
 
