@@ -5,11 +5,13 @@ A megabyte of input may hold gigabytes, so no step ever asks for more than `CHUN
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Literal, cast
 
 from pyctr_engine.errors import ImageFormatError
+from pyctr_engine.images.limits import Meter, limits
 from pyctr_engine.model.oci import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
 
 CHUNK = 1 << 20
@@ -20,7 +22,9 @@ Compression = Literal["tar", "gzip", "zstd"]
 MEDIA_TYPES: dict[Compression, str] = {"tar": LAYER_TAR, "gzip": LAYER_GZIP, "zstd": LAYER_ZSTD}
 
 _MAGIC: tuple[tuple[bytes, Compression], ...] = ((b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"))
-_UNKNOWN = ((b"BZh", "bzip2"), (b"\xfd7zXZ\x00", "xz"), (b"PK\x03\x04", "zip"))
+_BZIP2, _XZ = b"BZh", b"\xfd7zXZ\x00"
+_UNKNOWN = ((_BZIP2, "bzip2"), (_XZ, "xz"), (b"PK\x03\x04", "zip"))
+_XZ_MEMORY = 128 << 20
 
 
 def recognise(head: bytes) -> Compression:
@@ -41,12 +45,58 @@ def read_file(fd: int) -> Iterator[bytes]:
 
 
 def decompress(chunks: Iterable[bytes], compression: Compression) -> Iterator[bytes]:
-    """Undo the compression; raises ImageFormatError when the stream is damaged or ends early."""
-    if compression == "gzip":
-        return _gunzip(chunks)
-    if compression == "zstd":
-        return _unzstd(chunks)
-    return iter(chunks)
+    """Undo the compression; raises ImageFormatError when it is damaged, ends early, or holds more than it may."""
+    undo = {"gzip": _gunzip, "zstd": _unzstd}.get(compression)
+    return _measured(chunks, undo) if undo is not None else _measured(chunks, iter)
+
+
+def undo_rare(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """What bzip2 or xz hold: docker takes such archives, but no registry such layers. Others pass as they are."""
+    stream = iter(chunks)
+    head = next(stream, b"")
+    whole = itertools.chain([head], stream)
+    return _measured(whole, _undo_rare) if head.startswith((_BZIP2, _XZ)) else whole
+
+
+def _measured(chunks: Iterable[bytes], undo: Callable[[Iterable[bytes]], Iterator[bytes]]) -> Iterator[bytes]:
+    meter = Meter(limits())
+
+    def fed() -> Iterator[bytes]:
+        for chunk in chunks:
+            meter.feed(len(chunk))
+            yield chunk
+
+    for piece in undo(fed()):
+        meter.make(len(piece))
+        yield piece
+
+
+def _undo_rare(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """One stream after another, of one kind."""
+    import bz2
+    import lzma
+
+    decoder: bz2.BZ2Decompressor | lzma.LZMADecompressor | None = None
+    data = b""
+    stream = iter(chunks)
+    try:
+        while True:
+            data = data or next(stream, b"")
+            if decoder is None:
+                data = data.lstrip(b"\0")
+            if not data and (decoder is None or decoder.needs_input):
+                break
+            if decoder is None:
+                is_bzip2 = data.startswith(_BZIP2)
+                decoder = bz2.BZ2Decompressor() if is_bzip2 else lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            yield decoder.decompress(data, CHUNK)
+            data = b""
+            if decoder.eof:
+                data, decoder = decoder.unused_data, None
+    except (OSError, lzma.LZMAError, EOFError) as error:
+        raise ImageFormatError(f"the compressed stream is damaged: {error}") from error
+    if decoder is not None:
+        raise ImageFormatError("the compressed stream ends early")
 
 
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -72,17 +122,31 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """RFC 8878. An early end shows in the tar inside, which has an end of its own."""
+    """RFC 8878, one frame after another.
+
+    The decoder doesn't tell an early end from a good one. So a frame of our own comes last: it is read as such only
+    if the one before it was complete.
+    """
     import zstandard
 
+    seal = os.urandom(16)
+    held = b""
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-    source = cast(IO[bytes], _Source(chunks))
+    source = cast(IO[bytes], _Source(itertools.chain(chunks, [zstandard.compress(seal)])))
     with decoder.stream_reader(source, read_size=CHUNK, read_across_frames=True) as reader:
         try:
             while piece := reader.read(CHUNK):
-                yield piece
+                if len(piece) < len(seal):
+                    held += piece
+                    continue
+                if held:
+                    yield held
+                held = piece
         except zstandard.ZstdError as error:
-            raise ImageFormatError(f"the zstd stream is damaged: {error}") from error
+            raise ImageFormatError(f"the zstd stream is damaged or ends early: {error}") from error
+    if not held.endswith(seal):
+        raise ImageFormatError("the zstd stream ends early")
+    yield held[: -len(seal)]
 
 
 class _Source:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import zlib
 from collections.abc import Iterator
 
@@ -11,8 +13,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyctr_engine.errors import ImageFormatError
-from pyctr_engine.images.streams import CHUNK, decompress, recognise
+from pyctr_engine.errors import ImageFormatError, InvalidValue
+from pyctr_engine.images import limits
+from pyctr_engine.images.streams import CHUNK, decompress, recognise, undo_rare
 
 pieces = st.integers(min_value=1, max_value=5000)
 
@@ -67,3 +70,61 @@ def test_damage_is_an_error() -> None:
 def test_what_we_can_not_undo_is_named(head: bytes) -> None:
     with pytest.raises(ImageFormatError, match="not supported"):
         recognise(head)
+
+
+TEXT = b"".join(b"%d" % number for number in range(3000))
+
+
+@given(st.integers(0, 1 << 20), pieces)
+def test_a_zstd_stream_that_ends_anywhere_early_is_an_error(at: int, size: int) -> None:
+    stream = zstandard.compress(TEXT) + zstandard.compress(b"more")
+    first = len(zstandard.compress(TEXT))
+    at %= len(stream)
+    if at in (0, first):
+        assert b"".join(decompress(cut(stream[:at], size), "zstd")) == TEXT * (at > 0)
+        return
+    with pytest.raises(ImageFormatError, match="early|damaged"):
+        list(decompress(cut(stream[:at], size), "zstd"))
+
+
+@pytest.mark.parametrize("packed", [bz2.compress(TEXT) * 2, lzma.compress(TEXT) * 2])
+def test_what_docker_takes_besides(packed: bytes) -> None:
+    assert b"".join(undo_rare(cut(packed, 100))) == TEXT * 2
+    for damaged in (packed[:-9], packed[:200] + b"?" + packed[201:], packed + b"garbage"):
+        with pytest.raises(ImageFormatError):
+            list(undo_rare(cut(damaged, 100)))
+    assert b"".join(undo_rare(cut(TEXT, 100))) == TEXT
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "rare"])
+def test_bombs_are_stopped(compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = bytes(8 << 20)
+    if compression == "rare":
+        stream = undo_rare([lzma.compress(bomb)])
+    elif compression == "gzip":
+        stream = decompress([gzip.compress(bomb)], "gzip")
+    else:
+        stream = decompress([zstandard.compress(bomb)], "zstd")
+    monkeypatch.setattr(limits, "FREE", 1 << 20)
+    with pytest.raises(ImageFormatError, match="more than 500 times") as refused:
+        list(stream)
+    assert limits.VARIABLE in refused.value.hint
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd", "tar"])
+def test_sizes_have_a_limit(compression: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(limits.VARIABLE, "size=1m,ratio=0")
+    data = {"gzip": gzip.compress, "zstd": zstandard.compress, "tar": bytes}[compression](bytes(1 << 20))
+    assert len(b"".join(decompress([data], compression))) == 1 << 20  # type: ignore[arg-type]
+    monkeypatch.setenv(limits.VARIABLE, "size=1023k")
+    with pytest.raises(ImageFormatError, match="more than 1047552 bytes"):
+        list(decompress([data], compression))  # type: ignore[arg-type]
+
+
+def test_limits_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(limits.VARIABLE, "size=2t, entries=7,path=0")
+    assert limits.limits() == limits.Limits(2 << 40, 7, 1 << 62, 500)
+    for nonsense in ("size", "size=", "size=-1", "size=1x", "depth=3", "1"):
+        monkeypatch.setenv(limits.VARIABLE, nonsense)
+        with pytest.raises(InvalidValue, match=limits.VARIABLE):
+            limits.limits()
