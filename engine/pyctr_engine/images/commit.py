@@ -15,7 +15,7 @@ from pyctr_engine.images.blob_stream import BlobStream
 from pyctr_engine.images.ingest import counted, gathered, ingest
 from pyctr_engine.images.layers import Choice, layer_tar
 from pyctr_engine.images.platform import architecture
-from pyctr_engine.images.streams import read_file
+from pyctr_engine.images.streams import read_file, undo_rare
 from pyctr_engine.model.oci import CONFIG, LAYER_TAR, MANIFEST, Descriptor, History, ImageConfig, Manifest
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
@@ -88,7 +88,7 @@ def import_tar(
     try:
         with store.layout.adding():
             chunks = counted(read_file(fd), os.fstat(fd).st_size, subject, "importing", progress)
-            layer = ingest(store.layout, store.layers_on_disk, chunks, ())
+            layer = ingest(store.layout, store.layers_on_disk, undo_rare(chunks), ())
             step = History(now, f"pyctr-tui import {os.path.basename(path)}", comment=message or "imported")
             config = replace(config, diff_ids=(layer.layer.diff_id,), history=(step,))
             stored = store_image(store, config, (layer.descriptor,), name)

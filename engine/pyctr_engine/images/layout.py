@@ -217,6 +217,8 @@ def parse_object(data: bytes, what: str) -> Json:
         raise ImageFormatError(f"{what} is larger than {MAX_DOCUMENT >> 20} MiB")
     try:
         document = json.loads(data)
+        if b"\\u" in data:  # half a surrogate pair is valid JSON, but no text
+            json.dumps(document, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
         raise ImageFormatError(f"{what} is not JSON: {error}") from error
     if not isinstance(document, dict):

@@ -9,12 +9,14 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import ImageFormatError, InvalidValue, from_os_error
+from pyctr_engine.errors import ImageFormatError, from_os_error
+from pyctr_engine.images import docker_archive
 from pyctr_engine.images.archive_source import Source, document, open_source
 from pyctr_engine.images.ingest import counted, ingest, unpack_stored
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layout import MAX_DOCUMENT, BlobWriter, parse_object
 from pyctr_engine.images.platform import architecture
+from pyctr_engine.images.store import normal_name
 from pyctr_engine.model.oci import (
     CONFIG,
     DOCKER_MANIFEST,
@@ -24,12 +26,10 @@ from pyctr_engine.model.oci import (
     MANIFEST,
     REF_NAME,
     Descriptor,
-    ImageConfig,
-    Json,
     Manifest,
 )
 from pyctr_engine.model.progress import Progress
-from pyctr_engine.model.reference import Reference
+from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored
@@ -41,19 +41,31 @@ _HINT = "load takes an OCI archive, an OCI layout or a docker archive; `import` 
 
 
 def load(store: ImageStore, path: str, progress: ProgressSink | None) -> list[Stored]:
-    """See `ImageStore.load`."""
+    """See `ImageStore.load`. Each image comes with the names that the archive gave it."""
+    found: dict[str, Stored] = {}
     try:
         with store.layout.adding(), open_source(path, store.layout.directory) as source:
-            if source.size("index.json") is not None:
-                return [
-                    _load_image(store, source, descriptor, name, progress)
-                    for descriptor, name in _images(source, document(source, "index.json"), "", 0)
-                ]
-            if source.size("manifest.json") is not None:
-                return _load_docker(store, source, progress)
-            raise ImageFormatError(f"{path} holds no image", _HINT)
+            for stored, name in _load_all(store, path, source, progress):
+                names = found[stored.id].names if stored.id in found else ()
+                found[stored.id] = replace(stored, names=(*names, name) if name else names)
     except OSError as error:
         raise from_os_error(error, f"load {path}") from error
+    return list(found.values())
+
+
+def _load_all(
+    store: ImageStore, path: str, source: Source, progress: ProgressSink | None
+) -> Iterator[tuple[Stored, str]]:
+    """Every image, once for each of its names. An archive of docker's later versions is an OCI layout too."""
+    if source.size("index.json") is not None:
+        for descriptor, name in _images(source, document(source, "index.json"), "", 0):
+            yield _load_image(store, source, descriptor, name, progress), name
+    elif source.size("manifest.json") is not None:
+        yield from docker_archive.load(store, source, progress)
+    elif source.size("repositories") is not None:
+        yield from docker_archive.load_first_version(store, source, progress)
+    else:
+        raise ImageFormatError(f"{path} holds no image", _HINT)
 
 
 def _images(source: Source, index: bytes, name: str, depth: int) -> Iterator[tuple[Descriptor, str]]:
@@ -82,10 +94,7 @@ def _is_ours(platform: object) -> bool:
 
 
 def _name(annotations: Mapping[str, str]) -> str:
-    try:
-        return Reference.parse(annotations.get(FULL_NAME) or annotations.get(REF_NAME, "")).familiar
-    except InvalidValue:
-        return ""
+    return normal_name(annotations.get(FULL_NAME, "")) or normal_name(annotations.get(REF_NAME, ""))
 
 
 def _path(digest: str) -> str:
@@ -108,7 +117,7 @@ def _load_image(
     manifest_bytes = _blob(source, descriptor)
     manifest = Manifest.from_json(parse_object(manifest_bytes, "a manifest"))
     config_bytes = _blob(source, manifest.config)
-    config = _image_config(config_bytes)
+    config = docker_archive.image_config(config_bytes)
     if len(config.diff_ids) != len(manifest.layers):
         raise ImageFormatError(
             f"the manifest has {len(manifest.layers)} layers, the configuration {len(config.diff_ids)}"
@@ -120,13 +129,6 @@ def _load_image(
     if progress is not None:
         progress(Progress(name or descriptor.digest, "loaded", finished=True))
     return store.add_manifest(written, name)
-
-
-def _image_config(data: bytes) -> ImageConfig:
-    config = ImageConfig.from_json(parse_object(data, "an image configuration"))
-    if not config.diff_ids:
-        raise ImageFormatError("the archive holds something that is no image: it has no layers")
-    return config
 
 
 def _load_layer(
@@ -155,44 +157,3 @@ def _load_layer(
         for chunk in chunks:
             writer.write(chunk)
         writer.commit(layer.media_type, layer)
-
-
-def _load_docker(store: ImageStore, source: Source, progress: ProgressSink | None) -> list[Stored]:
-    """``docker save`` before version 25: manifest.json names a configuration and uncompressed layers."""
-    listed = parse_object(b'{"images":' + document(source, "manifest.json") + b"}", "manifest.json").get("images")
-    if not isinstance(listed, list) or not listed:
-        raise ImageFormatError("manifest.json names no images")
-    found: list[Stored] = []
-    for item in listed:
-        if not isinstance(item, dict):
-            raise ImageFormatError("manifest.json names something that is no image")
-        found += _load_docker_image(store, source, item, progress)
-    return found
-
-
-def _load_docker_image(store: ImageStore, source: Source, item: Json, progress: ProgressSink | None) -> list[Stored]:
-    config_name, layer_names = item.get("Config"), item.get("Layers")
-    if not isinstance(config_name, str) or not isinstance(layer_names, list):
-        raise ImageFormatError("manifest.json names no configuration or no layers")
-    config_bytes = document(source, config_name)
-    config = _image_config(config_bytes)
-    if len(layer_names) != len(config.diff_ids):
-        raise ImageFormatError(
-            f"manifest.json has {len(layer_names)} layers, the configuration {len(config.diff_ids)}"
-        )
-    tags = item.get("RepoTags")
-    names = [_name({REF_NAME: tag}) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    descriptors = []
-    for index, path in enumerate(layer_names):
-        size = source.size(str(path))
-        if size is None:
-            raise ImageFormatError(f"the archive lacks {path}")
-        chunks = counted(source.chunks(str(path)), size, names[0] if names else config_name, "loading", progress)
-        below, diff_id = config.diff_ids[:index], config.diff_ids[index]
-        done = ingest(store.layout, store.layers_on_disk, chunks, below, diff_id=diff_id)
-        descriptors.append(done.descriptor)
-    written = store.layout.write_bytes(config_bytes, CONFIG)
-    manifest = store.layout.write_json(Manifest(written, tuple(descriptors)).to_json(), MANIFEST)
-    for name in names or [""]:
-        stored = store.add_manifest(manifest, name)
-    return [stored]

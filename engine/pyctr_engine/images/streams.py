@@ -55,7 +55,12 @@ def undo_rare(chunks: Iterable[bytes]) -> Iterator[bytes]:
     stream = iter(chunks)
     head = next(stream, b"")
     whole = itertools.chain([head], stream)
-    return _measured(whole, _undo_rare) if head.startswith((_BZIP2, _XZ)) else whole
+    return _measured(whole, _undo_rare) if is_rare(head) else whole
+
+
+def is_rare(head: bytes) -> bool:
+    """Whether a stream that begins with ``head`` is one for `undo_rare`."""
+    return head.startswith((_BZIP2, _XZ))
 
 
 def _measured(chunks: Iterable[bytes], undo: Callable[[Iterable[bytes]], Iterator[bytes]]) -> Iterator[bytes]:

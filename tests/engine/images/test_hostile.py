@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.errors import ImageFormatError, NoSpace
-from pyctr_engine.images.store import ImageStore
 from pyctr_engine.images.limits import Limits
+from pyctr_engine.images.store import ImageStore
 from pyctr_engine.images.unpack import Unpacked, Unpacker
 from tests.engine.images.tars import entry, tar, write
 
