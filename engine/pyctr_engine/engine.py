@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pyctr_engine.errors import Conflict, EngineError
 from pyctr_engine.paths import Paths
+from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
     import socket
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pyctr_engine.model.checkpoint import Checkpoint
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
-    from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
+    from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
     from pyctr_engine.model.log import LogLine
     from pyctr_engine.model.progress import Progress
     from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ExecRequest
@@ -295,6 +296,12 @@ class Engine:
 
         checkpoints.forget(self._context, self.container(ref).spec, checkpoint)
 
+    def export(self, ref: str, path: str) -> None:
+        """Write its whole file system as a tar; ``-`` is standard output. What is mounted in it is not in it."""
+        from pyctr_engine.containers import export
+
+        export.export(self._context, self.container(ref), path)
+
     def stats(self, ref: str) -> Stats:
         """One reading; raises Conflict when it does not run."""
         from pyctr_engine.containers import usage
@@ -361,15 +368,22 @@ class Engine:
         return self.image(made.id)
 
     def load(self, path: str, progress: ProgressSink | None = None) -> list[ImageSummary]:
-        """Load images from an OCI archive or an OCI layout directory."""
-        loaded = [self.image(image.id) for image in self._context.images.load(path, progress)]
+        """Load images from an OCI archive or layout or from docker's archive, with the names that it gives them."""
+        loaded = [
+            replace(self.image(image.id), names=image.names) for image in self._context.images.load(path, progress)
+        ]
         for image in loaded:
             self._context.event("image", "load", image.id, image.names[0] if image.names else "")
         return loaded
 
-    def save(self, images: Sequence[str], path: str, progress: ProgressSink | None = None) -> None:
-        """Write images to an OCI archive, or to an OCI layout when ``path`` ends in ``/`` or is a directory."""
-        self._context.images.save(images, path, progress)
+    def save(
+        self, images: Sequence[str], path: str, progress: ProgressSink | None = None, format: ArchiveFormat = ""
+    ) -> None:
+        """Write images to an archive, or to an OCI layout when ``path`` ends in ``/`` or is a directory.
+
+        ``format``: ``oci`` or ``docker``; without, an archive that both can load.
+        """
+        self._context.images.save(images, path, progress, format)
 
     # -- stacks -------------------------------------------------------------------------------------------------
 

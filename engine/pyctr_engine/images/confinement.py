@@ -18,14 +18,19 @@ MAX_MEMORY = 1 << 30
 """Bytes of address space: a header that claims gigabytes is an error, not a full machine."""
 
 
+def separate() -> None:
+    """Take a mount namespace of one's own; what is mounted in it is gone with the process."""
+    namespaces.unshare(namespaces.CLONE_NEWNS)
+    mount.mount("", "/", "", mount.MS_REC | mount.MS_PRIVATE)
+
+
 def enter(directory: str) -> None:
     """Confine this process to ``directory``, for good. All that it will import must be imported already.
 
     Raises:
         OSError: the step that the kernel refuses; the process must end then.
     """
-    namespaces.unshare(namespaces.CLONE_NEWNS)
-    mount.mount("", "/", "", mount.MS_REC | mount.MS_PRIVATE)
+    separate()
     mount.mount(directory, directory, "", mount.MS_BIND)
     mount.mount("", directory, "", mount.MS_BIND | mount.MS_REMOUNT | _INERT)
     os.chdir(directory)

@@ -1,56 +1,82 @@
-"""Saving images for other tools: an OCI layout directory, or the same in one tar (image-spec, image-layout.md)."""
+"""Saving images for other tools: an OCI layout directory (image-spec, image-layout.md), or an archive.
+
+An archive is by default both: the OCI layout as a tar, with the manifest.json that docker's `load` looks for. Docker
+writes the same since version 25; older ones, podman, skopeo and containerd find what they know.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import NotFound, StoreError, from_os_error
-from pyctr_engine.images.layout import ASIDE, BlobWriter, Layout, give_name, named, write_all
-from pyctr_engine.images.streams import read_file
+from pyctr_engine.errors import InvalidValue, StoreError, from_os_error
+from pyctr_engine.images.layout import BlobWriter, Layout, entry_name, give_name, named, write_all
+from pyctr_engine.images.output import output
+from pyctr_engine.images.streams import decompress, read_file, recognise
 from pyctr_engine.images.tar_writer import END, header, padding
-from pyctr_engine.model.oci import FULL_NAME, INDEX, Descriptor
+from pyctr_engine.model.image import ArchiveFormat
+from pyctr_engine.model.oci import FULL_NAME, INDEX, Descriptor, Manifest
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
 
 if TYPE_CHECKING:
-    from pyctr_engine.images.store import ImageStore
+    from pyctr_engine.images.store import ImageStore, Stored
 
 ProgressSink = Callable[[Progress], None]
 
 
-def save(store: ImageStore, refs: Sequence[str], path: str, progress: ProgressSink | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """One image to save, under the names (familiar) that were asked for."""
+
+    manifest: Manifest
+    entry: Descriptor
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Selection:
+    """All images to save, and the blobs that they need, by digest, sorted."""
+
+    images: list[_Image]
+    blobs: dict[str, Descriptor]
+
+    def entries(self) -> list[Descriptor]:
+        """For an index: one for each image and name."""
+        return [_entry(image.entry, name) for image in self.images for name in image.names or ("",)]
+
+
+def save(
+    store: ImageStore, refs: Sequence[str], path: str, progress: ProgressSink | None, format: ArchiveFormat = ""
+) -> None:
     """See `ImageStore.save`."""
-    entries, blobs = _selected(store, refs)
-    try:
-        if path == "-":
-            _write_archive(store, entries, blobs, 1, progress)
-        elif path.endswith("/") or os.path.isdir(path):
-            _write_layout(store, entries, blobs, path.rstrip("/") or "/", progress)
-        else:
-            _write_file(store, entries, blobs, path, progress)
-    except FileNotFoundError as error:
-        raise NotFound(f"cannot save to {path}: no such directory") from error
-    except OSError as error:
-        raise from_os_error(error, f"save to {path}") from error
+    selection = _selected(store, refs)
+    if path != "-" and (path.endswith("/") or os.path.isdir(path)):
+        if format == "docker":
+            raise InvalidValue("docker's form is an archive, not a directory", "name a file, or take --format oci")
+        try:
+            _write_layout(store, selection, path.rstrip("/") or "/", progress)
+        except OSError as error:
+            raise from_os_error(error, f"save to {path}") from error
+        return
+    with output(path, "save") as fd:
+        _write_archive(store, selection, format, fd, progress)
 
 
-def _selected(store: ImageStore, refs: Sequence[str]) -> tuple[list[Descriptor], dict[str, Descriptor]]:
-    """Index entries with the names asked for (by id: all of the image's), and all blobs that they need."""
-    entries: list[Descriptor] = []
+def _selected(store: ImageStore, refs: Sequence[str]) -> _Selection:
+    """What was asked for; by id: under all of the image's names."""
+    names: dict[str, tuple[str, ...]] = {}
+    images: dict[str, Stored] = {}
     blobs: dict[str, Descriptor] = {}
-    for ref in refs:
+    for ref in [tag for asked in refs for tag in _tags(store, asked)]:
         stored = store.find(ref)
-        for name in [name for name in stored.names if store.is_name(name, ref)] or stored.names or ("",):
-            entry = named(stored.entry, name)
-            if name:
-                annotations = {**entry.annotations, FULL_NAME: Reference.parse(name).canonical}
-                entry = replace(entry, annotations=annotations)
-            if entry not in entries:
-                entries.append(entry)
+        digest = stored.entry.digest
+        images[digest] = stored
+        matching = tuple(name for name in stored.names if store.is_name(name, ref)) or stored.names
+        names[digest] = tuple(dict.fromkeys((*names.get(digest, ()), *matching)))
         for descriptor in (stored.entry, stored.manifest.config, *stored.manifest.layers):
             if not store.layout.has(descriptor):
                 raise StoreError(
@@ -58,85 +84,145 @@ def _selected(store: ImageStore, refs: Sequence[str]) -> tuple[list[Descriptor],
                     "`pyctr-tui system check` examines the store",
                 )
             blobs[descriptor.digest] = descriptor
-    return entries, dict(sorted(blobs.items()))
+    found = [_Image(stored.manifest, stored.entry, names[digest]) for digest, stored in images.items()]
+    return _Selection(found, dict(sorted(blobs.items())))
 
 
-def _chunks(
-    store: ImageStore, blobs: dict[str, Descriptor], digest: str, progress: ProgressSink | None
-) -> Iterator[bytes]:
+def _tags(store: ImageStore, ref: str) -> list[str]:
+    """A repository without a tag means all of its tags, as docker has it; what else there is, itself."""
+    if ":" in ref.rpartition("/")[2] or "@" in ref:
+        return [ref]
+    try:
+        wanted = Reference.parse(ref).name
+    except InvalidValue:
+        return [ref]
+    found = [entry_name(entry) for entry in store.layout.entries()]
+    return [name for name in found if name and _repository(name) == wanted] or [ref]
+
+
+def _repository(name: str) -> str:
+    try:
+        return Reference.parse(name).name
+    except InvalidValue:
+        return ""
+
+
+def _entry(entry: Descriptor, name: str) -> Descriptor:
+    entry = named(entry, name)
+    if not _repository(name):
+        return entry
+    return replace(entry, annotations={**entry.annotations, FULL_NAME: Reference.parse(name).canonical})
+
+
+def _chunks(store: ImageStore, selection: _Selection, digest: str, progress: ProgressSink | None) -> Iterator[bytes]:
     fd = os.open(store.layout.path(digest), os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield from read_file(fd)
     finally:
         os.close(fd)
     if progress is not None:
-        position = list(blobs).index(digest) + 1
-        progress(Progress("save", f"blob {digest[7:19]}", position, len(blobs), position == len(blobs)))
+        position, total = list(selection.blobs).index(digest) + 1, len(selection.blobs)
+        progress(Progress("save", f"blob {digest[7:19]}", position, total, position == total))
 
 
 def _write_layout(
     store: ImageStore,
-    entries: list[Descriptor],
-    blobs: dict[str, Descriptor],
+    selection: _Selection,
     path: str,
     progress: ProgressSink | None,
 ) -> None:
     """Add to the layout at ``path``, which may hold other images already."""
     layout = Layout(path)
     with layout.adding():
-        for digest, descriptor in blobs.items():
+        for digest, descriptor in selection.blobs.items():
             if layout.has(descriptor):
                 continue
             with BlobWriter(layout) as writer:
-                for chunk in _chunks(store, blobs, digest, progress):
+                for chunk in _chunks(store, selection, digest, progress):
                     writer.write(chunk)
                 writer.commit(descriptor.media_type, descriptor)
         with layout.edit() as present:
-            for entry in entries:
+            for entry in selection.entries():
                 give_name(present, entry)
 
 
-def _write_file(
-    store: ImageStore,
-    entries: list[Descriptor],
-    blobs: dict[str, Descriptor],
-    path: str,
-    progress: ProgressSink | None,
-) -> None:
-    """Whole or not at all."""
-    aside = f"{os.path.dirname(os.path.abspath(path))}/{ASIDE}{os.urandom(8).hex()}"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        _write_archive(store, entries, blobs, fd, progress)
-        os.fsync(fd)
-        os.rename(aside, path)
-    except BaseException:
-        os.unlink(aside)
-        raise
-    finally:
-        os.close(fd)
-
-
 def _write_archive(
-    store: ImageStore,
-    entries: list[Descriptor],
-    blobs: dict[str, Descriptor],
-    fd: int,
-    progress: ProgressSink | None,
+    store: ImageStore, selection: _Selection, format: ArchiveFormat, fd: int, progress: ProgressSink | None
 ) -> None:
-    """The layout as a tar; the same images give the same bytes."""
+    """The same images give the same bytes."""
+    if format == "docker":
+        _write_docker(store, selection, fd, progress)
+        return
     for directory in (b"blobs", b"blobs/sha256"):
         write_all(fd, header(directory, "directory", 0o755))
-    for digest, descriptor in blobs.items():
-        name = b"blobs/sha256/" + digest.removeprefix("sha256:").encode()
-        write_all(fd, header(name, size=descriptor.size))
-        for chunk in _chunks(store, blobs, digest, progress):
+    for digest, descriptor in selection.blobs.items():
+        write_all(fd, header(_blob_path(descriptor).encode(), size=descriptor.size))
+        for chunk in _chunks(store, selection, digest, progress):
             write_all(fd, chunk)
         write_all(fd, padding(descriptor.size))
-    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry.to_json() for entry in entries]}
-    for name, data in (
-        (b"index.json", json.dumps(index, separators=(",", ":")).encode()),
-        (b"oci-layout", b'{"imageLayoutVersion":"1.0.0"}'),
-    ):
-        write_all(fd, header(name, size=len(data)) + data + padding(len(data)))
+    index = {
+        "schemaVersion": 2,
+        "mediaType": INDEX,
+        "manifests": [entry.to_json() for entry in selection.entries()],
+    }
+    _write_document(fd, "index.json", index)
+    if not format:
+        images = [_docker_image(image, _blob_path, _blob_path) for image in selection.images]
+        _write_document(fd, "manifest.json", images)
+    _write_document(fd, "oci-layout", {"imageLayoutVersion": "1.0.0"})
     write_all(fd, END)
+
+
+def _write_docker(store: ImageStore, selection: _Selection, fd: int, progress: ProgressSink | None) -> None:
+    """As docker itself did before version 25; but a layer stays compressed by gzip, which every docker takes."""
+    configs = {image.manifest.config.digest: image.manifest.config for image in selection.images}
+    layers = {layer.digest: layer for image in selection.images for layer in image.manifest.layers}
+    for digest, layer in layers.items():
+        with open(store.layout.path(digest), "rb") as file:
+            is_zstd = recognise(file.read(16)) == "zstd"
+
+        def pieces(digest: str = digest, is_zstd: bool = is_zstd) -> Iterator[bytes]:
+            chunks = _chunks(store, selection, digest, progress)
+            return decompress(chunks, "zstd") if is_zstd else chunks
+
+        size = sum(map(len, pieces())) if is_zstd else layer.size
+        write_all(fd, header(_layer_path(layer).encode(), size=size))
+        for chunk in pieces():
+            write_all(fd, chunk)
+        write_all(fd, padding(size))
+    for config in configs.values():
+        with open(store.layout.path(config.digest), "rb") as file:
+            _write_bytes(fd, _config_path(config), file.read())
+    images = [_docker_image(image, _config_path, _layer_path) for image in selection.images]
+    _write_document(fd, "manifest.json", images)
+    write_all(fd, END)
+
+
+def _docker_image(
+    image: _Image, config: Callable[[Descriptor], str], layer: Callable[[Descriptor], str]
+) -> dict[str, object]:
+    return {
+        "Config": config(image.manifest.config),
+        "RepoTags": [name for name in image.names if _repository(name) and "@" not in name],
+        "Layers": [layer(descriptor) for descriptor in image.manifest.layers],
+    }
+
+
+def _blob_path(descriptor: Descriptor) -> str:
+    return f"blobs/sha256/{descriptor.digest[7:]}"
+
+
+def _config_path(descriptor: Descriptor) -> str:
+    return f"{descriptor.digest[7:]}.json"
+
+
+def _layer_path(descriptor: Descriptor) -> str:
+    return f"{descriptor.digest[7:]}/layer.tar"
+
+
+def _write_document(fd: int, name: str, document: object) -> None:
+    _write_bytes(fd, name, json.dumps(document, separators=(",", ":")).encode())
+
+
+def _write_bytes(fd: int, name: str, data: bytes) -> None:
+    write_all(fd, header(name.encode(), size=len(data)) + data + padding(len(data)))

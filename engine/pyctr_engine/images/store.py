@@ -21,7 +21,7 @@ from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
     from pyctr_engine.model.host import Finding
-    from pyctr_engine.model.image import ImageSummary, LayerInfo
+    from pyctr_engine.model.image import ArchiveFormat, ImageSummary, LayerInfo
     from pyctr_engine.model.progress import Progress
     from pyctr_engine.model.spec import CommitRequest
 
@@ -269,17 +269,26 @@ class ImageStore:
 
     @_doing("load the images")
     def load(self, path: str, progress: ProgressSink | None = None) -> builtins.list[Image]:
-        """The images of an OCI archive, an OCI layout directory, or a docker archive; ``-`` is standard input."""
+        """The images of an OCI archive, an OCI layout directory, or a docker archive; ``-`` is standard input.
+
+        Each comes with the names that the archive gave it.
+        """
         from pyctr_engine.images.load import load
 
         return [self.open(stored) for stored in load(self, path, progress)]
 
     @_doing("save the images")
-    def save(self, refs: Sequence[str], path: str, progress: ProgressSink | None = None) -> None:
-        """Write images as an OCI archive (``-``: standard output), or as a layout when ``path`` is a directory."""
+    def save(
+        self, refs: Sequence[str], path: str, progress: ProgressSink | None = None, format: ArchiveFormat = ""
+    ) -> None:
+        """Write images as an archive (``-``: standard output), or as an OCI layout when ``path`` is a directory.
+
+        Raises:
+            NotFound, StoreError, NoSpace, InvalidValue: nothing was written (a layout may have blobs more).
+        """
         from pyctr_engine.images.save import save
 
-        save(self, refs, path, progress)
+        save(self, refs, path, progress, format)
 
     # -- naming -------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,9 @@ from pyctr_engine.images.limits import HINT, Limits, limits
 if TYPE_CHECKING:
     from types import TracebackType
 
-_PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+"""Where a fresh interpreter finds this package."""
+
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.images.extract import main; main()"
 _PIPE_SIZE = 1 << 20
 
@@ -56,7 +58,7 @@ class Unpacker:
             "path": allowed.path,
         }
         self._child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, _PACKAGES, json.dumps(options)],
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, json.dumps(options)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -8,6 +8,8 @@ from pyctr_engine.record import dataclass
 
 ChangeKind = Literal["A", "C", "D"]
 FileType = Literal["file", "directory", "symlink", "device", "fifo", "socket"]
+ArchiveFormat = Literal["", "oci", "docker"]
+"""What `save` writes: ``oci`` without what docker needs, ``docker``'s own form alone; empty: one that both load."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What makes images and carries them about: ``commit``, ``import``, ``load`` and ``save``.
+"""What makes images and carries them about: ``commit``, ``import``, ``export``, ``load`` and ``save``.
 
 Ids and names go to standard output, progress to standard error, so that scripts can take the former.
 """
@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from pyctr_engine.model.spec import CommitRequest
 from pyctr_tui.cli import output
 from pyctr_tui.cli.call import Call, is_terminal
 from pyctr_tui.cli.options import Grammar, Option
 from pyctr_tui.cli.progress import ProgressLine
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.image import ArchiveFormat
 
 _CHANGE = Option("-c, --change", "CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, USER, WORKDIR …", "INSTRUCTION", many=True)
 _MESSAGE = Option("-m, --message", "What changed", "TEXT")
@@ -42,10 +46,18 @@ _IMPORT = Grammar(
     least=1,
     most=2,
 )
+_EXPORT = Grammar(
+    "export",
+    "CONTAINER",
+    "Write a container's whole file system, without what is mounted in it, as a tar.",
+    Option("-o, --output", "The file; standard output otherwise", "PATH"),
+    least=1,
+    most=1,
+)
 _LOAD = Grammar(
     "load",
     "[FILE|DIRECTORY]",
-    "Load images from an OCI archive or layout.",
+    "Load images from an OCI archive or layout, or from docker's archive.",
     Option("-i, --input", "The archive or directory; standard input otherwise", "PATH"),
     Option("-q, --quiet", "No progress"),
     most=1,
@@ -53,8 +65,9 @@ _LOAD = Grammar(
 _SAVE = Grammar(
     "save",
     "IMAGE…",
-    "Write images to an OCI archive, or to an OCI layout if the path ends in a slash.",
+    "Write images to an archive for docker and OCI tools, or to an OCI layout if the path ends in a slash.",
     Option("-o, --output", "The archive or directory; standard output otherwise", "PATH"),
+    Option("--format", "oci or docker: an archive of that kind alone, not one for both", "FORMAT"),
     least=1,
     most=None,
 )
@@ -91,6 +104,13 @@ def import_(call: Call, words: Sequence[str]) -> int:
     return 0
 
 
+def export(call: Call, words: Sequence[str]) -> int:
+    """``export``."""
+    parsed = _EXPORT.parse(words)
+    call.engine.export(parsed.arguments[0], _target(parsed.value("output", "-"), _EXPORT, "CONTAINER"))
+    return 0
+
+
 def load(call: Call, words: Sequence[str]) -> int:
     """``load``."""
     parsed = _LOAD.parse(words)
@@ -100,18 +120,38 @@ def load(call: Call, words: Sequence[str]) -> int:
     with ProgressLine(sys.stderr) as progress:
         images = call.engine.load(path, None if parsed.flag("quiet") else progress)
     for image in images:
-        output.line(f"Loaded image: {', '.join(image.names) or image.id}")
+        for name in image.names:
+            output.line(f"Loaded image: {name}")
+        if not image.names:
+            output.line(f"Loaded image ID: {image.id}")
     return 0
 
 
 def save(call: Call, words: Sequence[str]) -> int:
     """``save``."""
     parsed = _SAVE.parse(words)
-    path = parsed.value("output", "-")
-    if path == "-" and is_terminal(1):
-        raise _SAVE.error(
-            "standard output is a terminal, no place for an archive", "usage: pyctr-tui save -o FILE IMAGE"
-        )
+    path = _target(parsed.value("output", "-"), _SAVE, "IMAGE")
     with ProgressLine(sys.stderr) as progress:
-        call.engine.save(parsed.arguments, path, progress)
+        call.engine.save(parsed.arguments, path, progress, _format(parsed.value("format")))
     return 0
+
+
+def _target(path: str, grammar: Grammar, what: str) -> str:
+    if path == "-" and is_terminal(1):
+        raise grammar.error(
+            "standard output is a terminal, no place for an archive",
+            f"usage: pyctr-tui {grammar.command} -o FILE {what}",
+        )
+    return path
+
+
+def _format(text: str) -> ArchiveFormat:
+    """Podman's words for it mean the same."""
+    kind = text.removesuffix("-archive").removesuffix("-dir")
+    if kind == "oci":
+        return "oci"
+    if kind == "docker":
+        return "docker"
+    if text:
+        raise _SAVE.error(f"there is no format {text}", "it is oci or docker; without it, both can load the archive")
+    return ""

@@ -41,6 +41,7 @@ _CONTAINERS = {
     "checkpoint restore": Command("checkpoints", "restore", "Take a container's file system back", warm=True),
     "checkpoint branch": Command("checkpoints", "branch", "Make a new container from a checkpoint"),
     "checkpoint rm": Command("checkpoints", "remove", "Remove checkpoints"),
+    "export": Command("archives", "export", "Write a container's file system as a tar"),
     "inspect": Command("inspect", "inspect", "Show everything about containers, images or volumes"),
 }
 _IMAGES = {
@@ -52,8 +53,8 @@ _IMAGES = {
     "history": Command("images", "history", "Show how an image was made"),
     "commit": Command("archives", "commit", "Make an image of a container's file system"),
     "import": Command("archives", "import_", "Make an image of a root file system's tar"),
-    "load": Command("archives", "load", "Load images from an OCI archive or layout"),
-    "save": Command("archives", "save", "Write images to an OCI archive or layout"),
+    "load": Command("archives", "load", "Load images from an archive or an OCI layout"),
+    "save": Command("archives", "save", "Write images to an archive or an OCI layout"),
     "tag": Command("images", "tag", "Give an image one more name"),
     "rmi": Command("images", "remove", "Remove images"),
 }

@@ -1,0 +1,52 @@
+"""A whole file system as a tar: the parent's end of the confined child (`tree_tar` is the child's)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from pyctr_engine.errors import StoreError, from_os_error
+from pyctr_engine.images.output import output
+from pyctr_engine.images.unpack import PACKAGES
+
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.images.tree_tar import main; main()"
+
+
+def export(base: str, directories: Sequence[str], path: str) -> None:
+    """Write what an overlay of ``directories`` shows as a tar.
+
+    Args:
+        base: Where relative ones begin: mount(2) takes a page of options, so they had better be short.
+        directories: Topmost first; nothing is written to them.
+        path: A file, or ``-`` for standard output.
+
+    Raises:
+        NotFound, NoSpace, StoreError, NotPermitted: no file was made.
+    """
+    with output(path, "export") as fd:
+        options = json.dumps({"base": base, "directories": list(directories)})
+        child = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, options],
+            stdin=subprocess.DEVNULL,
+            stdout=fd,
+            stderr=subprocess.PIPE,
+            cwd="/",
+            env={},
+            check=False,
+        )
+        if child.returncode:
+            _fail(child.returncode, child.stderr)
+
+
+def _fail(status: int, trouble: bytes) -> None:
+    lines = trouble.decode(errors="replace").strip().splitlines() or ["no message"]
+    try:
+        report = json.loads(lines[-1])
+        error = OSError(report["errno"], report["error"])
+    except (ValueError, KeyError, TypeError):
+        raise StoreError(f"the exporting process failed ({status}): {lines[-1]}") from None
+    if isinstance(error, BrokenPipeError):
+        raise error
+    raise from_os_error(error, f"export {report['path'] or 'the file system'}")
