@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -118,8 +117,7 @@ def _store_unless_empty(store: ImageStore, tar: Iterator[bytes]) -> Descriptor |
 
 def store_image(store: ImageStore, config: ImageConfig, layers: tuple[Descriptor, ...], name: str) -> Stored:
     """Store an image whose layers are in the store, and name it; the caller holds `Layout.adding`."""
-    data = json.dumps(config.to_json(), separators=(",", ":")).encode()
-    written = store.layout.write_bytes(data, CONFIG)
+    written = store.layout.write_json(config.to_json(), CONFIG)
     manifest = store.layout.write_json(Manifest(written, layers).to_json(), MANIFEST)
     return store.add_manifest(manifest, name)
 

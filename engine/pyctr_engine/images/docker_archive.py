@@ -6,6 +6,7 @@ Sources: moby, image/tarexport and image/spec; what `docker save` writes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -60,12 +61,26 @@ def _load_image(
         raise ImageFormatError(f"manifest.json has {len(paths)} layers, the configuration {len(config.diff_ids)}")
     tags = item.get("RepoTags")
     names = [normal_name(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    present = _present(store, config_bytes)
+    if present is not None:
+        for name in names or [""]:
+            yield store.add_manifest(present, name), name
+        return
     subject = names[0] if names else config_name
     descriptors = [
         _load_layer(store, source, str(path), config.diff_ids[:index], config.diff_ids[index], subject, progress)
         for index, path in enumerate(paths)
     ]
     yield from _add(store, config_bytes, descriptors, names)
+
+
+def _present(store: ImageStore, config: bytes) -> Descriptor | None:
+    """The same image, if the store has all of it: an archive of this kind has no manifest that could differ."""
+    id = f"sha256:{hashlib.sha256(config).hexdigest()}"
+    for stored in store.all():
+        if stored.id == id and all(map(store.layout.has, stored.manifest.layers)):
+            return stored.entry
+    return None
 
 
 def _load_layer(

@@ -24,7 +24,8 @@ OPAQUE_XATTR = "user.overlay.opaque"
 _DEFAULT_ACL = "system.posix_acl_default"
 _FIRST_EXTRA_ID = 65536
 _MAX_ID = 0xFFFFFFFE
-_MAX_TIME = 1 << 62
+_MAX_TIME = 253_402_300_799 * 10**9
+"""The end of the year 9999; a file system has a nearer end of its own."""
 _MAX_NOTES = 20
 _MAX_IMPLICIT = 32 << 20
 """Bytes of the names of directories that no entry describes: they are told to the parent in one piece."""

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,8 @@ ASIDE = ".tmp-"
 
 MAX_DOCUMENT = 8 << 20
 """Bytes of the largest index, manifest or configuration that is read."""
+
+_ESCAPED = "[<>&\u2028\u2029\ud800-\udfff]"
 
 _DAMAGED = "`pyctr-tui system check` examines the store"
 
@@ -85,7 +88,7 @@ class Layout:
 
     def write_json(self, document: Json, media_type: str) -> Descriptor:
         """Store a document in its canonical bytes (sorted keys would not be exact: the order given is kept)."""
-        return self.write_bytes(json.dumps(document, separators=(",", ":")).encode(), media_type)
+        return self.write_bytes(encode(document), media_type)
 
     def write_bytes(self, data: bytes, media_type: str) -> Descriptor:
         """Store a small blob."""
@@ -217,13 +220,19 @@ def parse_object(data: bytes, what: str) -> Json:
         raise ImageFormatError(f"{what} is larger than {MAX_DOCUMENT >> 20} MiB")
     try:
         document = json.loads(data)
-        if b"\\u" in data:  # half a surrogate pair is valid JSON, but no text
-            json.dumps(document, ensure_ascii=False).encode()
+        if b"\\u" in data:  # half a surrogate pair is valid JSON, but no text; raw bytes of ours are written as such
+            json.dumps(document, ensure_ascii=False).encode(errors="surrogateescape")
     except (ValueError, RecursionError) as error:
         raise ImageFormatError(f"{what} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise ImageFormatError(f"{what} is not a JSON object")
     return document
+
+
+def encode(document: object) -> bytes:
+    """JSON as Go writes it: what another tool reads and writes again then keeps its digest."""
+    text = json.dumps(document, separators=(",", ":"), ensure_ascii=False)
+    return re.sub(_ESCAPED, lambda match: f"\\u{ord(match[0]):04x}", text).encode()
 
 
 def write_file(path: str, data: bytes) -> None:

@@ -94,7 +94,15 @@ def _is_ours(platform: object) -> bool:
 
 
 def _name(annotations: Mapping[str, str]) -> str:
-    return normal_name(annotations.get(FULL_NAME, "")) or normal_name(annotations.get(REF_NAME, ""))
+    """The name of an entry: whole in one annotation, or the tag alone in one and the whole name in the other.
+
+    Tools that don't know the second annotation may have left it there with another image's name.
+    """
+    ref = annotations.get(REF_NAME, "")
+    full = normal_name(annotations.get(FULL_NAME, ""))
+    if full and (not ref or full.endswith(f":{ref}")):
+        return full
+    return normal_name(ref) or full
 
 
 def _path(digest: str) -> str:

@@ -201,9 +201,10 @@ def _write_docker(store: ImageStore, selection: _Selection, fd: int, progress: P
 def _docker_image(
     image: _Image, config: Callable[[Descriptor], str], layer: Callable[[Descriptor], str]
 ) -> dict[str, object]:
+    tags = [name for name in image.names if _repository(name) and "@" not in name]
     return {
         "Config": config(image.manifest.config),
-        "RepoTags": [name for name in image.names if _repository(name) and "@" not in name],
+        "RepoTags": [Reference.parse(name).canonical for name in tags],  # podman takes short ones for localhost's
         "Layers": [layer(descriptor) for descriptor in image.manifest.layers],
     }
 

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
+from pyctr_engine.errors import EngineError, InvalidValue, NotFound, from_os_error
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import Layout, entry_name, give_name, named
 from pyctr_engine.model.oci import DOCKER_MANIFEST, MANIFEST, Descriptor, ImageConfig, Manifest
@@ -143,10 +143,10 @@ class ImageStore:
         prefix = ref.removeprefix("sha256:")
         if prefix and not set(prefix) - set("0123456789abcdef"):
             found = [image for image in self.all() if image.id.startswith(f"sha256:{prefix}")]
-            if len(found) > 1:
+            if len({image.id for image in found}) > 1:
                 raise InvalidValue(f"several images have an id that begins with {prefix}", "give more of it")
             if found:
-                return found[0]
+                return max(found, key=lambda image: bool(image.names))
         raise NotFound(f"no such image: {ref}", self._suggest(ref))
 
     @staticmethod
@@ -293,11 +293,29 @@ class ImageStore:
     # -- naming -------------------------------------------------------------------------------------------------
 
     def add_manifest(self, entry: Descriptor, name: str) -> Stored:
-        """Name a manifest whose blobs are all in the store."""
+        """Name a manifest whose blobs are all in the store.
+
+        Two manifests may describe one image, e.g. with its layers compressed and not: only named ones stay beside
+        another.
+        """
         with self.layout.edit() as entries:
             give_name(entries, named(entry, name))
+            id = self._stored(entry, entries).id
+            twins = [other for other in entries if other.digest != entry.digest and self._is_image(other, id)]
+            if twins and not name and not entry_name(entry):
+                entry = twins[0]
+            gone = [other for other in entries if not entry_name(other) and other.digest != entry.digest]
+            entries[:] = [other for other in entries if other not in gone or not self._is_image(other, id)]
             now = list(entries)
         return self._stored(entry, now)
+
+    def _is_image(self, entry: Descriptor, id: str) -> bool:
+        if entry.media_type not in (MANIFEST, DOCKER_MANIFEST):
+            return False
+        try:
+            return Manifest.from_json(self.layout.read_json(entry.digest)).config.digest == id
+        except EngineError:
+            return False  # a damaged image is none of this one's business
 
     @_doing("name the image")
     def tag(self, ref: str, name: str) -> str:

@@ -25,6 +25,8 @@ PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__fil
 
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.images.extract import main; main()"
 _PIPE_SIZE = 1 << 20
+_MAX_SHOWN = 300
+"""Characters of a name that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +135,14 @@ _HOST_TROUBLE = frozenset(
 def _error(report: dict[str, object]) -> EngineError:
     """The child's complaint as one of ours: the host's trouble as such, all else as the archive's fault."""
     number, entry, message = report.get("errno"), report.get("entry"), report["error"]
-    where = f" at entry {entry!r}" if entry is not None else ""
+    where = f" at entry {_shortened(str(entry))!r}" if entry is not None else ""
     if not where and "position" in report:
         where = f" at byte {report['position']}"
     if isinstance(number, int) and number in _HOST_TROUBLE:
         return from_os_error(OSError(number, os.strerror(number)), f"unpack the layer{where}")
     hint = HINT if report.get("limit") else "nothing of it was kept"
     return ImageFormatError(f"cannot unpack the layer: {message}{where}", hint)
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _MAX_SHOWN else f"{name[: _MAX_SHOWN // 2]}…{name[-_MAX_SHOWN // 2 :]}"

@@ -34,33 +34,32 @@ def look(lowers: Sequence[str], upper: str = "", work: str = "", acts: str = "")
 
 
 def tree_of(root: bytes) -> Tree:
-    """Every path with all that a layer has to keep of it."""
+    """Every path with all that a layer has to keep of it; no path is too long."""
     found: Tree = {}
     inodes: dict[int, str] = {}
-    for directory, directories, files in os.walk(root):
+    for directory, directories, files, fd in os.fwalk(root):
         for name in sorted(directories + files) + ([b"."] if directory == root else []):
-            path = os.path.join(directory, name)
-            status = os.lstat(path)
-            key = os.fsdecode(os.path.relpath(path, root))
-            entry: list[Any] = [stat.filemode(status.st_mode), status.st_uid, status.st_gid]
-            if stat.S_ISREG(status.st_mode):
-                with open(path, "rb") as file:
-                    entry.append(hashlib.sha256(file.read()).hexdigest())
-                entry.append(inodes.setdefault(status.st_ino, key) if status.st_nlink > 1 else "")
-            elif stat.S_ISLNK(status.st_mode):
-                entry.append(os.fsdecode(os.readlink(path)))
-            elif stat.S_ISCHR(status.st_mode):
-                entry.append(status.st_rdev)
-            if not stat.S_ISDIR(status.st_mode):
-                entry.append(status.st_mtime_ns)
-            entry.append(
-                sorted(
-                    (name, os.getxattr(path, name, follow_symlinks=False).hex())
-                    for name in os.listxattr(path, follow_symlinks=False)
-                )
-            )
-            found[key] = entry
+            key = os.fsdecode(os.path.relpath(os.path.join(directory, name), root))
+            found[key] = _told(b"/proc/self/fd/%d/" % fd + name, key, inodes)
     return found
+
+
+def _told(path: bytes, key: str, inodes: dict[int, str]) -> list[Any]:
+    status = os.lstat(path)
+    entry: list[Any] = [stat.filemode(status.st_mode), status.st_uid, status.st_gid]
+    if stat.S_ISREG(status.st_mode):
+        with open(path, "rb") as file:
+            entry.append(hashlib.sha256(file.read()).hexdigest())
+        entry.append(inodes.setdefault(status.st_ino, key) if status.st_nlink > 1 else "")
+    elif stat.S_ISLNK(status.st_mode):
+        entry.append(os.fsdecode(os.readlink(path)))
+    elif stat.S_ISCHR(status.st_mode):
+        entry.append(status.st_rdev)
+    if not stat.S_ISDIR(status.st_mode):
+        entry.append(status.st_mtime_ns)
+    names = os.listxattr(path, follow_symlinks=False)
+    entry.append(sorted((name, os.getxattr(path, name, follow_symlinks=False).hex()) for name in names))
+    return entry
 
 
 def main() -> None:
