@@ -44,12 +44,14 @@ class OverLimit(Refused):
 class Directory:
     """What is remembered of a directory that the layer made: names in it that matter later, and what is set last."""
 
-    __slots__ = ("default_acl", "directories", "implicit", "time", "whiteouts")
+    __slots__ = ("cut", "default_acl", "directories", "implicit", "replaced", "time", "whiteouts")
 
     def __init__(self) -> None:
         self.directories: set[bytes] | None = None
         self.whiteouts: set[bytes] | None = None
         self.default_acl = b""
+        self.cut = False  # nothing of what is below shows through
+        self.replaced = False  # neither its contents nor it itself have to do with the one below
         self.implicit = True
         self.time = 0
 
@@ -119,9 +121,20 @@ class Extractor:
             "entries": self._entries,
             "ids": runs(self._ids),
             "opaque": self._opaque,
-            "implicit": [os.fsdecode(path) for path, directory in self._directories.items() if directory.implicit],
+            "implicit": [os.fsdecode(path) for path in self._directories if self._is_as_below(path)],
             "notes": self._notes,
         }
+
+    def _is_as_below(self, path: bytes) -> bool:
+        """Whether a directory is meant to be as the layers below have it."""
+        directory = self._directories[path]
+        if not directory.implicit or directory.replaced:
+            return False
+        while path:
+            path = path.rpartition(b"/")[0]
+            if self._directories[path].cut:
+                return False
+        return not self._opaque
 
     # -- names --------------------------------------------------------------------------------------------------
 
@@ -204,13 +217,18 @@ class Extractor:
         except FileExistsError:
             hidden = self._clear(name, path)
             os.mkdir(name, 0o700)
-        if hidden:  # replaced, so that nothing of the one below may show through
-            os.setxattr(name, OPAQUE_XATTR, b"y")
         if parent.directories is None:
             parent.directories = set()
         parent.directories.add(name)
         made = self._directories[path] = Directory()
+        if hidden:
+            made.replaced = True
+            self._cut(name, made)
         return made
+
+    def _cut(self, name: bytes, directory: Directory) -> None:
+        os.setxattr(name, OPAQUE_XATTR, b"y")
+        directory.cut = True
 
     def _describe(self, name: bytes, directory: Directory, entry: Entry) -> None:
         os.chown(name, entry.uid, entry.gid)
@@ -318,13 +336,15 @@ class Extractor:
         self._enter(parent)
         if name == OPAQUE:
             if parent:
-                os.setxattr(b".", OPAQUE_XATTR, b"y")
+                self._cut(b".", directory)
             else:
                 self._opaque = True
         elif self._bottom:
             pass  # nothing to hide; readdir(2) in a directory of one layer would show it
         elif hidden in (directory.directories or ()):
-            os.setxattr(hidden, OPAQUE_XATTR, b"y")
+            below = self._directories[parent + b"/" + hidden if parent else hidden]
+            below.replaced = True
+            self._cut(hidden, below)
         elif not os.path.lexists(hidden):
             os.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0))
             if directory.whiteouts is None:
