@@ -110,8 +110,15 @@ class Extractor:
 
     def finish(self) -> dict[str, object]:
         """Set what comes last of each directory, make all durable, and tell what there is."""
+        whiteouts = []
         for path, directory in self._directories.items():
             self._enter(path)
+            if directory.whiteouts:
+                if directory.cut or self._is_hidden(path):
+                    for name in directory.whiteouts:
+                        os.unlink(name)
+                else:
+                    whiteouts.append(os.fsdecode(path))
             if directory.default_acl:  # before now, what was made inside would have inherited it
                 self._set_xattr(b".", _DEFAULT_ACL, directory.default_acl)
             os.utime(b".", ns=(directory.time, directory.time))
@@ -121,20 +128,22 @@ class Extractor:
             "entries": self._entries,
             "ids": runs(self._ids),
             "opaque": self._opaque,
-            "implicit": [os.fsdecode(path) for path in self._directories if self._is_as_below(path)],
+            "implicit": [
+                os.fsdecode(path)
+                for path, directory in self._directories.items()
+                if directory.implicit and not directory.replaced and not self._is_hidden(path)
+            ],
+            "whiteouts": whiteouts,
             "notes": self._notes,
         }
 
-    def _is_as_below(self, path: bytes) -> bool:
-        """Whether a directory is meant to be as the layers below have it."""
-        directory = self._directories[path]
-        if not directory.implicit or directory.replaced:
-            return False
+    def _is_hidden(self, path: bytes) -> bool:
+        """Whether nothing shows through at a path, because of a directory above."""
         while path:
             path = path.rpartition(b"/")[0]
             if self._directories[path].cut:
-                return False
-        return not self._opaque
+                return True
+        return self._opaque
 
     # -- names --------------------------------------------------------------------------------------------------
 
@@ -227,8 +236,9 @@ class Extractor:
         return made
 
     def _cut(self, name: bytes, directory: Directory) -> None:
-        os.setxattr(name, OPAQUE_XATTR, b"y")
         directory.cut = True
+        if not self._bottom:
+            os.setxattr(name, OPAQUE_XATTR, b"y")
 
     def _describe(self, name: bytes, directory: Directory, entry: Entry) -> None:
         os.chown(name, entry.uid, entry.gid)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import ImageFormatError, StoreError
 from pyctr_engine.images import index
-from pyctr_engine.images.implicit import adopt_attributes
+from pyctr_engine.images.implicit import adopt_attributes, drop_idle_whiteouts
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
 from pyctr_engine.images.streams import CHUNK, MEDIA_TYPES, decompress, read_file, recognise
@@ -102,7 +102,9 @@ def _check_diff_id(found: str, expected: str) -> None:
 def _publish(layers: LayerStore, aside: str, diff_ids: tuple[str, ...], unpacked: Unpacked) -> Layer:
     """Give an unpacked layer its place; directories it didn't describe become those of the layers below."""
     chains = chain_ids(diff_ids)
-    adopt_attributes(f"{aside}/fs", unpacked.implicit, [layers.fs(chain) for chain in reversed(chains[:-1])])
+    below = [layers.fs(chain) for chain in reversed(chains[:-1])]
+    adopt_attributes(f"{aside}/fs", unpacked.implicit, below)
+    drop_idle_whiteouts(f"{aside}/fs", unpacked.whiteouts, below)
     with contextlib.suppress(OSError, StoreError):  # it can be made later; a layer is whole without
         index.build(aside)
     layer = Layer(chains[-1], diff_ids[-1], "", unpacked.size, unpacked.entries, unpacked.ids, unpacked.opaque)

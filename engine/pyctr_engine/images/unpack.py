@@ -31,13 +31,17 @@ _MAX_SHOWN = 300
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What a layer turned out to hold; see `Layer`. ``implicit`` are directories that no entry described."""
+    """What a layer turned out to hold; see `Layer`.
+
+    ``implicit`` are directories that no entry described, ``whiteouts`` those with whiteouts in them.
+    """
 
     size: int
     entries: int
     ids: tuple[tuple[int, int], ...]
     opaque: bool
     implicit: tuple[str, ...]
+    whiteouts: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -123,6 +127,7 @@ class Unpacker:
             tuple((first, count) for first, count in report["ids"]),
             report["opaque"],
             tuple(report["implicit"]),
+            tuple(report["whiteouts"]),
             tuple(report["notes"]),
         )
 

@@ -187,7 +187,9 @@ BAD = {
     "a long name of gigabytes": block(kind=b"L", size=b"77777777777\0"),
     "an extended header of gigabytes": block(kind=b"x", size=b"\x80" + (1 << 40).to_bytes(11, "big")),
     "extended headers without end": pax(record(b"a", b"b")) * 1000,
-    "global headers without end": b"".join(pax(record(b"k%d" % n, b"v" * 60000), kind=b"g") + header(b"a") for n in range(9)),
+    "global headers without end": b"".join(
+        pax(record(b"k%d" % n, b"v" * 60000), kind=b"g") + header(b"a") for n in range(9)
+    ),
     "a record without length": pax(b"path=x\n"),
     "a record that is too long": pax(b"99 path=x\n"),
     "a record that is too short": pax(b"5 path=xxxxx\n"),
