@@ -21,7 +21,7 @@ from tests.engine.images.view import look
 pytestmark = pytest.mark.root
 
 few = settings(
-    max_examples=40,
+    max_examples=15,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.explicit, Phase.reuse, Phase.generate),  # to shrink one takes minutes
