@@ -1,8 +1,8 @@
 """The cell in which hostile archives are opened: a process that sees one directory and can do little in it.
 
 The child is a fresh interpreter, never a fork of a program that may have threads. Once confined it has a mount
-namespace whose root is the layer's directory, no descriptor but its standard streams, bounded memory, and only the
-capabilities that making files takes.
+namespace whose root is the layer's directory, no network, no descriptor but its standard streams, bounded memory, and
+only the capabilities that making files takes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,13 @@ def separate() -> None:
 def enter(directory: str) -> None:
     """Confine this process to ``directory``, for good. All that it will import must be imported already.
 
+    Devices and programs made in there can't be opened or run from there.
+
     Raises:
         OSError: the step that the kernel refuses; the process must end then.
     """
     separate()
+    namespaces.unshare(namespaces.CLONE_NEWNET | namespaces.CLONE_NEWIPC)
     mount.mount(directory, directory, "", mount.MS_BIND)
     mount.mount("", directory, "", mount.MS_BIND | mount.MS_REMOUNT | _INERT)
     os.chdir(directory)

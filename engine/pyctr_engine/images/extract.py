@@ -44,14 +44,14 @@ class OverLimit(Refused):
 class Directory:
     """What is remembered of a directory that the layer made: names in it that matter later, and what is set last."""
 
-    __slots__ = ("cut", "default_acl", "directories", "implicit", "replaced", "time", "whiteouts")
+    __slots__ = ("cut", "default_acl", "directories", "hides", "implicit", "time", "whiteouts")
 
     def __init__(self) -> None:
         self.directories: set[bytes] | None = None
         self.whiteouts: set[bytes] | None = None
         self.default_acl = b""
-        self.cut = False  # nothing of what is below shows through
-        self.replaced = False  # neither its contents nor it itself have to do with the one below
+        self.cut = False  # nothing that is below in it shows through
+        self.hides = False  # nor does it itself have to do with one below
         self.implicit = True
         self.time = 0
 
@@ -111,10 +111,13 @@ class Extractor:
     def finish(self) -> dict[str, object]:
         """Set what comes last of each directory, make all durable, and tell what there is."""
         whiteouts = []
-        for path, directory in self._directories.items():
+        for path, directory in self._directories.items():  # each after the one that holds it
             self._enter(path)
+            if path:
+                parent = self._directories[path.rpartition(b"/")[0]]
+                directory.hides = directory.hides or parent.cut or parent.hides
             if directory.whiteouts:
-                if directory.cut or self._is_hidden(path):
+                if directory.cut or directory.hides:
                     for name in directory.whiteouts:
                         os.unlink(name)
                 else:
@@ -131,19 +134,11 @@ class Extractor:
             "implicit": [
                 os.fsdecode(path)
                 for path, directory in self._directories.items()
-                if directory.implicit and not directory.replaced and not self._is_hidden(path)
+                if directory.implicit and not directory.hides and not self._opaque
             ],
             "whiteouts": whiteouts,
             "notes": self._notes,
         }
-
-    def _is_hidden(self, path: bytes) -> bool:
-        """Whether nothing shows through at a path, because of a directory above."""
-        while path:
-            path = path.rpartition(b"/")[0]
-            if self._directories[path].cut:
-                return True
-        return self._opaque
 
     # -- names --------------------------------------------------------------------------------------------------
 
@@ -161,9 +156,14 @@ class Extractor:
         return b"/".join(parts)
 
     def _enter(self, path: bytes) -> None:
-        if path != self._here:
+        here = self._here
+        if path == here:
+            return
+        if here and path.startswith(here) and path[len(here) : len(here) + 1] == b"/":
+            change_directory(path[len(here) + 1 :])
+        else:
             change_directory(b"/" + path)
-            self._here = path
+        self._here = path
 
     def _check_owner(self, entry: Entry) -> None:
         for owner in (entry.uid, entry.gid):
@@ -231,7 +231,7 @@ class Extractor:
         parent.directories.add(name)
         made = self._directories[path] = Directory()
         if hidden:
-            made.replaced = True
+            made.hides = True
             self._cut(name, made)
         return made
 
@@ -348,12 +348,12 @@ class Extractor:
             if parent:
                 self._cut(b".", directory)
             else:
-                self._opaque = True
+                self._opaque = directory.cut = True
         elif self._bottom:
             pass  # nothing to hide; readdir(2) in a directory of one layer would show it
         elif hidden in (directory.directories or ()):
             below = self._directories[parent + b"/" + hidden if parent else hidden]
-            below.replaced = True
+            below.hides = True
             self._cut(hidden, below)
         elif not os.path.lexists(hidden):
             os.mknod(hidden, stat.S_IFCHR, os.makedev(0, 0))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import os
+import socket
+import stat
 import subprocess
 import sys
 import tarfile
@@ -15,7 +17,8 @@ import pytest
 from pyctr_engine.errors import ImageFormatError, NoSpace
 from pyctr_engine.images.limits import Limits
 from pyctr_engine.images.store import ImageStore
-from pyctr_engine.images.unpack import Unpacked, Unpacker
+from pyctr_engine.images.unpack import PACKAGES, Unpacked, Unpacker
+from pyctr_engine.linux.tree import remove_tree
 from tests.engine.images.tars import entry, tar, write
 
 pytestmark = pytest.mark.root
@@ -64,7 +67,46 @@ CORPUS = {
     "a name too long": [entry("evil" + "x" * 300, data=b"x")],
     "an empty symlink": [entry("evil", SYMLINK, linkname="")],
     "an unknown type": [entry("evil", b"Z")],
-}
+    "dots in the middle": [entry("d/../../evil", data=b"x")],
+    "dots that stay inside": [entry("d/../evil", data=b"x")],
+    "dots behind slashes": [entry(".//..///evil", data=b"x")],
+    "dots in a long name": [entry("evil/" * 30 + "../" * 40 + "x", data=b"x")],
+    "dots by a PAX path": [entry("fine", data=b"x", pax_headers={"path": "../evil"})],
+    "an absolute PAX path": [entry("fine", data=b"x", pax_headers={"path": "/OUTSIDE/evil"})],
+    "a zero byte by a PAX path": [entry("fine", data=b"x", pax_headers={"path": "evil\0x"})],
+    "a sparse name that leads out": [
+        entry("fine", pax_headers={"GNU.sparse.map": "", "GNU.sparse.size": "0", "GNU.sparse.name": "../evil"})
+    ],
+    "a zero byte in a link": [entry("evil", SYMLINK, pax_headers={"linkpath": "x\0y"})],
+    "a symlink replaced on the way": [
+        entry("way", DIRECTORY),
+        entry("way/in", data=b"x"),
+        entry("way", SYMLINK, linkname="/OUTSIDE"),
+        entry("way/evil", data=b"x"),
+    ],
+    "a hard link to a symlink, then through it": [
+        entry("one", SYMLINK, linkname="/OUTSIDE"),
+        entry("two", LINK, linkname="one"),
+        entry("two/evil", data=b"x"),
+    ],
+    "a hard link by way of dots": [entry("d", DIRECTORY), entry("evil", LINK, linkname="d/../../OUTSIDE/secret")],
+    "a hard link to itself": [entry("evil", LINK, linkname="evil")],
+    "a hard link over its own directory": [
+        entry("evil", DIRECTORY),
+        entry("evil/x", data=b"x"),
+        entry("evil", LINK, linkname="evil/x"),
+    ],
+    "a hard link to the root": [entry("evil", LINK, linkname=".")],
+    "an opaque marker below a symlink": [
+        entry("way", SYMLINK, linkname="/OUTSIDE"),
+        entry("way/.wh..wh..opq", data=b"evil"),
+    ],
+    "below a fifo": [entry("f", tarfile.FIFOTYPE), entry("f/evil", data=b"x")],
+    "a device over a directory": [entry("evil", DIRECTORY), entry("evil", BLOCK, devmajor=8)],
+    "a device that a fifo hides": [entry("evil", tarfile.FIFOTYPE), entry("evil", CHARACTER, devmajor=1, devminor=2)],
+    "an owner of minus one": [entry("evil", data=b"x", pax_headers={"uid": str(0xFFFFFFFF)})],
+    "an owner of minus two in base 256": [entry("evil", data=b"x", uid=-2)],
+}  # fmt: skip
 
 
 def aimed(member: tarfile.TarInfo, contents: bytes, outside: Path) -> tuple[tarfile.TarInfo, bytes]:
@@ -72,6 +114,7 @@ def aimed(member: tarfile.TarInfo, contents: bytes, outside: Path) -> tuple[tarf
     there = copy.copy(member)
     there.name = member.name.replace("/OUTSIDE", str(outside))
     there.linkname = member.linkname.replace("/OUTSIDE", str(outside))
+    there.pax_headers = {key: value.replace("/OUTSIDE", str(outside)) for key, value in member.pax_headers.items()}
     return there, contents
 
 
@@ -92,7 +135,8 @@ def test_refused_without_a_trace(case: str, bottom: bool, tmp_path: Path) -> Non
     with pytest.raises(ImageFormatError) as refused, Unpacker(str(target), bottom) as unpacker:
         unpacker.write(data)
         unpacker.finish()
-    assert any(name in refused.value.message for name in ("evil", "entry '..'", "entry '.'", "entry './'"))
+    named = ("evil", "entry '..'", "entry '.'", "entry './'", "way/.wh..wh..opq", "linkpath")
+    assert any(name in refused.value.message for name in named)
     after = (outside / "secret").stat(), [path for path in tree_below(tmp_path) if "layer/" not in path]
     assert after == before
 
@@ -202,3 +246,104 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(store: ImageStore, tmp_p
     assert done.stdout.startswith("NoSpace free some space"), done.stdout + done.stderr
     assert done.stdout.endswith("[] ['l']\n")
     assert NoSpace.exit_code == 1
+
+
+def test_names_are_shown_harmlessly(tmp_path: Path) -> None:
+    with pytest.raises(ImageFormatError) as refused:
+        unpack(tar(entry("a\n\x1b[2Jb/" + "x" * 3000 + "/../..", data=b"x")), tmp_path / "layer")
+    assert "'a\\n\\x1b[2Jb/xxx" in refused.value.message
+    assert len(refused.value.message) < 500
+
+
+def test_a_path_has_a_limit(tmp_path: Path) -> None:
+    path = "/".join(["d" * 99] * 50)
+    unpack(tar(entry(path, data=b"x")), tmp_path / "fits", limits=Limits(path=len(path)))
+    with pytest.raises(ImageFormatError, match="a path of more than 4998 bytes") as refused:
+        unpack(tar(entry(path, data=b"x")), tmp_path / "layer", limits=Limits(path=len(path) - 1))
+    assert "PYCTR_LAYER_LIMITS" in refused.value.hint
+
+
+def test_setuid_where_it_means_something_and_where_not(tmp_path: Path) -> None:
+    unpack(
+        tar(
+            entry("shared", DIRECTORY, mode=0o2777, gid=7),
+            entry("shared/implied/file", data=b"x", mode=0o6755, uid=5),
+            entry("shared/sub", DIRECTORY, mode=0o755),
+            entry("shared/link", SYMLINK, linkname="file", mode=0o7777),
+            entry("shared/fifo", tarfile.FIFOTYPE, mode=0o6644),
+            entry("again", data=b"x", mode=0o4711),
+            entry("again", LINK, linkname="shared/implied/file", mode=0),
+        ),
+        tmp_path / "layer",
+    )
+    seen = {
+        path: (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+        for path in tree_below(tmp_path / "layer")
+        for status in [(tmp_path / "layer" / path).lstat()]
+    }
+    assert seen == {
+        "again": (0o6755, 5, 0),
+        "shared": (0o2777, 0, 7),
+        "shared/fifo": (0o6644, 0, 0),
+        "shared/implied": (0o755, 0, 0),
+        "shared/implied/file": (0o6755, 5, 0),
+        "shared/link": (0o777, 0, 0),
+        "shared/sub": (0o755, 0, 0),
+    }
+
+
+def test_replacing_directories_again_and_again_takes_no_time_squared(tmp_path: Path) -> None:
+    """Each replacement once looked at all directories there are: this took minutes."""
+    many = [entry(f"d/{number}", DIRECTORY) for number in range(1000)]
+    swaps = [entry(f"d/{number}", kind) for number in range(1000) for kind in (tarfile.REGTYPE, DIRECTORY)]
+    assert unpack(tar(entry("d", DIRECTORY), *many, *swaps), tmp_path / "layer").entries == 3001
+
+
+def test_deep_and_implied(tmp_path: Path) -> None:
+    """Thousands of levels that no entry describes."""
+    deep = "/".join(["d"] * 5000)
+    report = unpack(
+        tar(entry(f"{deep}/file", data=b"x"), entry(f"{deep}/again", LINK, linkname=f"{deep}/file")), tmp_path / "l"
+    )
+    assert len(report.implicit) == 5001
+    remove_tree(str(tmp_path / "l"))
+    assert not (tmp_path / "l").exists()
+
+
+def test_the_cell(tmp_path: Path) -> None:
+    """What a process could do in there, had somebody taken it over: no network, no devices, no programs."""
+    (tmp_path / "cell").mkdir()
+    code = """
+import os, socket, stat, sys
+sys.path.insert(0, sys.argv[2])
+from pyctr_engine.images import confinement
+confinement.enter(sys.argv[1])
+def attempt(name, act):
+    try: act()
+    except OSError as error: print(name, error.strerror)
+    else: print(name, "DONE")
+attempt("see the host", lambda: os.stat("/proc/1"))
+os.mknod("disk", stat.S_IFBLK | 0o600, os.makedev(1, 0)); os.mknod("null", stat.S_IFCHR | 0o600, os.makedev(1, 3))
+attempt("open a device", lambda: os.open("null", os.O_RDONLY))
+with open("program", "w") as file: file.write("#!/bin/sh")
+os.chmod("program", 0o755)
+attempt("run a program", lambda: os.execv("/program", ["program"]))
+attempt("mount", lambda: confinement.mount.mount("tmpfs", "/", "tmpfs"))
+attempt("chroot", lambda: os.chroot("."))
+attempt("reach the network", lambda: socket.socket().connect(("127.0.0.1", int(sys.argv[3]))))
+print(sorted(os.listdir("/")))
+"""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        arguments = [str(tmp_path / "cell"), PACKAGES, str(listener.getsockname()[1])]
+        done = subprocess.run([sys.executable, "-I", "-S", "-c", code, *arguments], capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "see the host No such file or directory",
+        "open a device Permission denied",
+        "run a program Permission denied",
+        "mount Operation not permitted",
+        "chroot Operation not permitted",
+        "reach the network Network is unreachable",
+        "['disk', 'null', 'program']",
+    ], done.stderr
