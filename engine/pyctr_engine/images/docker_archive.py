@@ -119,7 +119,7 @@ def load_first_version(
     names: dict[str, list[str]] = {}
     for repository, tags in parse_object(document(source, "repositories"), "repositories").items():
         for tag, id in tags.items() if isinstance(tags, dict) else ():
-            if not isinstance(id, str) or "/" in id:
+            if not isinstance(id, str) or not id or "/" in id:
                 raise ImageFormatError("repositories names something that is no image")
             names.setdefault(id, []).append(normal_name(f"{repository}:{tag}"))
     if not names:
