@@ -13,7 +13,7 @@ from pyctr_engine.engine import Engine, ProgressSink, Session
 from pyctr_engine.errors import EngineError, NotFound
 from pyctr_engine.model.event import Event
 from pyctr_engine.model.host import Finding, ProcessInfo
-from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
+from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
 from pyctr_engine.model.log import LogLine
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, ExecRequest, Port
@@ -283,3 +283,19 @@ class FakeEngine(Engine):
     ) -> ImageSummary:
         self._called("import_image", path, name, list(changes), message)
         return ImageSummary("sha256:" + "cd" * 32, (name,), 0.0, 1, 1, "sha256:" + "ef" * 32)
+
+    def load(self, path: str, progress: ProgressSink | None = None) -> list[ImageSummary]:
+        self._called("load", path, progress is None)
+        one, two = "sha256:" + "cd" * 32, "sha256:" + "ab" * 32
+        return [
+            ImageSummary(one, ("app:1", "app:2"), 0.0, 1, 1, "sha256:" + "ef" * 32),
+            ImageSummary(two, (), 0.0, 1, 1, "sha256:" + "fe" * 32),
+        ]
+
+    def save(
+        self, images: Sequence[str], path: str, progress: ProgressSink | None = None, format: ArchiveFormat = ""
+    ) -> None:
+        self._called("save", list(images), path, format)
+
+    def export(self, ref: str, path: str) -> None:
+        self._called("export", ref, path)

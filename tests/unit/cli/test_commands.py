@@ -110,6 +110,36 @@ def test_import(cli: Cli, engine: FakeEngine) -> None:
     assert engine.calls == [("import_image", "rootfs.tar", "deb:12", ["CMD sh"], "x")]
 
 
+def test_load_prints_what_it_loaded_as_docker_does(cli: Cli, engine: FakeEngine) -> None:
+    assert cli("load", "-q", "-i", "a.tar")[1].splitlines() == [
+        "Loaded image: app:1",
+        "Loaded image: app:2",
+        "Loaded image ID: sha256:" + "ab" * 32,
+    ]
+    assert cli("load", "a.tar")[0] == 0
+    assert engine.calls == [("load", "a.tar", True), ("load", "a.tar", False)]
+
+
+def test_save_in_every_format(cli: Cli, engine: FakeEngine) -> None:
+    cli("save", "-o", "a.tar", "app:1", "app:2")
+    cli("save", "--format", "docker-archive", "-o", "a.tar", "app")
+    cli("image", "save", "--format=oci", "-o", "d/", "app")
+    assert engine.calls == [
+        ("save", ["app:1", "app:2"], "a.tar", ""),
+        ("save", ["app"], "a.tar", "docker"),
+        ("save", ["app"], "d/", "oci"),
+    ]
+    code, _, err = cli("save", "--format", "zip", "-o", "a.tar", "app")
+    assert code == 125
+    assert "there is no format zip" in err
+
+
+def test_export(cli: Cli, engine: FakeEngine) -> None:
+    assert cli("export", "web") == (0, "", "")
+    assert cli("container", "export", "-o", "web.tar", "web")[0] == 0
+    assert engine.calls == [("export", "web", "-"), ("export", "web", "web.tar")]
+
+
 def test_rmi_prints_what_was_done(cli: Cli) -> None:
     assert cli("rmi", "a", "b")[1] == "Untagged: a\nUntagged: b\n"
 
