@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyctr_engine.errors import StoreError
-from pyctr_engine.images.extract import runs
+from pyctr_engine.images.extractor import runs
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.store import merge_runs
 
