@@ -35,7 +35,8 @@ def peak(work: Path, method: str, *arguments: str) -> int:
         code = CODE.replace("(*sys.argv[3:])", "(sys.argv[3:4], sys.argv[4], None, sys.argv[5])")
     else:
         code = CODE
-    command = [sys.executable, "-c", code, str(work), method, *arguments]
+    shell = ["sh", "-c", '"$@"; exit $?', "sh"]  # in between: a process's figure begins with that of its parent
+    command = [*shell, sys.executable, "-c", code, str(work), method, *arguments]
     return max(map(int, subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()))
 
 
