@@ -115,6 +115,54 @@ def test_a_later_entry_replaces_an_earlier_one(target: Path) -> None:
     assert (target / "keep" / "x").exists()
 
 
+def test_an_attribute_that_does_not_fit_is_told(target: Path) -> None:
+    """The inode is full, not the disk."""
+    headers = {"SCHILY.xattr.user.fits": "x", "SCHILY.xattr.user.large": "x" * 65536}
+    report = unpack(target, tar(entry("f", data=b"x", pax_headers=headers), entry("p", FIFO, pax_headers=headers)))
+    kept = os.listxattr(target / "f")
+    notes = report.notes  # type: ignore[attr-defined]
+    assert "user.fits" in kept
+    assert os.listxattr(target / "p") == []
+    assert len(notes) == 4 - len(kept)
+    assert any("user.fits: Operation not permitted" in note for note in notes), "a fifo has none"
+
+
+def test_what_goes_into_a_directory_with_a_default_acl_inherits_nothing(target: Path) -> None:
+    acl = struct.pack("<I", 2) + struct.pack(
+        "<HHIHHIHHIHHIHHI", 1, 7, 0xFFFFFFFF, 2, 7, 9, 4, 5, 0xFFFFFFFF, 16, 7, 0xFFFFFFFF, 32, 0, 0xFFFFFFFF
+    )
+    headers = {
+        "SCHILY.xattr.system.posix_acl_default": binary(acl),
+        "SCHILY.xattr.system.posix_acl_access": binary(acl),
+    }
+    unpack(
+        target,
+        tar(
+            entry("d", DIRECTORY, pax_headers=headers, mtime=5),
+            entry("d/f", data=b"x"),
+            entry("d/s", DIRECTORY),
+            entry("d/i/f"),
+        ),
+    )
+    assert sorted(os.listxattr(target / "d")) == ["system.posix_acl_access", "system.posix_acl_default"]
+    assert (target / "d").stat().st_mtime == 5
+    for name in ("f", "s", "i", "i/f"):
+        assert os.listxattr(target / "d" / name) == []
+
+
+def test_holes_come_back(target: Path) -> None:
+    """Tools that write zeros for holes are most tools."""
+    contents = b"begin" + bytes(3 << 20) + b"end" + bytes(200_000)
+    unpack(
+        target, tar(entry("f", data=contents), entry("zeros", data=bytes(1 << 20)), entry("few", data=bytes(1000)))
+    )
+    assert (target / "f").read_bytes() == contents
+    assert (target / "f").stat().st_blocks * 512 < 500_000
+    assert (target / "zeros").read_bytes() == bytes(1 << 20)
+    assert (target / "zeros").stat().st_blocks == 0
+    assert (target / "few").read_bytes() == bytes(1000)
+
+
 def test_holes_stay_holes(target: Path, tmp_path: Path) -> None:
     big = tmp_path / "big"
     with big.open("wb") as file:
