@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.status import Container
 
@@ -15,7 +13,5 @@ def export(context: Context, container: Container, path: str) -> None:
     """
     from pyctr_engine.images.export import export
 
-    layers = context.paths.layers
-    upper = os.path.relpath(f"{context.paths.container(container.id)}/upper", layers)
-    export(layers, [upper, *container.spec.chain], path)
+    export(context.paths.layers, context.paths.container(container.id), ["upper"], container.spec.chain, path)
     context.event("container", "export", container.id, container.name)

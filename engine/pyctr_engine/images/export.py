@@ -14,19 +14,19 @@ from pyctr_engine.images.unpack import PACKAGES
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.images.tree_tar import main; main()"
 
 
-def export(base: str, directories: Sequence[str], path: str) -> None:
-    """Write what an overlay of ``directories`` shows as a tar.
+def export(layers: str, data: str, uppers: Sequence[str], links: Sequence[str], path: str) -> None:
+    """Write what an overlay of a container's directories and its image's layers shows as a tar.
 
     Args:
-        base: Where relative ones begin: mount(2) takes a page of options, so they had better be short.
-        directories: Topmost first; nothing is written to them.
+        layers: The layers directory, and ``links`` the image's in it, topmost first.
+        data: The container's directory, and ``uppers`` its own in it, topmost first; nothing is written to them.
         path: A file, or ``-`` for standard output.
 
     Raises:
         NotFound, NoSpace, StoreError, NotPermitted: no file was made.
     """
     with output(path, "export") as fd:
-        options = json.dumps({"base": base, "directories": list(directories)})
+        options = json.dumps({"layers": layers, "data": data, "uppers": list(uppers), "links": list(links)})
         child = subprocess.run(
             [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, options],
             stdin=subprocess.DEVNULL,

@@ -23,6 +23,7 @@ _CHUNK = 1 << 20
 _SMALL = 1 << 16
 _GONE = (errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENOTDIR)
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_SCRATCH = ("/run", "/tmp", "/mnt", "/usr")
 _KINDS: dict[int, Kind] = {
     stat.S_IFDIR: "directory",
     stat.S_IFLNK: "symlink",
@@ -178,21 +179,38 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def mount_overlay(layers: str, data: str, uppers: list[str], links: list[str]) -> str:
+    """Mount a container's file system read-only, in a mount namespace of this process's own; where it is.
+
+    Layers and the container's directory get short names: mount(2) takes a page of options.
+    """
+    confinement.separate()
+    trees = [(mount.open_tree(layers), "layers"), (mount.open_tree(data), "data")]
+    scratch = next(filter(os.path.isdir, _SCRATCH))
+    mount.mount("tmpfs", scratch, "tmpfs")
+    for tree, name in trees:
+        os.mkdir(f"{scratch}/{name}")
+        mount.attach_tree(tree, f"{scratch}/{name}")
+    os.chdir(f"{scratch}/layers")
+    root = f"{scratch}/root"
+    os.mkdir(root)
+    directories = [f"../data/{upper}" for upper in uppers] + links
+    if len(directories) == 1:
+        mount.mount(directories[0], root, "", mount.MS_BIND)
+    else:
+        # It can't be written to, so its inode index is of no use; with one, directories that a running container
+        # has mounted would be refused.
+        options = f"userxattr,index=off,lowerdir={':'.join(directories)}"
+        mount.mount("overlay", root, "overlay", mount.MS_RDONLY, options)
+    return root
+
+
 def main() -> NoReturn:
-    """``argv[1]``: JSON of the base and the directories. Ends the process; what went wrong is JSON on stderr."""
+    """``argv[1]``: JSON of `mount_overlay`'s arguments. Ends the process; what went wrong is JSON on stderr."""
     options = json.loads(sys.argv[1])
-    base, directories = options["base"], options["directories"]
     writer = Writer(1)
     try:
-        confinement.separate()
-        os.chdir(base)
-        # Writable nowhere, so its inode index has no use, and with it a directory in use elsewhere would be refused.
-        overlay = f"userxattr,index=off,lowerdir={':'.join(directories)}"
-        if len(directories) == 1:
-            mount.mount(directories[0], directories[0], "", mount.MS_BIND)
-        else:
-            mount.mount("overlay", directories[0], "overlay", mount.MS_RDONLY, overlay)
-        confinement.enter(os.path.realpath(directories[0]))
+        confinement.enter(mount_overlay(**options))
         writer.write()
     except OSError as error:
         path = "/" + os.fsdecode(writer.path) if writer.path else ""
