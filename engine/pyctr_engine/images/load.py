@@ -50,6 +50,8 @@ def load(store: ImageStore, path: str, progress: ProgressSink | None) -> list[St
                 found[stored.id] = replace(stored, names=(*names, name) if name else names)
     except OSError as error:
         raise from_os_error(error, f"load {path}") from error
+    if not found:
+        raise ImageFormatError(f"{path} holds no image", _HINT)
     return list(found.values())
 
 
@@ -58,7 +60,7 @@ def _load_all(
 ) -> Iterator[tuple[Stored, str]]:
     """Every image, once for each of its names. An archive of docker's later versions is an OCI layout too."""
     if source.size("index.json") is not None:
-        for descriptor, name in _images(source, document(source, "index.json"), "", 0):
+        for descriptor, name in _images(source, document(source, "index.json"), "", 0, set()):
             yield _load_image(store, source, descriptor, name, progress), name
     elif source.size("manifest.json") is not None:
         yield from docker_archive.load(store, source, progress)
@@ -68,8 +70,10 @@ def _load_all(
         raise ImageFormatError(f"{path} holds no image", _HINT)
 
 
-def _images(source: Source, index: bytes, name: str, depth: int) -> Iterator[tuple[Descriptor, str]]:
-    """The manifests of an index for this platform, with the names they are given."""
+def _images(
+    source: Source, index: bytes, name: str, depth: int, visited: set[tuple[str, str]]
+) -> Iterator[tuple[Descriptor, str]]:
+    """The manifests of an index for this platform, with the names they are given; each once for each name."""
     if depth > _MAX_NESTING:
         raise ImageFormatError(f"indexes are nested more than {_MAX_NESTING} deep")
     manifests = parse_object(index, "an index").get("manifests")
@@ -81,8 +85,11 @@ def _images(source: Source, index: bytes, name: str, depth: int) -> Iterator[tup
     for entry in entries:
         descriptor = Descriptor.from_json(entry)
         own = _name(descriptor.annotations) or name
+        if (descriptor.digest, own) in visited:
+            continue
+        visited.add((descriptor.digest, own))
         if descriptor.media_type in (INDEX, DOCKER_MANIFEST_LIST):
-            yield from _images(source, _blob(source, descriptor), own, depth + 1)
+            yield from _images(source, _blob(source, descriptor), own, depth + 1, visited)
         elif descriptor.media_type in (MANIFEST, DOCKER_MANIFEST):
             yield descriptor, own
 

@@ -134,6 +134,11 @@ def pax_records(data: bytes) -> list[tuple[bytes, bytes]]:
     return found
 
 
+def matters_to_all(key: bytes) -> bool:
+    """Whether a global PAX record changes what entries are."""
+    return key in (b"path", b"linkpath", b"size", b"uid", b"gid", b"mtime") or key.startswith(_XATTR)
+
+
 def apply_pax(entry: Entry, records: list[tuple[bytes, bytes]]) -> None:
     """Let PAX records replace what the header says; raises Refused."""
     sparse: list[tuple[bytes, bytes]] = []

@@ -17,6 +17,7 @@ from pyctr_engine.images.tar_format import (
     apply_pax,
     check_pieces,
     decimal,
+    matters_to_all,
     number,
     old_pieces,
     pairs,
@@ -33,8 +34,11 @@ MAX_EXTENDED = 1 << 20
 _MAX_HEADERS = 16
 """Extended headers before one entry; honest tars have two."""
 
-_MAX_GLOBALS = 1 << 16
-"""Bytes of the records that hold for all entries."""
+_MAX_GLOBALS = 64
+"""Records that hold for all entries; honest tars have none that matter here."""
+
+_MAX_RECORDS = 10_000_000
+"""PAX records in a whole tar: they are small, and each takes its time."""
 
 
 class Source(Protocol):
@@ -74,6 +78,7 @@ class TarReader:
         self._left = 0
         self._padding = 0
         self._globals: dict[bytes, bytes] = {}
+        self._records = 0
         self.position = 0
         """Bytes of the tar that lie before what `read` would give."""
         self.name = b""
@@ -96,9 +101,11 @@ class TarReader:
             elif entry.kind == b"K":
                 target = text(self._extended(entry.size))
             elif entry.kind in (b"x", b"X"):
-                records += pax_records(self._extended(entry.size))
+                records += self._read_records(entry.size)
             elif entry.kind == b"g":
-                self._remember(pax_records(self._extended(entry.size)))
+                self._globals.update(pair for pair in self._read_records(entry.size) if matters_to_all(pair[0]))
+                if len(self._globals) > _MAX_GLOBALS:
+                    raise Refused("too many records that hold for all entries")
             else:
                 return self._complete(entry, name, target, records)
         raise Refused("too many extended headers before one entry")
@@ -164,10 +171,12 @@ class TarReader:
         self.position += padded
         return data[:size]
 
-    def _remember(self, records: list[tuple[bytes, bytes]]) -> None:
-        self._globals.update(records)
-        if sum(len(key) + len(value) for key, value in self._globals.items()) > _MAX_GLOBALS:
-            raise Refused("global headers that are too long")
+    def _read_records(self, size: int) -> list[tuple[bytes, bytes]]:
+        found = pax_records(self._extended(size))
+        self._records += len(found)
+        if self._records > _MAX_RECORDS:
+            raise Refused(f"more than {_MAX_RECORDS} PAX records")
+        return found
 
     def _skip_contents(self) -> None:
         if rest := self._left + self._padding:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import io
 import json
 import lzma
@@ -19,7 +20,7 @@ import zstandard
 from pyctr_engine.errors import EngineError, ImageFormatError, InvalidValue, NotFound
 from pyctr_engine.images import archive_source
 from pyctr_engine.images.store import ImageStore
-from pyctr_engine.model.oci import FULL_NAME, LAYER_ZSTD, MANIFEST, REF_NAME, ImageConfig, Manifest
+from pyctr_engine.model.oci import FULL_NAME, INDEX, LAYER_ZSTD, MANIFEST, REF_NAME, ImageConfig, Manifest
 from pyctr_engine.paths import Paths
 from tests.engine.images.tars import entry, tar, write
 from tests.engine.images.view import look
@@ -213,6 +214,22 @@ def test_names_in_an_index(store: ImageStore, tmp_path: Path, annotations: dict[
     (tmp_path / "layout" / "index.json").write_text(json.dumps(index))
     (image,) = store.load(f"{tmp_path}/layout")
     assert image.names == ((name,) if name else ())
+
+
+def test_an_index_of_indexes_is_read_once(store: ImageStore, tmp_path: Path) -> None:
+    """Four levels of a thousand entries each, all the same: a thousand million million, were each looked at."""
+    content = json.dumps(
+        {"schemaVersion": 2, "manifests": [{"mediaType": "x", "digest": "sha256:" + "0" * 64, "size": 1}]}
+    )
+    blobs = []
+    for _ in range(4):
+        data = content.encode()
+        name = hashlib.sha256(data).hexdigest()
+        blobs.append(entry(f"blobs/sha256/{name}", data=data))
+        below = {"mediaType": INDEX, "digest": f"sha256:{name}", "size": len(data)}
+        content = json.dumps({"schemaVersion": 2, "manifests": [below] * 1000})
+    with pytest.raises(ImageFormatError, match="holds no image"):
+        store.load(write(tmp_path / "a.tar", tar(*blobs, entry("index.json", data=content.encode()))))
 
 
 def names_in(path: Path) -> set[str]:

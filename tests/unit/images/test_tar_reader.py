@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pyctr_engine.images import tar_format
+from pyctr_engine.images import tar_format, tar_reader
 from pyctr_engine.images.tar_format import Entry, Refused
 from pyctr_engine.images.tar_reader import CHUNK, MAX_EXTENDED, Pipe, TarReader
 from pyctr_engine.images.tar_writer import BLOCK, END, header, padding
@@ -187,8 +187,8 @@ BAD = {
     "a long name of gigabytes": block(kind=b"L", size=b"77777777777\0"),
     "an extended header of gigabytes": block(kind=b"x", size=b"\x80" + (1 << 40).to_bytes(11, "big")),
     "extended headers without end": pax(record(b"a", b"b")) * 1000,
-    "global headers without end": b"".join(
-        pax(record(b"k%d" % n, b"v" * 60000), kind=b"g") + header(b"a") for n in range(9)
+    "global records without end": b"".join(
+        pax(record(b"SCHILY.xattr.user.%d" % n, b"v"), kind=b"g") + header(b"a") for n in range(99)
     ),
     "a record without length": pax(b"path=x\n"),
     "a record that is too long": pax(b"99 path=x\n"),
@@ -292,6 +292,14 @@ def test_any_damage_is_refused_or_harmless(data: st.DataObject) -> None:
             assert entry.size >= 0
     except Refused:
         pass
+
+
+def test_records_cost_time_and_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tar_reader, "_MAX_RECORDS", 1000)
+    read((pax(*[record(b"a", b"")] * 100) + header(b"f")) * 10)
+    with pytest.raises(Refused, match="more than 1000 PAX records"):
+        read((pax(*[record(b"a", b"")] * 100) + header(b"f")) * 11)
+    read(b"".join(pax(record(b"comment%d" % n, b"x"), kind=b"g") + header(b"f") for n in range(999)))
 
 
 def test_a_million_pieces_are_too_many() -> None:
