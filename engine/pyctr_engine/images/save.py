@@ -6,21 +6,34 @@ writes the same since version 25; older ones, podman, skopeo and containerd find
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import InvalidValue, StoreError, from_os_error
-from pyctr_engine.images.layout import BlobWriter, Layout, entry_name, give_name, named, write_all
+from pyctr_engine.images.layout import BlobWriter, Layout, encode, entry_name, give_name, named, write_all
 from pyctr_engine.images.output import output
 from pyctr_engine.images.streams import decompress, read_file, recognise
 from pyctr_engine.images.tar_writer import END, header, padding
 from pyctr_engine.model.image import ArchiveFormat
-from pyctr_engine.model.oci import FULL_NAME, INDEX, Descriptor, Manifest
+from pyctr_engine.model.oci import (
+    CONFIG,
+    DOCKER_LAYER_GZIP,
+    DOCKER_LAYER_TAR,
+    DOCKER_MANIFEST,
+    FULL_NAME,
+    INDEX,
+    LAYER_GZIP,
+    LAYER_TAR,
+    MANIFEST,
+    Descriptor,
+    Manifest,
+)
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
+from pyctr_engine.record import dataclass, replace
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored
@@ -39,10 +52,11 @@ class _Image:
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
-    """All images to save, and the blobs that they need, by digest, sorted."""
+    """All images to save, and the blobs that they need, by digest, sorted; ``documents`` are not in the store."""
 
     images: list[_Image]
     blobs: dict[str, Descriptor]
+    documents: dict[str, bytes]
 
     def entries(self) -> list[Descriptor]:
         """For an index: one for each image and name."""
@@ -70,22 +84,43 @@ def _selected(store: ImageStore, refs: Sequence[str]) -> _Selection:
     """What was asked for; by id: under all of the image's names."""
     names: dict[str, tuple[str, ...]] = {}
     images: dict[str, Stored] = {}
-    blobs: dict[str, Descriptor] = {}
     for ref in [tag for asked in refs for tag in _tags(store, asked)]:
         stored = store.find(ref)
         digest = stored.entry.digest
         images[digest] = stored
         matching = tuple(name for name in stored.names if store.is_name(name, ref)) or stored.names
         names[digest] = tuple(dict.fromkeys((*names.get(digest, ()), *matching)))
+    selection = _Selection([], {}, {})
+    for digest, stored in images.items():
         for descriptor in (stored.entry, stored.manifest.config, *stored.manifest.layers):
             if not store.layout.has(descriptor):
                 raise StoreError(
-                    f"cannot save {ref}: blob {descriptor.digest} is missing",
+                    f"cannot save {(stored.names or (stored.id,))[0]}: blob {descriptor.digest} is missing",
                     "`pyctr-tui system check` examines the store",
                 )
-            blobs[descriptor.digest] = descriptor
-    found = [_Image(stored.manifest, stored.entry, names[digest]) for digest, stored in images.items()]
-    return _Selection(found, dict(sorted(blobs.items())))
+        entry = stored.entry
+        if entry.media_type == DOCKER_MANIFEST:
+            entry, document = _as_oci(stored)
+            selection.documents[entry.digest] = document
+        selection.images.append(_Image(stored.manifest, entry, names[digest]))
+        for descriptor in (entry, stored.manifest.config, *stored.manifest.layers):
+            selection.blobs[descriptor.digest] = descriptor
+    return replace(selection, blobs=dict(sorted(selection.blobs.items())))
+
+
+_OCI_TYPES = {DOCKER_LAYER_GZIP: LAYER_GZIP, DOCKER_LAYER_TAR: LAYER_TAR}
+
+
+def _as_oci(stored: Stored) -> tuple[Descriptor, bytes]:
+    """A manifest of docker's as one of OCI's, which other tools look for: same configuration, same layers."""
+    manifest = stored.manifest
+    layers = tuple(
+        replace(layer, media_type=_OCI_TYPES.get(layer.media_type, layer.media_type)) for layer in manifest.layers
+    )
+    config = replace(manifest.config, media_type=CONFIG)
+    data = encode(replace(manifest, media_type=MANIFEST, config=config, layers=layers).to_json())
+    digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    return Descriptor(MANIFEST, digest, len(data), stored.entry.annotations, stored.entry.extra), data
 
 
 def _tags(store: ImageStore, ref: str) -> list[str]:
@@ -115,11 +150,14 @@ def _entry(entry: Descriptor, name: str) -> Descriptor:
 
 
 def _chunks(store: ImageStore, selection: _Selection, digest: str, progress: ProgressSink | None) -> Iterator[bytes]:
-    fd = os.open(store.layout.path(digest), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        yield from read_file(fd)
-    finally:
-        os.close(fd)
+    if digest in selection.documents:
+        yield selection.documents[digest]
+    else:
+        fd = os.open(store.layout.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield from read_file(fd)
+        finally:
+            os.close(fd)
     if progress is not None:
         position, total = list(selection.blobs).index(digest) + 1, len(selection.blobs)
         progress(Progress("save", f"blob {digest[7:19]}", position, total, position == total))

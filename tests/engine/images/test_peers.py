@@ -6,6 +6,7 @@ beside it; what it keeps has to be the same.
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -19,8 +20,10 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.images.store import Image, ImageStore
+from pyctr_engine.model.oci import DOCKER_LAYER_GZIP, DOCKER_MANIFEST
 from pyctr_engine.model.spec import CommitRequest
 from pyctr_engine.paths import Paths
+from pyctr_engine.record import replace
 from tests.engine.images import museum
 from tests.engine.images.view import Tree, look, tree_of
 
@@ -63,6 +66,9 @@ def make(directory: Path, deep: bool) -> Made:
     store = fresh(directory / "state")
     base = store.import_tar(str(directory / "museum.tar"), "museum:base", CHANGES, "from a tar")
     assert shown(store, base) == json.loads(json.dumps(tree_of(os.fsencode(root))))
+    unpacked = Path(store.layers_on_disk.directory, base.chain[0])
+    for path in [root, *(root / name for name in ("bin", "etc", "tmp", "private", os.fsdecode(museum.LONG)))]:
+        assert (unpacked / path.relative_to(root)).stat().st_mtime_ns == path.stat().st_mtime_ns
     upper = directory / "upper"
     (upper / "etc").mkdir(parents=True)
     shutil.copystat(root, upper)
@@ -107,7 +113,7 @@ def check(made: Made, path: Path | str, directory: Path, *, manifest: bool = Tru
 def test_our_own_archives_come_back(deep: Made, tmp_path: Path, format: str) -> None:
     archive = tmp_path / "archive"
     deep.store.save(["museum:1"], str(archive), None, format)  # type: ignore[arg-type]
-    check(deep, archive, tmp_path / "state", manifest=format != "docker" or True)
+    check(deep, archive, tmp_path / "state", manifest=True)
 
 
 def test_skopeo(deep: Made, tmp_path: Path) -> None:
@@ -126,6 +132,28 @@ def test_skopeo(deep: Made, tmp_path: Path) -> None:
     told = json.loads(run("skopeo", "inspect", "--config", f"oci:{tmp_path}/layout:museum:1"))
     assert told["config"]["Env"] == ["A=b c"]
     assert len(told["history"]) == 2
+
+
+def test_what_a_registry_gave_in_dockers_form(made: Made, tmp_path: Path) -> None:
+    """OCI tools look for OCI's media types alone, so an archive has these: configuration and layers stay."""
+    store = fresh(tmp_path / "state")
+    store.load(str(made.archive))
+    manifest = store.find("museum:1").manifest
+    layers = []
+    for layer in manifest.layers:
+        with open(store.layout.path(layer.digest), "rb") as file:
+            layers.append(store.layout.write_bytes(gzip.compress(file.read()), DOCKER_LAYER_GZIP))
+    config = replace(manifest.config, media_type="application/vnd.docker.container.image.v1+json")
+    docker = replace(manifest, media_type=DOCKER_MANIFEST, config=config, layers=tuple(layers))
+    store.add_manifest(store.layout.write_json(docker.to_json(), DOCKER_MANIFEST), "museum:1")
+    for target in (f"{tmp_path}/layout/", f"{tmp_path}/archive"):
+        store.save(["museum:1"], target)
+    run("umoci", "stat", "--image", f"{tmp_path}/layout:museum:1")
+    for kind in ("oci-archive", "docker-archive"):
+        run("skopeo", "copy", "-q", f"{kind}:{tmp_path}/archive:museum:1", f"oci:{tmp_path}/{kind}:museum:1")
+        check(made, tmp_path / kind, tmp_path / f"{kind}-state", manifest=False)
+    copied = json.loads(run("skopeo", "inspect", f"oci:{tmp_path}/oci-archive:museum:1"))
+    assert copied["Layers"] == [layer.digest for layer in layers]
 
 
 UMOCI_LOSES = {"etc/late", "bin/ping", "bin/ping4", "etc/ping-elsewhere"}
