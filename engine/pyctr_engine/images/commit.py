@@ -130,6 +130,6 @@ def _whole_history(config: ImageConfig) -> tuple[History, ...]:
 
 
 def timestamp_now() -> str:
-    """RFC 3339, UTC, nanoseconds."""
+    """RFC 3339, UTC, nanoseconds without zeros at the end, as Go writes it."""
     seconds, fraction = divmod(time.time_ns(), 10**9)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}Z"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}".rstrip("0").rstrip(".") + "Z"

@@ -19,6 +19,7 @@ import zstandard
 
 from pyctr_engine.errors import EngineError, ImageFormatError, InvalidValue, NotFound
 from pyctr_engine.images import archive_source
+from pyctr_engine.images.commit import timestamp_now
 from pyctr_engine.images.store import ImageStore
 from pyctr_engine.model.oci import FULL_NAME, INDEX, LAYER_ZSTD, MANIFEST, REF_NAME, ImageConfig, Manifest
 from pyctr_engine.paths import Paths
@@ -313,6 +314,15 @@ def image_entry(store: ImageStore, digest: str):  # type: ignore[no-untyped-def]
     from pyctr_engine.model.oci import Descriptor
 
     return Descriptor(MANIFEST, digest, os.stat(store.layout.path(digest)).st_size)
+
+
+@pytest.mark.parametrize(
+    ("now", "text"),
+    [(10**18 + 5, ".000000005Z"), (10**18 + 120_000_000, ".12Z"), (10**18, "2001-09-09T01:46:40Z")],
+)
+def test_times_as_go_writes_them(now: int, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time_ns", lambda: now)
+    assert timestamp_now().endswith(text)
 
 
 def test_json_as_go_writes_it(store: ImageStore) -> None:
