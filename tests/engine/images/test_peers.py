@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -232,21 +233,34 @@ def test_podman_and_buildah(made: Made, podman: tuple[object, ...], tmp_path: Pa
     assert tree["etc/holes"] == made.tree["etc/holes"]
 
 
+def answers(path: str) -> bool:
+    """Whether a docker daemon does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(path)
+            client.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+            return b" 200 OK" in client.recv(100)
+        except OSError:
+            return False
+
+
 @pytest.fixture(scope="module")
 def docker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[object, ...]]:
     """A docker daemon of one's own, and how to call it."""
     directory = tmp_path_factory.mktemp("docker")
-    socket = f"unix://{directory}/d.sock"
+    socket_path = f"{directory}/d.sock"
     options = "--iptables=false --ip6tables=false --bridge=none --userland-proxy=false".split()
     places = ("--data-root", directory / "data", "--exec-root", directory / "exec", "--pidfile", directory / "pid")
     with (directory / "log").open("wb") as log:
-        daemon = subprocess.Popen(["dockerd", *options, *places, "-H", socket], stdout=log, stderr=log)
-    call = ("/usr/bin/docker", "-H", socket)
+        daemon = subprocess.Popen(
+            ["dockerd", *options, *places, "-H", f"unix://{socket_path}"], stdout=log, stderr=log
+        )
+    call = ("/usr/bin/docker", "-H", f"unix://{socket_path}")
     try:
-        until = time.monotonic() + 30
-        while subprocess.run([*call, "version"], capture_output=True, check=False).returncode:
+        until = time.monotonic() + 60
+        while not answers(socket_path):
             assert daemon.poll() is None and time.monotonic() < until, (directory / "log").read_text()[-2000:]
-            time.sleep(0.1)
+            time.sleep(0.05)
         yield call
     finally:
         daemon.send_signal(signal.SIGTERM)
