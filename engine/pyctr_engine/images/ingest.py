@@ -102,13 +102,24 @@ def _check_diff_id(found: str, expected: str) -> None:
 def _publish(layers: LayerStore, aside: str, diff_ids: tuple[str, ...], unpacked: Unpacked) -> Layer:
     """Give an unpacked layer its place; directories it didn't describe become those of the layers below."""
     chains = chain_ids(diff_ids)
-    below = [layers.fs(chain) for chain in reversed(chains[:-1])]
+    below = _seen(layers, chains[:-1])
     adopt_attributes(f"{aside}/fs", unpacked.implicit, below)
     drop_idle_whiteouts(f"{aside}/fs", unpacked.whiteouts, below)
     with contextlib.suppress(OSError, StoreError):  # it can be made later; a layer is whole without
         index.build(aside)
     layer = Layer(chains[-1], diff_ids[-1], "", unpacked.size, unpacked.entries, unpacked.ids, unpacked.opaque)
     return layers.publish(aside, layer)
+
+
+def _seen(layers: LayerStore, chains: list[str]) -> list[str]:
+    """The files of layers, topmost first, down to one that hides all below it."""
+    seen = []
+    for chain in reversed(chains):
+        seen.append(layers.fs(chain))
+        layer = layers.read(chain)
+        if layer is not None and layer.opaque:
+            break
+    return seen
 
 
 def counted(

@@ -91,7 +91,7 @@ layers = st.builds(
     Layer,
     st.dictionaries(paths, nodes, max_size=8).map(consistent),
     st.lists(paths, max_size=3, unique=True).map(tuple),
-    st.lists(paths, max_size=2, unique=True).map(tuple),
+    st.lists(st.one_of(paths, paths, paths, st.just("")), max_size=2, unique=True).map(tuple),
     st.integers(0, 1 << 30),
 ).map(lambda layer: without_conflicts(layer))
 
@@ -103,7 +103,7 @@ def without_conflicts(layer: Layer) -> Layer:
         above = [path[:at] for at in range(len(path)) if path[at] == "/"]
         return all(name not in layer.entries or layer.entries[name].kind == "directory" for name in above)
 
-    opaque = [path for path in layer.opaque if can_be(path + "/x")]
+    opaque = [path for path in layer.opaque if not path or can_be(path + "/x")]
     return replace(layer, whiteouts=tuple(filter(can_be, layer.whiteouts)), opaque=tuple(opaque))
 
 
@@ -131,11 +131,11 @@ def apply(tree: Tree, layer: Layer) -> Tree:
     for path in tree:
         if any(path == name or path.startswith(name + "/") for name in gone):
             del result[path]
-        elif any(path.startswith(name + "/") for name in layer.opaque):
+        elif any(path.startswith(name + "/") or not name for name in layer.opaque):
             result.pop(path, None)
     described = {*layer.entries}
     implied = {above for path in (*layer.entries, *layer.whiteouts) for above in parents(path)}
-    implied |= {above for path in layer.opaque for above in (*parents(path), path)}
+    implied |= {above for path in layer.opaque if path for above in (*parents(path), path)}
     for path in sorted(described | implied):
         node = layer.entries.get(path)
         if node is None:
@@ -163,7 +163,7 @@ def tar(layer: Layer) -> bytes:
         first = groups.setdefault(node.group, path) if node.group else path
         items.append((path, entry(path, node, first)))
     marks = [(path, header(_marked(path, ".wh."), mode=0)) for path in layer.whiteouts]
-    marks += [(path, header(f"{path}/.wh..wh..opq".encode(), mode=0)) for path in layer.opaque]
+    marks += [(path, header(f"{path}/.wh..wh..opq".lstrip("/").encode(), mode=0)) for path in layer.opaque]
     ordered = items + marks if layer.order % 2 else marks + items
     return b"".join(data for _, data in ordered) + END
 
