@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.images.ingest import ingest
+from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.store import ImageStore
 from pyctr_engine.images.unpack import Unpacker
 from tests.engine.images.tars import entry, tar
@@ -186,8 +187,6 @@ def add(store: ImageStore, below: tuple[str, ...], *entries: tuple[tarfile.TarIn
 
 def seen(store: ImageStore, diff_ids: tuple[str, ...]) -> dict[str, str]:
     """What an overlay of these layers shows: kinds and modes by path."""
-    from pyctr_engine.images.layer_store import chain_ids
-
     tree = look([store.layers_on_disk.fs(chain) for chain in reversed(chain_ids(diff_ids))])
     return {path: entry[0] for path, entry in tree.items() if path != "."}
 
@@ -244,3 +243,31 @@ def test_an_opaque_root_hides_everything_below(store: ImageStore) -> None:
 
 def test_whiteouts_at_the_bottom_leave_no_trace(store: ImageStore) -> None:
     assert sorted(seen(store, add(store, (), entry(".wh.x"), entry("d/.wh.y"), entry("z")))) == ["d", "z"]
+
+
+def test_what_an_opaque_root_hides_is_nobodys_model(store: ImageStore) -> None:
+    below = add(store, (), *BELOW)
+    cut = add(store, below, entry(".wh..wh..opq"), entry("only", data=b"o"))
+    top = add(store, cut, entry("etc/new", data=b"n"))
+    status = os.stat(f"{store.layers_on_disk.fs(chain_ids(top)[-1])}/etc")
+    assert (stat.S_IMODE(status.st_mode), status.st_uid) == (0o755, 0)
+
+
+def test_a_directory_implied_over_another_is_like_it(store: ImageStore) -> None:
+    attributed = entry("etc", DIRECTORY, mode=0o711, uid=7, mtime=9, pax_headers={"SCHILY.xattr.user.x": "y"})
+    below = add(store, (), attributed, entry("etc/a", data=b"a"))
+    top = add(store, below, entry("etc/new", data=b"n"))
+    directory = f"{store.layers_on_disk.fs(chain_ids(top)[-1])}/etc"
+    status = os.stat(directory)
+    assert (stat.S_IMODE(status.st_mode), status.st_uid, status.st_mtime) == (0o711, 7, 9)
+    assert os.getxattr(directory, "user.x") == b"y"
+    gone = add(store, below, entry(".wh.etc"), entry("etc/new", data=b"n"))
+    assert seen(store, gone)["etc"] == "drwxr-xr-x", "but not over one that the layer takes away"
+
+
+@pytest.mark.parametrize("where", ["none/.wh.x", "file/.wh.x", "opt/.wh..wh..opq"])
+def test_whiteouts_that_hide_nothing_are_not_seen(store: ImageStore, where: str) -> None:
+    """overlayfs lists them in directories that it doesn't merge."""
+    below = add(store, (), *BELOW)
+    top = add(store, below, entry(where), entry(f"{os.path.dirname(where)}/.wh.y"))
+    assert not [path for path in seen(store, top) if path.endswith(("/x", "/y"))]
