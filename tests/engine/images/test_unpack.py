@@ -265,9 +265,9 @@ def test_a_directory_implied_over_another_is_like_it(store: ImageStore) -> None:
     assert seen(store, gone)["etc"] == "drwxr-xr-x", "but not over one that the layer takes away"
 
 
-@pytest.mark.parametrize("where", ["none/.wh.x", "file/.wh.x", "opt/.wh..wh..opq"])
+@pytest.mark.parametrize("where", ["none/.wh.nothing", "file/.wh.nothing", "opt/.wh..wh..opq"])
 def test_whiteouts_that_hide_nothing_are_not_seen(store: ImageStore, where: str) -> None:
     """overlayfs lists them in directories that it doesn't merge."""
     below = add(store, (), *BELOW)
-    top = add(store, below, entry(where), entry(f"{os.path.dirname(where)}/.wh.y"))
-    assert not [path for path in seen(store, top) if path.endswith(("/x", "/y"))]
+    top = add(store, below, entry(where), entry(f"{os.path.dirname(where)}/.wh.none"))
+    assert not [path for path in seen(store, top) if path.endswith(("/nothing", "/none"))]
