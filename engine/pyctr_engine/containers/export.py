@@ -12,6 +12,9 @@ def export(context: Context, container: Container, path: str) -> None:
     Left out are what is mounted in it and what the engine itself put there: mount points, /etc/hosts and the like.
     """
     from pyctr_engine.images.export import export
+    from pyctr_engine.snapshots import stack
 
-    export(context.paths.layers, context.paths.container(container.id), ["upper"], container.spec.chain, path)
+    directory = context.paths.container(container.id)
+    own = stack.read(directory)
+    export(context.paths.layers, directory, [own.upper, *own.deltas], container.spec.chain, path)
     context.event("container", "export", container.id, container.name)

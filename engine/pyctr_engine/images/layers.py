@@ -157,7 +157,7 @@ class _Writer:
             if status.st_nlink > 1:
                 self._links[status.st_dev, status.st_ino] = path
             size = status.st_size
-            entry = self._header(path, "file", status, size=size, xattrs=_xattrs(fd))
+            entry = self._header(path, "file", status, size=size, xattrs=kept_xattrs(fd))
             if size <= _SMALL:
                 return (entry + os.read(fd, size).ljust(size, b"\0") + padding(size),)
             whole = False
@@ -170,7 +170,7 @@ class _Writer:
     def _xattrs_of(difference: Difference) -> dict[str, bytes]:
         fd = difference.open(os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            return _xattrs(fd)
+            return kept_xattrs(fd)
         finally:
             os.close(fd)
 
@@ -249,7 +249,7 @@ def _contents(fd: int, size: int) -> Iterator[bytes]:
     yield padding(size)
 
 
-def _xattrs(fd: int) -> dict[str, bytes]:
+def kept_xattrs(fd: int) -> dict[str, bytes]:
     """Those that a layer keeps; a capability bound to a container's user namespace becomes a plain one."""
     found = {name: value for name, value in attributes(fd).items() if keeps_xattr(name)}
     if not found:

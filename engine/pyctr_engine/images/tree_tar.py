@@ -14,7 +14,7 @@ import sys
 from typing import NoReturn
 
 from pyctr_engine.images import confinement
-from pyctr_engine.images.layers import _xattrs as kept_xattrs
+from pyctr_engine.images.layers import kept_xattrs
 from pyctr_engine.images.tar_writer import END, Kind, header, padding
 from pyctr_engine.linux import mount
 from pyctr_engine.linux.tree import change_directory

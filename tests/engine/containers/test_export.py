@@ -74,6 +74,21 @@ def test_what_a_container_sees(bench: Bench, tmp_path: Path, running: bool) -> N
     bench.engine.remove_image(image.id)
 
 
+def test_what_lies_in_checkpoints_is_in_it(bench: Bench, tmp_path: Path) -> None:
+    container = bench.start()
+    assert bench.exec(container, "sh", "-c", "echo one > /one; echo gone > /gone").code == 0
+    bench.engine.checkpoint(container.id)
+    bench.engine.stop(container.id, 0)
+    bench.engine.checkpoint(container.id)
+    bench.engine.start(container.id)
+    assert bench.exec(container, "sh", "-c", "echo two > /two; rm /gone").code == 0
+    bench.engine.export(container.id, str(tmp_path / "out.tar"))
+    with tarfile.open(tmp_path / "out.tar") as tar:
+        names = set(tar.getnames())
+    assert {"one", "two"} <= names
+    assert "gone" not in names
+
+
 def test_paths_of_any_length(bench: Bench, tmp_path: Path) -> None:
     container = bench.start()
     script = "import os\nfor _ in range(30): os.mkdir('0' * 200); os.chdir('0' * 200)\nopen('file', 'w').close()"
