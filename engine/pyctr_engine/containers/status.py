@@ -40,6 +40,11 @@ def write_dead(paths: Paths, id: str, state: dict[str, Any]) -> None:
         os.rename(f"{directory}/state.json.new", f"{directory}/state.json")
 
 
+def is_alive(paths: Paths, id: str) -> bool:
+    """Whether a container has processes."""
+    return status_of(read_state(paths, id)).state.is_alive
+
+
 def monitor_lives(state: dict[str, Any]) -> bool:
     """Whether the monitor that wrote this state is still there."""
     return namespaces.is_running(int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0)))

@@ -79,6 +79,13 @@ class LayerStore:
                 "`pyctr-tui system check` examines the store",
             ) from error
 
+    def chain_of(self, link: str) -> str:
+        """The chain id (hex) of the layer that a short link leads to; empty when there is no such link."""
+        try:
+            return os.readlink(f"{self.directory}/{link}").removeprefix("../").removesuffix("/fs")
+        except OSError:
+            return ""
+
     def fs(self, chain: str) -> str:
         """The layer's files."""
         return f"{self.directory}/{chain}/fs"

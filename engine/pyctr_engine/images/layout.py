@@ -2,9 +2,13 @@
 
 Everything is complete or absent: written aside under a dotted name, synced, renamed. Two locks, both flock(2):
 
-- ``.lock``, exclusive, short: one changes ``index.json`` at a time.
-- ``.writers``, shared by whoever adds blobs or layers that the index doesn't name yet, exclusive for the collector
-  of garbage: it never takes away what is about to be named, and may take every file left aside.
+- ``.lock``, short: exclusive for who changes ``index.json``, shared by who needs it to stay as it is meanwhile
+  (a container is recorded while its image is sure to be there). Nothing that may wait for another lock is done
+  under it but reading and writing the database.
+- ``.writers``: shared by whoever adds blobs or layers that the index doesn't name yet, or reads what it might name
+  no longer; exclusive for the collector of garbage, which never waits for it. So the collector takes nothing away
+  that is about to be named, and may take every file left aside. When it is turned away, slips (`pending`) tell
+  those who kept it out that there is something to collect: the last one to leave does.
 """
 
 from __future__ import annotations
@@ -13,10 +17,12 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import ImageFormatError, StoreError
+from pyctr_engine import reserve
+from pyctr_engine.errors import EngineError, ImageFormatError, StoreError
+from pyctr_engine.images import pending
 from pyctr_engine.linux.tree import sync_directory
 from pyctr_engine.model.oci import FULL_NAME, INDEX, REF_NAME, Descriptor, Json
 
@@ -33,10 +39,14 @@ _DAMAGED = "`pyctr-tui system check` examines the store"
 
 
 class Layout:
-    """One layout directory. Reading takes no lock: files are replaced whole."""
+    """One layout directory. Reading takes no lock: files are replaced whole.
 
-    def __init__(self, directory: str) -> None:
+    ``collect`` removes what nothing refers to; without it this layout keeps no slips (it is another program's).
+    """
+
+    def __init__(self, directory: str, collect: Callable[[], object] | None = None) -> None:
         self.directory = directory
+        self._collect = collect
         self.blobs = f"{directory}/blobs/sha256"
 
     def ensure(self) -> None:
@@ -47,6 +57,8 @@ class Layout:
         with self._locked(".lock", fcntl.LOCK_EX):
             if not os.path.exists(f"{self.directory}/index.json"):
                 write_file(f"{self.directory}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+                if self._collect is not None:
+                    reserve.keep(os.path.dirname(self.directory))
                 self._write_index({"schemaVersion": 2, "mediaType": INDEX}, [])
 
     def entries(self) -> list[Descriptor]:
@@ -94,11 +106,36 @@ class Layout:
             return writer.commit(media_type)
 
     @contextlib.contextmanager
-    def adding(self) -> Iterator[None]:
-        """Hold this while adding blobs and layers, until the index names them."""
+    def steady(self) -> Iterator[None]:
+        """Hold this while the index may not change: briefly, and never while taking `adding` or `edit`."""
         self.ensure()
-        with self._locked(".writers", fcntl.LOCK_SH):
+        with self._locked(".lock", fcntl.LOCK_SH):
             yield
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """Hold this while adding blobs and layers, until the index names them. What a failure leaves is collected."""
+        with self.keeping():
+            slip = pending.put_slip(self.directory) if self._collect else ""
+            yield
+            if slip:
+                pending.take_slip(slip)
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[None]:
+        """Hold this while nothing that is here now may be collected."""
+        self.ensure()
+        try:
+            with self._locked(".writers", fcntl.LOCK_SH):
+                yield
+        finally:
+            self.tidy()
+
+    def tidy(self) -> None:
+        """Collect what a slip tells of, if there is one and nobody is adding."""
+        if self._collect is not None and pending.slips(self.directory):
+            with contextlib.suppress(EngineError, OSError):  # the slip stays: the next one to leave tries again
+                self._collect()
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[bool]:

@@ -24,14 +24,15 @@ ProgressSink = Callable[[Progress], None]
 
 def save(store: ImageStore, refs: Sequence[str], path: str, progress: ProgressSink | None) -> None:
     """See `ImageStore.save`."""
-    entries, blobs = _selected(store, refs)
     try:
-        if path == "-":
-            _write_archive(store, entries, blobs, 1, progress)
-        elif path.endswith("/") or os.path.isdir(path):
-            _write_layout(store, entries, blobs, path.rstrip("/") or "/", progress)
-        else:
-            _write_file(store, entries, blobs, path, progress)
+        with store.layout.keeping():
+            entries, blobs = _selected(store, refs)
+            if path == "-":
+                _write_archive(store, entries, blobs, 1, progress)
+            elif path.endswith("/") or os.path.isdir(path):
+                _write_layout(store, entries, blobs, path.rstrip("/") or "/", progress)
+            else:
+                _write_file(store, entries, blobs, path, progress)
     except FileNotFoundError as error:
         raise NotFound(f"cannot save to {path}: no such directory") from error
     except OSError as error:

@@ -7,11 +7,13 @@ What makes, moves and examines images lives in modules of its own, imported when
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
+from pyctr_engine.errors import InvalidValue, NotFound, StoreError, from_os_error
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import Layout, entry_name, give_name, named
 from pyctr_engine.model.oci import DOCKER_MANIFEST, MANIFEST, Descriptor, ImageConfig, Manifest
@@ -43,6 +45,33 @@ def _doing(what: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                 raise from_os_error(error, what) from error
 
         return reporting
+
+    return decorate
+
+
+def _reading(
+    what: str,
+) -> Callable[[Callable[Concatenate[ImageStore, _P], _R]], Callable[Concatenate[ImageStore, _P], _R]]:
+    """As `_doing`, for a method that only reads: what goes while it does is no damage, it reads again."""
+
+    def decorate(
+        method: Callable[Concatenate[ImageStore, _P], _R],
+    ) -> Callable[Concatenate[ImageStore, _P], _R]:
+        @functools.wraps(method)
+        def reading(store: ImageStore, /, *arguments: _P.args, **named_arguments: _P.kwargs) -> _R:
+            before = None
+            while True:
+                try:
+                    return method(store, *arguments, **named_arguments)
+                except StoreError:
+                    now = store.layout.entries()
+                    if now == before:
+                        raise
+                    before = now
+                except OSError as error:
+                    raise from_os_error(error, what) from error
+
+        return reading
 
     return decorate
 
@@ -85,16 +114,39 @@ class Stored:
         return self.manifest.config.digest
 
 
-class ImageStore:
-    """All images under one state directory. Several processes may use it at once."""
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What needs an image: a container that was made from it.
 
-    def __init__(self, paths: Paths) -> None:
-        self.layout = Layout(paths.oci)
+    Attributes:
+        image_id: ``sha256:…``.
+        container: What people call it.
+        chain: The links of the layers that its file system is made of.
+        is_running: Whether it has processes.
+    """
+
+    image_id: str
+    container: str
+    chain: tuple[str, ...] = ()
+    is_running: bool = False
+
+
+class ImageStore:
+    """All images under one state directory. Several processes may use it at once.
+
+    Attributes:
+        uses: What needs images now. It is called while the index is locked: it must take no lock of this room.
+    """
+
+    def __init__(self, paths: Paths, uses: Callable[[], Sequence[Use]] = tuple) -> None:
+        self.state = paths.state
+        self.layout = Layout(paths.oci, self.collect)
         self.layers_on_disk = LayerStore(paths.layers)
+        self.uses = uses
 
     # -- finding ------------------------------------------------------------------------------------------------
 
-    @_doing("open the image")
+    @_reading("open the image")
     def resolve(self, ref: str) -> Image:
         """An image by name, ``sha256:…`` or unique id prefix, its layers unpacked.
 
@@ -107,6 +159,21 @@ class ImageStore:
                 raise
             return self.ensure_base()
         return self.open(stored)
+
+    @contextlib.contextmanager
+    def using(self, ref: str) -> Iterator[Image]:
+        """As `resolve`, and until the block ends nobody takes the image away: who records a use of it does it here.
+
+        Nothing but the database may be waited for in the block.
+        """
+        while True:
+            image = self.resolve(ref)
+            with self.layout.steady():
+                if any(entry.digest == image.digest for entry in self.layout.entries()) and all(
+                    os.path.exists(f"{self.layers_on_disk.directory}/{link}") for link in image.chain
+                ):
+                    yield image
+                    return
 
     @_doing("make the built-in image")
     def ensure_base(self) -> Image:
@@ -175,21 +242,21 @@ class ImageStore:
 
     # -- listing ------------------------------------------------------------------------------------------------
 
-    @_doing("read the image store")
+    @_reading("read the image store")
     def list(self) -> builtins.list[ImageSummary]:
         """All images, newest first; ``used_by`` is left to who knows the containers."""
         from pyctr_engine.images.listing import summaries
 
         return summaries(self)
 
-    @_doing("read the image store")
+    @_reading("read the image store")
     def layers(self, ref: str) -> builtins.list[LayerInfo]:
         """An image's history with its layers, lowest first."""
         from pyctr_engine.images.listing import layers
 
         return layers(self, self.find(ref))
 
-    @_doing("read the image store")
+    @_reading("read the image store")
     def inspect(self, ref: str) -> dict[str, object]:
         """Everything about an image, under docker's field names."""
         from pyctr_engine.images.listing import inspect
@@ -278,19 +345,25 @@ class ImageStore:
         return reference.familiar
 
     @_doing("remove the image")
-    def remove(self, ref: str, used_by: Sequence[str] = (), force: bool = False) -> builtins.list[str]:
+    def remove(self, ref: str, force: bool = False) -> builtins.list[str]:
         """Remove a name, and with the last one the image; what was done, a line each.
 
-        Args:
-            used_by: Names of the containers made from this image: its last name goes only by ``force``, and the
-                image itself stays.
+        An image that something uses loses its last name only by ``force``, and stays, without a name, as long as it
+        is used. An id or a prefix of one stands for the image with all of its names.
 
         Raises:
-            NotFound, Conflict: (in use, or several names where one id was given).
+            NotFound, Conflict: (in use, or several names where an id was given).
         """
         from pyctr_engine.images.garbage import remove
 
-        return remove(self, ref, used_by, force)
+        return remove(self, ref, force)
+
+    @_doing("collect what no image needs")
+    def collect(self) -> bool:
+        """Remove blobs and layers that nothing refers to; False when somebody is adding some just now."""
+        from pyctr_engine.images.garbage import collect
+
+        return collect(self)
 
 
 def normal_name(text: str) -> str:
