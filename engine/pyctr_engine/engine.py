@@ -405,12 +405,9 @@ class Engine:
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume that no container uses."""
-        from pyctr_engine.containers import create
+        from pyctr_engine.containers import remove
 
-        with self._context.lock:
-            create.check_unused(self._context, name)
-            self._context.volumes.remove(name)
-        self._context.event("volume", "destroy", name, name)
+        remove.remove_volume(self._context, name)
 
     # -- the host, the past -------------------------------------------------------------------------------------
 

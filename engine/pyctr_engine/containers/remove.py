@@ -9,6 +9,7 @@ import socket
 import time
 from typing import Any
 
+from pyctr_engine import reserve
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers import create, hosts, status, store
 from pyctr_engine.containers.context import Context
@@ -147,7 +148,12 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         unfreeze(context, spec)
         if not send_signal(context, spec, signals.SIGKILL):
             kill_cgroup(context, spec)
-    with context.container_lock(spec.id):
+    reserve.make_room(context.paths.state)
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(NotFound):  # an interrupted removal took its directory: the rest is still to do
+            held.enter_context(context.container_lock(spec.id))
+        if not _is_recorded(context, spec):
+            return  # another process has removed it meanwhile
         state = status.read_state(context.paths, spec.id)
         if not alive:  # whose end is recorded, of that nothing more is written: its monitor may go meanwhile
             create.remove_directories(context, spec.id)
@@ -156,17 +162,37 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         disconnect_network(context, spec)
         if alive:
             create.remove_directories(context, spec.id)
-        with context.lock:
-            create.forget(context, spec)
-            if volumes:
-                for mount in create.volume_mounts(spec):
-                    with contextlib.suppress(EngineError):  # another container has it now
-                        create.check_unused(context, mount.source)
-                        context.volumes.remove(mount.source)
+        _forget(context, spec, volumes)
     if not keep_shared:
         remove_shared(context)
     hosts.announce(context, spec)
     context.event("container", "destroy", spec.id, spec.name)
+
+
+def _is_recorded(context: Context, spec: ContainerSpec) -> bool:
+    with context.lock, contextlib.suppress(NotFound):
+        return store.find(context.database, spec.id).id == spec.id
+    return False
+
+
+def _forget(context: Context, spec: ContainerSpec, volumes: bool) -> None:
+    """Give back what it leased, with ``volumes`` its unnamed volumes too, unless another container has them now."""
+    with context.lock:
+        create.forget(context, spec)
+    for mount in create.volume_mounts(spec) if volumes else ():
+        with contextlib.suppress(Conflict, NotFound):
+            remove_volume(context, mount.source)
+
+
+def remove_volume(context: Context, name: str) -> None:
+    """Remove a volume. Raises NotFound, and Conflict when a container mounts it."""
+    reserve.make_room(context.paths.state)
+    with context.lock, context.database.transaction():  # containers are recorded in one: none can come between
+        create.check_unused(context, name)
+        context.volumes.remove(name)
+    context.volumes.purge()
+    reserve.keep(context.paths.state)
+    context.event("volume", "destroy", name, name)
 
 
 def _await_monitor(state: dict[str, Any]) -> None:
@@ -212,18 +238,22 @@ def remove_shared(context: Context) -> None:
 
 def recover(context: Context) -> list[str]:
     """Sweep containers whose monitor died without a word; what was done, a line each."""
-    done = []
+    done = _sweep_half_made(context)
     with context.lock:
         specs = store.all_specs(context.database)
     for spec in specs:
         state = status.read_state(context.paths, spec.id)
-        if not state or status.monitor_lives(state):
+        if status.monitor_lives(state):
+            continue
+        if not state:
+            if spec.request.ports:
+                _release_ports(context, spec)
             continue
         if State(state["state"]).is_alive:
             if _sweep_dead(context, spec):
                 done.append(f"{spec.name}: its monitor had died; ended with 137")
         elif spec.request.ports:
-            disconnect_network(context, spec)
+            _release_ports(context, spec)
         if spec.request.auto_remove and state.get("state") == State.EXITED:
             with contextlib.suppress(EngineError):
                 remove(context, spec, force=False, volumes=True)
@@ -231,8 +261,41 @@ def recover(context: Context) -> list[str]:
     return done
 
 
+def _sweep_half_made(context: Context) -> list[str]:
+    """Forget containers that were never whole, or no longer are: their making or removal was interrupted."""
+    done = []
+    with context.lock:
+        specs = [spec for spec in store.all_specs(context.database) if not create.is_whole(context, spec.id)]
+    if not specs:
+        return []
+    with context.nobody_creating() as alone:
+        for spec in specs if alone else ():
+            if create.is_whole(context, spec.id) or status.is_alive(context.paths, spec.id):
+                continue
+            disconnect_network(context, spec)
+            create.remove_directories(context, spec.id)
+            with context.lock:
+                create.forget(context, spec)
+            context.event("container", "destroy", spec.id, spec.name, reason="half made")
+            done.append(f"{spec.name}: removed, for its making or removal was interrupted")
+        if alone:
+            context.volumes.purge(half_made=True)
+    return done
+
+
+def _release_ports(context: Context, spec: ContainerSpec) -> None:
+    """Take back the ports of a container that does not run; who is just starting it keeps them."""
+    with contextlib.suppress(NotFound, BlockingIOError), context.container_lock(spec.id, wait=False):
+        if not status.is_alive(context.paths, spec.id):
+            disconnect_network(context, spec)
+
+
 def _sweep_dead(context: Context, spec: ContainerSpec) -> bool:
-    with context.container_lock(spec.id):
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(context.container_lock(spec.id, wait=False))
+        except (BlockingIOError, NotFound):
+            return False  # another engine is starting or removing it, and sees the same
         state = status.read_state(context.paths, spec.id)
         if not State(state.get("state", "created")).is_alive or status.monitor_lives(state):
             return False

@@ -38,7 +38,7 @@ def start(
     try:
         with context.container_lock(spec.id):
             _wait_for_old_monitor(context, spec)
-            network, ports = _connect_network(context, spec)
+            network, ports = _connected_network(context, spec)
             try:
                 request = build_request(context, spec, network, ports, attach)
                 session = StreamSession(spawner.request_start(context.paths, request, connection))
@@ -70,6 +70,17 @@ def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:
                 f"container {spec.name} is running already", f"`pyctr-tui exec {spec.name} CMD` runs more in it"
             )
         time.sleep(0.002)
+
+
+def _connected_network(context: Context, spec: ContainerSpec) -> tuple[Network | None, tuple[Port, ...]]:
+    """As `_connect_network`; ports of a container whose start was killed are freed first."""
+    try:
+        return _connect_network(context, spec)
+    except Conflict:
+        from pyctr_engine.containers import remove
+
+        remove.recover(context)
+        return _connect_network(context, spec)
 
 
 def _connect_network(context: Context, spec: ContainerSpec) -> tuple[Network | None, tuple[Port, ...]]:
