@@ -247,13 +247,13 @@ def recover(context: Context) -> list[str]:
             continue
         if not state:
             if spec.request.ports:
-                _release_ports(context, spec)
+                release_ports(context, spec)
             continue
         if State(state["state"]).is_alive:
             if _sweep_dead(context, spec):
                 done.append(f"{spec.name}: its monitor had died; ended with 137")
         elif spec.request.ports:
-            _release_ports(context, spec)
+            release_ports(context, spec)
         if spec.request.auto_remove and state.get("state") == State.EXITED:
             with contextlib.suppress(EngineError):
                 remove(context, spec, force=False, volumes=True)
@@ -283,7 +283,7 @@ def _sweep_half_made(context: Context) -> list[str]:
     return done
 
 
-def _release_ports(context: Context, spec: ContainerSpec) -> None:
+def release_ports(context: Context, spec: ContainerSpec) -> None:
     """Take back the ports of a container that does not run; who is just starting it keeps them."""
     with contextlib.suppress(NotFound, BlockingIOError), context.container_lock(spec.id, wait=False):
         if not status.is_alive(context.paths, spec.id):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine import reserve
@@ -16,6 +16,7 @@ from pyctr_engine.images import pending
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layout import ASIDE, entry_name, named, read_object
 from pyctr_engine.model.oci import MANIFEST, Descriptor, ImageConfig, Manifest
+from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored, Use
@@ -84,8 +85,20 @@ def _few(uses: Sequence[Use]) -> str:
     return f"{'containers' if len(uses) > 1 else 'container'} {names}{more}"
 
 
-def collect(store: ImageStore) -> bool:
+@dataclass(frozen=True, slots=True)
+class Unneeded:
+    """What nothing refers to: paths in the layout, names in the layers directory."""
+
+    blobs: tuple[str, ...]
+    layers: tuple[str, ...]
+
+
+def collect(store: ImageStore, sink: Callable[[Unneeded], None] | None = None, leases: bool = False) -> bool:
     """Remove the blobs and layers that nothing refers to, and what crashes left aside.
+
+    Args:
+        sink: Is told what will go, while it is there.
+        leases: What interrupted pulls left goes too.
 
     Returns False, having done nothing, while an image is being made (who makes it will do it), and when an image
     can't be read: what it needs is not known then.
@@ -96,10 +109,14 @@ def collect(store: ImageStore) -> bool:
             if not alone:
                 return done
             slips = pending.slips(store.layout.directory)
+            pending.drop_leases(store.layout.directory, only_ended=not leases)
             try:
-                _sweep(store)
+                found = unneeded(store)
             except (StoreError, ImageFormatError):
                 return False
+            if sink is not None:
+                sink(found)
+            _sweep(store, found)
             for slip in slips:
                 pending.take_slip(slip)
         done = True
@@ -107,40 +124,57 @@ def collect(store: ImageStore) -> bool:
             return True
 
 
-def _sweep(store: ImageStore) -> None:
-    pending.drop_leases(store.layout.directory)
-    blobs, chains = needed(store)
-    for path in unneeded_blobs(store, blobs):
+def _sweep(store: ImageStore, found: Unneeded) -> None:
+    for path in found.blobs:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-    for name in unneeded_layers(store, chains):
+    for name in found.layers:
         store.layers_on_disk.remove(name)
     store.layers_on_disk.remove_dangling_links()
 
 
-def needed(store: ImageStore) -> tuple[set[str], set[str]]:
-    """Digests of the blobs and chain ids (hex) of the layers that must stay.
+def unneeded(
+    store: ImageStore, without: Collection[str] = (), users: Collection[str] = (), leases: bool = True
+) -> Unneeded:
+    """What nothing refers to. Only right while nobody is adding.
+
+    Args:
+        without: Ids of images, and ``users`` names of containers, that are taken for gone.
+        leases: Whether what is leased is needed.
+    """
+    blobs, chains = needed(store, without, users, leases)
+    return Unneeded(tuple(unneeded_blobs(store, blobs)), tuple(unneeded_layers(store, chains)))
+
+
+def needed(
+    store: ImageStore, without: Collection[str] = (), users: Collection[str] = (), leases: bool = True
+) -> tuple[set[str], set[str]]:
+    """Digests of the blobs and chain ids (hex) of the layers that must stay; see `unneeded`.
 
     Raises:
         StoreError, ImageFormatError: an image that can't be read.
     """
-    blobs, chains = pending.leased(store.layout.directory)
-    blobs |= {entry.digest for entry in store.layout.entries()}
-    known = set()
-    for stored in store.all():
+    blobs, chains = pending.leased(store.layout.directory) if leases else (set(), set())
+    images = store.all()
+    gone = {stored.entry.digest for stored in images if stored.id in without}
+    blobs |= {entry.digest for entry in store.layout.entries()} - gone
+    known = set(without)
+    for stored in images:
+        if stored.id in without:
+            continue
         known.add(stored.id)
         blobs |= {stored.id, *(layer.digest for layer in stored.manifest.layers)}
         chains.update(chain_ids(ImageConfig.from_json(store.layout.read_json(stored.id)).diff_ids))
-    uses = store.uses()
+    uses = [use for use in store.uses() if use.container not in users]
     chains.update(filter(None, (store.layers_on_disk.chain_of(link) for use in uses for link in use.chain)))
     for entry, manifest in manifests_of(store, {use.image_id for use in uses} - known):
         blobs |= {entry.digest, manifest.config.digest, *(layer.digest for layer in manifest.layers)}
     return blobs, chains
 
 
-def manifests_of(store: ImageStore, ids: set[str]) -> Iterator[tuple[Descriptor, Manifest]]:
-    """The manifests among the blobs that make images ``ids``: for those that the index has lost."""
-    if not ids:
+def manifests_of(store: ImageStore, ids: set[str] | None) -> Iterator[tuple[Descriptor, Manifest]]:
+    """The manifests among the blobs that make images ``ids`` (``None``: any): for those that the index has lost."""
+    if ids is not None and not ids:
         return
     for name in sorted(os.listdir(store.layout.blobs)):
         path = f"{store.layout.blobs}/{name}"
@@ -152,7 +186,7 @@ def manifests_of(store: ImageStore, ids: set[str]) -> Iterator[tuple[Descriptor,
                     continue
             document = read_object(path)
             manifest = Manifest.from_json(document)
-            if manifest.config.digest in ids:
+            if ids is None or manifest.config.digest in ids:
                 media_type = str(document.get("mediaType") or MANIFEST)
                 yield Descriptor(media_type, f"sha256:{name}", os.path.getsize(path)), manifest
 

@@ -17,6 +17,7 @@ import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,15 @@ class Layout:
             if entries != before:
                 self._write_index(document, entries)
 
+    def replace_index(self, entries: list[Descriptor]) -> str:
+        """Write a new index in place of one that can't be read, which is kept; its path."""
+        with self._locked(".lock", fcntl.LOCK_EX):
+            path = f"{self.directory}/index.json"
+            kept = f"{path}.damaged-{time.time_ns()}"
+            os.rename(path, kept)
+            self._write_index({"schemaVersion": 2, "mediaType": INDEX}, entries)
+        return kept
+
     def path(self, digest: str) -> str:
         """Where a blob is, or would be. Source: image-layout.md, blobs."""
         return f"{self.blobs}/{digest.removeprefix('sha256:')}"
@@ -122,14 +132,15 @@ class Layout:
                 pending.take_slip(slip)
 
     @contextlib.contextmanager
-    def keeping(self) -> Iterator[None]:
-        """Hold this while nothing that is here now may be collected."""
+    def keeping(self, tidy: bool = True) -> Iterator[None]:
+        """Hold this while nothing that is here now may be collected; ``tidy``: `tidy` when it ends."""
         self.ensure()
         try:
             with self._locked(".writers", fcntl.LOCK_SH):
                 yield
         finally:
-            self.tidy()
+            if tidy:
+                self.tidy()
 
     def tidy(self) -> None:
         """Collect what a slip tells of, if there is one and nobody is adding."""

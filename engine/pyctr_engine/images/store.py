@@ -22,10 +22,13 @@ from pyctr_engine.paths import Paths
 from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
+    from pyctr_engine.images.garbage import Unneeded
+    from pyctr_engine.images.prune import Accept, StoreUsage
     from pyctr_engine.model.host import Finding
     from pyctr_engine.model.image import ImageSummary, LayerInfo
     from pyctr_engine.model.progress import Progress
     from pyctr_engine.model.spec import CommitRequest
+    from pyctr_engine.model.tidy import Problem
 
 ProgressSink = Callable[["Progress"], None]
 
@@ -264,6 +267,13 @@ class ImageStore:
         return inspect(self, self.find(ref))
 
     @_doing("examine the image store")
+    def problems(self) -> builtins.list[Problem]:
+        """What is wrong with the store, each with how it is mended; changes nothing."""
+        from pyctr_engine.images.verify import problems
+
+        return problems(self)
+
+    @_doing("examine the image store")
     def verify(self) -> builtins.list[Finding]:
         """Examine every blob, entry and layer; what is wrong, and what nothing uses."""
         from pyctr_engine.images.verify import verify
@@ -358,12 +368,29 @@ class ImageStore:
 
         return remove(self, ref, force)
 
+    @_doing("remove unused images")
+    def remove_unused(self, accept: Accept) -> builtins.list[Stored]:
+        """Remove all images that nothing uses and ``accept`` lets go; what only they needed is left to `collect`."""
+        from pyctr_engine.images.prune import remove_unused
+
+        return remove_unused(self, accept)
+
+    @_reading("measure the image store")
+    def usage(self) -> StoreUsage:
+        """What images, layers and blobs take on the disk."""
+        from pyctr_engine.images.prune import usage
+
+        return usage(self)
+
     @_doing("collect what no image needs")
-    def collect(self) -> bool:
-        """Remove blobs and layers that nothing refers to; False when somebody is adding some just now."""
+    def collect(self, sink: Callable[[Unneeded], None] | None = None, leases: bool = False) -> bool:
+        """Remove blobs and layers that nothing refers to; False when somebody is adding some just now.
+
+        ``sink`` is told what will go, while it is there; ``leases``: what interrupted pulls left goes too.
+        """
         from pyctr_engine.images.garbage import collect
 
-        return collect(self)
+        return collect(self, sink, leases)
 
 
 def normal_name(text: str) -> str:

@@ -157,6 +157,10 @@ class VolumeStore:
                 raise from_os_error(error, "delete a volume's files") from error
         return gone
 
+    def leftovers(self) -> builtins.list[str]:
+        """What `purge` would delete; some of it may be somebody's who is just making a volume."""
+        return [name for name in self._names() if name.startswith((_GOING, _COMING))]
+
     def strays(self) -> builtins.list[str]:
         """Directories of no recorded volume: made, and the record lost."""
         known = {volume.name for volume in self.list()}
