@@ -67,14 +67,26 @@ def remove_directories(context: Context, id: str) -> None:
     """Remove a container's durable and run directories; out of sight at once, so that no half of one is seen."""
     from pyctr_engine.linux.tree import remove_tree
 
-    going = f"{context.paths.containers}/{GOING}{id}"
     try:
         remove_tree(context.paths.run_container(id))
         with contextlib.suppress(FileNotFoundError):
-            os.rename(context.paths.container(id), going)
-        remove_tree(going)
+            os.rename(context.paths.container(id), f"{context.paths.containers}/{GOING}{id}")
+        purge(context)
     except OSError as error:
         raise from_os_error(error, "remove the container's files") from error
+
+
+def purge(context: Context) -> None:
+    """Delete the files of removed containers, those of interrupted removals too. Raises OSError."""
+    from pyctr_engine.linux.tree import remove_tree
+
+    try:
+        names = os.listdir(context.paths.containers)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.startswith(GOING):
+            remove_tree(f"{context.paths.containers}/{name}")
 
 
 def joined_container(context: Context, request: ContainerRequest) -> ContainerSpec | None:
@@ -163,7 +175,11 @@ def _fill_new_volumes(context: Context, spec: ContainerSpec) -> None:
         if staged:
             from pyctr_engine.containers.copyup import fill
 
-            fill(context.paths, spec, mount.target, staged)
+            try:
+                fill(context.paths, spec, mount.target, staged)
+            except BaseException:
+                context.volumes.discard(staged)
+                raise
         with context.lock:
             context.volumes.publish(mount.source, staged, spec.request.stack)
 

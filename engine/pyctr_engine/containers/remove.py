@@ -16,7 +16,7 @@ from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.resolve import signal_number
 from pyctr_engine.containers.session import StreamSession
 from pyctr_engine.containers.start import disconnect_network
-from pyctr_engine.errors import Conflict, EngineError, NotFound
+from pyctr_engine.errors import Conflict, EngineError, NotFound, from_os_error
 from pyctr_engine.linux import namespaces
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.status import State
@@ -154,6 +154,9 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
             held.enter_context(context.container_lock(spec.id))
         if not _is_recorded(context, spec):
             return  # another process has removed it meanwhile
+        whole = create.is_whole(context, spec.id)
+        if not whole:
+            _settle_volumes(context, spec)
         state = status.read_state(context.paths, spec.id)
         if not alive:  # whose end is recorded, of that nothing more is written: its monitor may go meanwhile
             create.remove_directories(context, spec.id)
@@ -163,6 +166,8 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         if alive:
             create.remove_directories(context, spec.id)
         _forget(context, spec, volumes)
+    if not whole:
+        _sweep_leftovers(context)
     if not keep_shared:
         remove_shared(context)
     hosts.announce(context, spec)
@@ -239,6 +244,7 @@ def remove_shared(context: Context) -> None:
 def recover(context: Context) -> list[str]:
     """Sweep containers whose monitor died without a word; what was done, a line each."""
     done = _sweep_half_made(context)
+    _sweep_leftovers(context)
     with context.lock:
         specs = store.all_specs(context.database)
     for spec in specs:
@@ -274,13 +280,30 @@ def _sweep_half_made(context: Context) -> list[str]:
                 continue
             disconnect_network(context, spec)
             create.remove_directories(context, spec.id)
+            _settle_volumes(context, spec)
             with context.lock:
                 create.forget(context, spec)
             context.event("container", "destroy", spec.id, spec.name, reason="half made")
             done.append(f"{spec.name}: removed, for its making or removal was interrupted")
-        if alone:
-            context.volumes.purge(half_made=True)
     return done
+
+
+def _sweep_leftovers(context: Context) -> None:
+    """Delete the files of what is removed already, or was never finished: interrupted calls left them."""
+    try:
+        create.purge(context)
+    except OSError as error:
+        raise from_os_error(error, "remove a container's files") from error
+    if context.volumes.leftovers():
+        with context.nobody_creating() as alone:
+            context.volumes.purge(half_made=alone)
+
+
+def _settle_volumes(context: Context, spec: ContainerSpec) -> None:
+    with context.lock:
+        for mount in spec.mounts:
+            if mount.type == "volume":
+                context.volumes.settle(mount.source, spec.request.stack)
 
 
 def release_ports(context: Context, spec: ContainerSpec) -> None:

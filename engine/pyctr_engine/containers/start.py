@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
-from pyctr_engine.errors import Conflict, InvalidValue
+from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
 from pyctr_engine.linux import capabilities, rtnetlink
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port
 from pyctr_engine.model.status import State
@@ -46,8 +46,10 @@ def start(
             except BaseException:
                 disconnect_network(context, spec)
                 raise
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, OSError):
+            raise from_os_error(error, f"start {spec.name}") from error
         raise
     hosts.announce(context, spec)
     return session

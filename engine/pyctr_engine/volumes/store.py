@@ -74,8 +74,14 @@ class VolumeStore:
             os.mkdir(staged, 0o755)
             os.chmod(staged, 0o755)  # noqa: S103 - whatever the umask is; others are kept out above it
         except OSError as error:
+            self.discard(staged)
             raise from_os_error(error, f"make volume {name}") from error
         return staged
+
+    def discard(self, staged: str) -> None:
+        """Remove what `stage` made; nothing there is fine."""
+        if staged:
+            remove_tree(os.path.dirname(staged))
 
     def publish(self, name: str, staged: str, stack: str = "") -> bool:
         """Give what was staged its place, and record the volume; whether it is new: another may have been first.
@@ -85,18 +91,22 @@ class VolumeStore:
         """
         created = False
         if staged:
-            aside = os.path.dirname(staged)
             try:
-                os.rename(aside, os.path.dirname(self.path(name)))
+                os.rename(os.path.dirname(staged), os.path.dirname(self.path(name)))
                 created = True
             except OSError as error:
-                remove_tree(aside)
+                self.discard(staged)
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise from_os_error(error, f"make volume {name}") from error
-        self._database.connection.execute(
-            "INSERT OR IGNORE INTO volumes (name, created, stack) VALUES (?, ?, ?)", (name, time.time(), stack)
-        )
+        self.settle(name, stack)
         return created
+
+    def settle(self, name: str, stack: str = "") -> None:
+        """Record a volume that has its files: who made it may have been killed before that."""
+        if os.path.isdir(self.path(name)):
+            self._database.connection.execute(
+                "INSERT OR IGNORE INTO volumes (name, created, stack) VALUES (?, ?, ?)", (name, time.time(), stack)
+            )
 
     def path(self, name: str) -> str:
         """Where a volume's files are, whether it exists or not."""
