@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -36,13 +35,26 @@ def busybox() -> bytes:
     )
 
 
-@dataclass(frozen=True)
 class Place:
     """An engine and what it can work with."""
 
-    engine: Engine
-    paths: Paths
-    archive: str
+    def __init__(self, paths: Paths, archive: str) -> None:
+        self.paths = paths
+        self.archive = archive
+        self._engine: Engine | None = None
+
+    @property
+    def engine(self) -> Engine:
+        """This process's engine."""
+        if self._engine is None:
+            self._engine = self.fresh()
+        return self._engine
+
+    def rest(self) -> None:
+        """Let go of all: before a fork, since SQLite's connections don't survive one."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def fresh(self) -> Engine:
         """Another engine of the same directories, as another process has."""
@@ -64,12 +76,11 @@ class Place:
 def place(no_leaks: Paths, tmp_path: Path) -> Iterator[Place]:
     """An engine with the image ``small``."""
     archive = write(tmp_path / "small.tar", busybox())
-    engine = Engine(no_leaks)
-    engine.import_image(archive, "small", ["CMD true"])
-    place = Place(engine, no_leaks, archive)
+    place = Place(no_leaks, archive)
+    place.engine.import_image(archive, "small", ["CMD true"])
     yield place
-    for container in engine.containers():
-        engine.remove(container.id, force=True, volumes=True)
+    for container in place.engine.containers():
+        place.engine.remove(container.id, force=True, volumes=True)
     wrong = place.wrong()
-    engine.close()
+    place.rest()
     assert not wrong, wrong

@@ -6,6 +6,7 @@ import os
 import random
 import select
 import signal
+import subprocess
 import sys
 import time
 import traceback
@@ -93,9 +94,7 @@ def works(place: Place, tmp_path: Path) -> list[Work]:
         engine.remove_image(random.choice([*names, "two:1"]), force=turn % 2 == 0)
 
     def prune(engine: Engine, turn: int) -> None:
-        engine.prune(
-            PruneRequest(images=True, all_images=turn % 2 == 0, volumes=True, all_volumes=turn % 3 == 0)
-        )
+        engine.prune(PruneRequest(images=True, all_images=turn % 2 == 0, volumes=True, all_volumes=turn % 3 == 0))
 
     return [load, bring, commit, use, remove, prune, load, use]
 
@@ -110,6 +109,7 @@ def is_sound(place: Place) -> None:
 
 
 def test_all_at_once(place: Place, works: list[Work]) -> None:
+    place.rest()
     workers = [Worker(place, number, work, ROUNDS) for number, work in enumerate(works)]
     assert [worker.join() for worker in workers] == [0] * len(works)
     is_sound(place)
@@ -117,6 +117,7 @@ def test_all_at_once(place: Place, works: list[Work]) -> None:
 
 def test_all_at_once_and_killed(place: Place, works: list[Work]) -> None:
     random.seed(7)
+    place.rest()
     workers = [Worker(place, number, work, 1000) for number, work in enumerate(works)]
     for turn in range(ROUNDS * 2):
         time.sleep(random.uniform(0.01, 0.12))
@@ -134,44 +135,49 @@ def test_all_at_once_and_killed(place: Place, works: list[Work]) -> None:
     is_sound(place)
 
 
-def elsewhere(place: Place, work: Callable[[Engine], object]) -> tuple[int, int]:
-    """Do it in another process: its pid, and a descriptor from which the name of its error (or ``done``) is read."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid:
-        os.close(writer)
-        return pid, reader
-    told = "done"
-    try:
-        work(place.fresh())
-    except BaseException as error:  # noqa: BLE001
-        told = type(error).__name__
-    os.write(writer, told.encode())
-    os._exit(0)
+_ELSEWHERE = """
+import sys
+from pyctr_engine.engine import Engine
+from pyctr_engine.model.tidy import PruneRequest
+from pyctr_engine.paths import Paths
+engine = Engine(Paths(*sys.argv[1:3]))
+try:
+    exec(sys.argv[3])
+    print("done")
+except Exception as error:
+    print(type(error).__name__)
+"""
+
+
+def elsewhere(place: Place, work: str) -> subprocess.Popen[str]:
+    """Do something with an ``engine`` in another program, which prints its error's name, or ``done``."""
+    return subprocess.Popen(
+        [sys.executable, "-c", _ELSEWHERE, place.paths.state, place.paths.run, work],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def told(other: subprocess.Popen[str]) -> str:
+    return other.communicate(timeout=30)[0].strip()
 
 
 def test_no_removal_gets_between_finding_an_image_and_recording_its_use(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = place.engine.import_image(place.archive, "other", ["LABEL other=1"])
-    others: list[tuple[int, int]] = []
+    others: list[subprocess.Popen[str]] = []
     record = create._record
 
     def recording(*arguments: object) -> object:
-        others.append(elsewhere(place, lambda engine: engine.remove_image("other")))
-        others.append(
-            elsewhere(place, lambda engine: engine.prune(PruneRequest(images=True, all_images=True)))
-        )
-        assert select.select([fd for _, fd in others], [], [], 0.5)[0] == [], "they wait"
+        others.append(elsewhere(place, "engine.remove_image('other')"))
+        others.append(elsewhere(place, "engine.prune(PruneRequest(images=True, all_images=True))"))
+        assert select.select([other.stdout for other in others], [], [], 1.0)[0] == [], "they wait"
         return record(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(create, "_record", recording)
     container = place.engine.create(ContainerRequest("other", command=("true",)))
-    told = [os.read(fd, 100).decode() for _, fd in others]
-    for pid, fd in others:
-        os.waitpid(pid, 0)
-        os.close(fd)
-    assert told == ["Conflict", "done"]
+    assert [told(other) for other in others] == ["Conflict", "done"]
     assert place.engine.image("other").id == image.id
     place.engine.start(container.id)
     assert place.engine.wait(container.id) == 0
@@ -186,10 +192,7 @@ def test_an_image_that_went_after_it_was_found_is_not_used(place: Place, monkeyp
         found = resolve(store, ref)
         if not times:
             times.append(1)
-            pid, fd = elsewhere(place, lambda engine: engine.remove_image("other"))
-            assert os.read(fd, 100) == b"done"
-            os.waitpid(pid, 0)
-            os.close(fd)
+            assert told(elsewhere(place, "engine.remove_image('other')")) == "done"
         return found
 
     monkeypatch.setattr(ImageStore, "resolve", resolving)
@@ -204,16 +207,13 @@ def test_a_volume_in_use_stays_whoever_asks(place: Place, monkeypatch: pytest.Mo
     Path(place.paths.volumes, "kept", "_data", "mine").touch()
     place.engine.remove("first")
     make = create._make_directories
-    told = []
+    answers = []
 
     def making(*arguments: object) -> None:
-        pid, fd = elsewhere(place, lambda engine: engine.remove_volume("kept"))
-        told.append(os.read(fd, 100))
-        os.waitpid(pid, 0)
-        os.close(fd)
+        answers.append(told(elsewhere(place, "engine.remove_volume('kept')")))
         make(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(create, "_make_directories", making)
     place.engine.create(ContainerRequest("small", name="second", mounts=(Mount("volume", "kept", "/data"),)))
-    assert told == [b"Conflict"]
+    assert answers == ["Conflict"]
     assert Path(place.paths.volumes, "kept", "_data", "mine").exists()

@@ -34,11 +34,13 @@ def suffer(place: Place, trouble: Trouble, action: Action, before: Callable[[], 
             engine.close()
 
     before()
+    place.rest()
     every = faults.steps(alone, place.paths.state, trouble)
     assert len({step.call for step in every}) > 2, "the trouble is where the writing is"
     met = set()
     for step in faults.chosen(every, THOROUGH):
         before()
+        place.rest()
         ended = faults.attempt(alone, place.paths.state, step.number, trouble)
         met.add(ended)
         assert ended in (FINISHED, KILLED if trouble == "kill" else REFUSED), step

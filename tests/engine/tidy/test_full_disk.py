@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_engine.engine import Engine
 from pyctr_engine.errors import EngineError, NoSpace
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, Mount
 from pyctr_engine.model.tidy import PruneRequest
@@ -43,12 +42,12 @@ def small_disk(no_leaks: Paths, tmp_path: Path, request: pytest.FixtureRequest) 
 @pytest.fixture
 def place(small_disk: Paths, tmp_path: Path) -> Iterator[Place]:
     archive = write(tmp_path / "small.tar", busybox())
-    engine = Engine(small_disk)
-    engine.import_image(archive, "small", ["CMD true"])
-    yield Place(engine, small_disk, archive)
-    for container in engine.containers():
-        engine.remove(container.id, force=True, volumes=True)
-    engine.close()
+    place = Place(small_disk, archive)
+    place.engine.import_image(archive, "small", ["CMD true"])
+    yield place
+    for container in place.engine.containers():
+        place.engine.remove(container.id, force=True, volumes=True)
+    place.rest()
 
 
 def fill(paths: Paths, leave: int = 0) -> None:
