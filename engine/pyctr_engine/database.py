@@ -128,6 +128,14 @@ class Database:
         except sqlite3.OperationalError as error:
             raise _error(error, "write the database") from error
 
+    def change(self, statement: str, parameters: tuple[object, ...] = ()) -> None:
+        """One statement that writes, in the transaction that is open, or in one of its own; raises as that does."""
+        if self.connection.in_transaction:
+            self.connection.execute(statement, parameters)
+        else:
+            with self.transaction() as connection:
+                connection.execute(statement, parameters)
+
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pyctr_engine import reserve
 from pyctr_engine.containers import idranges, names, resolve, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
@@ -39,9 +40,11 @@ def create(context: Context, request: ContainerRequest, choose_id: Callable[[], 
         try:
             _make_directories(context, spec)
         except BaseException as error:
+            reserve.make_room(context.paths.state)
+            remove_directories(context, id)
             with context.lock:
                 forget(context, spec)
-            remove_directories(context, id)
+            reserve.keep(context.paths.state)
             if isinstance(error, OSError):
                 raise from_os_error(error, "make the container's directories") from error
             raise

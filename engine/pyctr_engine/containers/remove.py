@@ -168,6 +168,7 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         _forget(context, spec, volumes)
     if not whole:
         _sweep_leftovers(context)
+    reserve.keep(context.paths.state)
     if not keep_shared:
         remove_shared(context)
     hosts.announce(context, spec)

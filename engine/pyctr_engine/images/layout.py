@@ -57,7 +57,7 @@ class Layout:
         os.makedirs(self.blobs, mode=0o700, exist_ok=True)
         with self._locked(".lock", fcntl.LOCK_EX):
             if not os.path.exists(f"{self.directory}/index.json"):
-                write_file(f"{self.directory}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+                write_file(f"{self.directory}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}', ".oci-layout.new")
                 if self._collect is not None:
                     reserve.keep(os.path.dirname(self.directory))
                 self._write_index({"schemaVersion": 2, "mediaType": INDEX}, [])
@@ -178,7 +178,8 @@ class Layout:
 
     def _write_index(self, document: Json, entries: list[Descriptor]) -> None:
         new = {**document, "manifests": [entry.to_json() for entry in entries]}
-        write_file(f"{self.directory}/index.json", json.dumps(new, separators=(",", ":")).encode())
+        data = json.dumps(new, separators=(",", ":")).encode()
+        write_file(f"{self.directory}/index.json", data, ".index.json.new")
 
 
 class BlobWriter:
@@ -272,11 +273,15 @@ def parse_object(data: bytes, what: str) -> Json:
     return document
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Replace a file whole: aside, fsync, rename, fsync of the directory."""
+def write_file(path: str, data: bytes, aside: str = "") -> None:
+    """Replace a file whole: aside, fsync, rename, fsync of the directory.
+
+    ``aside`` is a name for who is the only one to write that file, under a lock that the collector doesn't hold: it
+    does not begin as those that the collector takes.
+    """
     directory = os.path.dirname(path)
-    aside = f"{directory}/{ASIDE}{os.urandom(8).hex()}"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    aside = f"{directory}/{aside or ASIDE + os.urandom(8).hex()}"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         write_all(fd, data)
         os.fsync(fd)

@@ -183,7 +183,8 @@ class ImageStore:
         """The built-in image, made now if it isn't there."""
         from pyctr_engine.images.base import ensure
 
-        return self.open(ensure(self))
+        with self.layout.keeping():
+            return self.open(ensure(self))
 
     def open(self, stored: Stored) -> Image:
         """An image ready to run; unpacks layers that aren't, from their blobs."""
@@ -305,7 +306,8 @@ class ImageStore:
         """
         from pyctr_engine.images.commit import commit
 
-        return self.open(commit(self, base, upper, config, request, created_by, progress))
+        with self.layout.keeping():  # until it is opened: a removal may follow at once
+            return self.open(commit(self, base, upper, config, request, created_by, progress))
 
     @_doing("import the image")
     def import_tar(
@@ -319,14 +321,16 @@ class ImageStore:
         """A one-layer image of a root file system's tar (plain, gzip, zstd); ``-`` is standard input."""
         from pyctr_engine.images.commit import import_tar
 
-        return self.open(import_tar(self, path, name, changes, message, progress))
+        with self.layout.keeping():
+            return self.open(import_tar(self, path, name, changes, message, progress))
 
     @_doing("load the images")
     def load(self, path: str, progress: ProgressSink | None = None) -> builtins.list[Image]:
         """The images of an OCI archive, an OCI layout directory, or a docker archive; ``-`` is standard input."""
         from pyctr_engine.images.load import load
 
-        return [self.open(stored) for stored in load(self, path, progress)]
+        with self.layout.keeping():
+            return [self.open(stored) for stored in load(self, path, progress)]
 
     @_doing("save the images")
     def save(self, refs: Sequence[str], path: str, progress: ProgressSink | None = None) -> None:

@@ -13,7 +13,7 @@ import string
 import time
 
 from pyctr_engine.database import Database
-from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
+from pyctr_engine.errors import EngineError, InvalidValue, NotFound, from_os_error
 from pyctr_engine.linux.tree import remove_tree
 from pyctr_engine.model.volume import Volume
 from pyctr_engine.paths import Paths
@@ -89,22 +89,28 @@ class VolumeStore:
         Raises:
             NoSpace, NotPermitted: it can't be made.
         """
+        place = os.path.dirname(self.path(name))
         created = False
         if staged:
             try:
-                os.rename(os.path.dirname(staged), os.path.dirname(self.path(name)))
+                os.rename(os.path.dirname(staged), place)
                 created = True
             except OSError as error:
                 self.discard(staged)
                 if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
                     raise from_os_error(error, f"make volume {name}") from error
-        self.settle(name, stack)
+        try:
+            self.settle(name, stack)
+        except EngineError:
+            if created:
+                remove_tree(place)
+            raise
         return created
 
     def settle(self, name: str, stack: str = "") -> None:
         """Record a volume that has its files: who made it may have been killed before that."""
         if os.path.isdir(self.path(name)):
-            self._database.connection.execute(
+            self._database.change(
                 "INSERT OR IGNORE INTO volumes (name, created, stack) VALUES (?, ?, ?)", (name, time.time(), stack)
             )
 
@@ -145,7 +151,7 @@ class VolumeStore:
             EngineError: its directory can't be renamed.
         """
         self.get(name)
-        self._database.connection.execute("DELETE FROM volumes WHERE name = ?", (name,))
+        self._database.change("DELETE FROM volumes WHERE name = ?", (name,))
         try:
             with contextlib.suppress(FileNotFoundError):
                 going = f"{self._paths.volumes}/{_GOING}{os.urandom(8).hex()}"
