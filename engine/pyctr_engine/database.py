@@ -100,6 +100,7 @@ class Database:
                 "use that version",
             )
         execute("PRAGMA synchronous=NORMAL")
+        reserve.keep(os.path.dirname(self.path), spare=True)
         if version < VERSION:
             os.chmod(self.path, 0o600)
             execute("PRAGMA journal_mode=WAL")
