@@ -34,12 +34,12 @@ def parts(context: Context) -> Iterator[tuple[str, str, list[Problem]]]:
         Problem(Finding("fail", "database", row[0], "restore it from a backup")) for row in rows if row[0] != "ok"
     ]
     yield "database", f"{len(specs)} containers recorded", damage
+    yield "mounts", "none of ours is visible on the host", _mounts(context)
     images = context.images.problems()
     yield "image store", f"{len(context.images.list()) if not images else 0} images, all blobs and layers", images
     yield "container files", "each belongs to a container, each container has its own", _files(context, specs)
     yield "control groups", "each belongs to a container", _cgroups(context)
     yield "monitors", "every running container has one", _monitors(context, specs)
-    yield "mounts", "none of ours is visible on the host", _mounts(context)
     yield "network", "as the running containers need it", _network(context, specs)
     yield "volumes", "each is recorded, each has its files", _volumes(context, specs)
     yield "leases", "each belongs to a container, and no two overlap", leases.problems(context)

@@ -279,6 +279,7 @@ def _sweep_half_made(context: Context) -> list[str]:
         for spec in specs if alone else ():
             if create.is_whole(context, spec.id) or status.is_alive(context.paths, spec.id):
                 continue
+            sweep_kernel(context, spec)
             disconnect_network(context, spec)
             create.remove_directories(context, spec.id)
             _settle_volumes(context, spec)
@@ -286,6 +287,8 @@ def _sweep_half_made(context: Context) -> list[str]:
                 create.forget(context, spec)
             context.event("container", "destroy", spec.id, spec.name, reason="half made")
             done.append(f"{spec.name}: removed, for its making or removal was interrupted")
+    if done:
+        remove_shared(context)
     return done
 
 

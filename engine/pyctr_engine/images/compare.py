@@ -20,6 +20,9 @@ _NEWEST = 1 << 31
 """Seconds since the epoch that every file system can hold."""
 
 
+_CHANGED = " was changed"
+
+
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """What a path should be; ``described`` is false for a directory that no entry tells of."""
@@ -42,6 +45,8 @@ _IMPLICIT = _Entry(stat.S_IFDIR, described=False)
 def difference(tar: Iterable[bytes], fs: str, bottom: bool) -> str:
     """The first thing about the directory ``fs`` that is not as the tar says; empty when all is.
 
+    That a directory was changed is told only when nothing in it tells more.
+
     ``bottom``: no layer lies below, so whiteouts have left nothing.
 
     Raises:
@@ -53,11 +58,9 @@ def difference(tar: Iterable[bytes], fs: str, bottom: bool) -> str:
         return f"its blob is no layer: {error}"
     root = os.fsencode(fs)
     try:
-        told = _wrong(b"", expected.pop(b"", _IMPLICIT), os.lstat(root), b"")
+        changed = _wrong(b"", expected.pop(b"", _IMPLICIT), os.lstat(root), b"")
     except FileNotFoundError:
         return "its files are gone"
-    if told:
-        return told
     for directory, directories, files, fd in os.fwalk(root, follow_symlinks=False):
         above = directory[len(root) :].lstrip(b"/")
         for name in (*directories, *files):
@@ -68,11 +71,13 @@ def difference(tar: Iterable[bytes], fs: str, bottom: bool) -> str:
             found = os.stat(name, dir_fd=fd, follow_symlinks=False)
             target = os.readlink(name, dir_fd=fd) if stat.S_ISLNK(found.st_mode) else b""
             told = _wrong(path, entry, found, target)
-            if told:
+            if told.endswith(_CHANGED) and stat.S_ISDIR(found.st_mode):
+                changed = changed or told
+            elif told:
                 return told
     for path in expected:
         return f"{_shown(path)} is missing"
-    return ""
+    return changed
 
 
 def _wrong(path: bytes, entry: _Entry, found: os.stat_result, target: bytes) -> str:
@@ -91,7 +96,7 @@ def _wrong(path: bytes, entry: _Entry, found: os.stat_result, target: bytes) -> 
         return f"{_shown(path)} has {found.st_size} bytes instead of {entry.size}"
     seconds = entry.time // 10**9
     if 0 <= seconds < _NEWEST and found.st_mtime_ns // 10**9 != seconds:
-        return f"{_shown(path)} was changed"
+        return _shown(path) + _CHANGED
     return ""
 
 

@@ -92,7 +92,8 @@ def layer(
                 with contextlib.suppress(OSError):
                     os.rename(aside, place)
                 raise
-            remove_tree(aside)
+            with contextlib.suppress(OSError):  # what is busy is left to the collector
+                remove_tree(aside)
     except EngineError as error:
         return Repair(subject, f"left as it is ({detail}): {error.message}", done=False)
     except OSError as error:
