@@ -58,7 +58,7 @@ def problems(store: ImageStore) -> list[Problem]:
     finally:
         if set(pending.slips(store.layout.directory)) - set(before):  # somebody was turned away by us
             store.layout.tidy()
-    return found or _orphans(store)
+    return [*found, *_orphans(store)]
 
 
 def _problems(store: ImageStore) -> Iterator[Problem]:
