@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from pyctr_engine.containers import create, leases, mend, status, store
+from pyctr_engine.containers import create, leases, mend, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.host import Finding
 from pyctr_engine.model.spec import ContainerSpec
@@ -57,6 +57,7 @@ def _files(context: Context, specs: Specs) -> list[Problem]:
         recorded = _specs(context) if alone else specs
         half_made = [spec for spec in recorded.values() if alone and not create.is_whole(context, spec.id)]
         strays = _strays(context, context.paths.containers) if alone else []
+        strays += stub.leftovers(context.paths) if alone else []
     for spec in half_made:
         if not status.is_alive(context.paths, spec.id):
             detail = f"{spec.name} is half made, or half removed"
@@ -116,8 +117,9 @@ def _is_locked(path: str) -> bool:
 
 
 def _cgroups(context: Context) -> list[Problem]:
-    ids = context.cgroups.ids(context.cgroup_parent)
-    strays = sorted(ids - set(_specs(context)))
+    with context.nobody_creating() as alone:  # cgroups come before the record, where a start begins early
+        ids = context.cgroups.ids(context.cgroup_parent) if alone else set()
+        strays = sorted(ids - set(_specs(context)))
     return [
         _problem(
             "control groups",

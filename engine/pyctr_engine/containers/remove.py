@@ -11,13 +11,14 @@ from typing import Any
 
 from pyctr_engine import reserve
 from pyctr_engine.cgroups import control
-from pyctr_engine.containers import create, hosts, status, store
+from pyctr_engine.containers import create, hosts, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.resolve import signal_number
 from pyctr_engine.containers.session import StreamSession
 from pyctr_engine.containers.start import disconnect_network
 from pyctr_engine.errors import Conflict, EngineError, NotFound, from_os_error
 from pyctr_engine.linux import namespaces
+from pyctr_engine.linux.tree import remove_tree
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.status import State
 from pyctr_engine.paths import Paths
@@ -298,9 +299,11 @@ def _sweep_leftovers(context: Context) -> None:
         create.purge(context)
     except OSError as error:
         raise from_os_error(error, "remove a container's files") from error
-    if context.volumes.leftovers():
+    if context.volumes.leftovers() or stub.leftovers(context.paths):
         with context.nobody_creating() as alone:
             context.volumes.purge(half_made=alone)
+            for path in stub.leftovers(context.paths) if alone else ():
+                remove_tree(path)
 
 
 def _settle_volumes(context: Context, spec: ContainerSpec) -> None:
