@@ -177,9 +177,8 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
 
 
 def _is_recorded(context: Context, spec: ContainerSpec) -> bool:
-    with context.lock, contextlib.suppress(NotFound):
-        return store.find(context.database, spec.id).id == spec.id
-    return False
+    with context.lock:
+        return store.exists(context.database, spec.id)
 
 
 def _forget(context: Context, spec: ContainerSpec, volumes: bool) -> None:
