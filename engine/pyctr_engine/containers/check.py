@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -13,6 +14,9 @@ from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.tidy import Problem, Repair
 
 _REPAIR = "`pyctr-tui system check --repair` removes it"
+
+_MOMENT = 0.2
+"""Seconds."""
 
 Specs = dict[str, ContainerSpec]
 
@@ -117,9 +121,10 @@ def _is_locked(path: str) -> bool:
 
 
 def _cgroups(context: Context) -> list[Problem]:
-    with context.nobody_creating() as alone:  # cgroups come before the record, where a start begins early
-        ids = context.cgroups.ids(context.cgroup_parent) if alone else set()
-        strays = sorted(ids - set(_specs(context)))
+    strays = mend.stray_cgroups(context)
+    if strays:  # a reserve that is taken, or made, is announced a moment later
+        time.sleep(_MOMENT)
+        strays &= mend.stray_cgroups(context)
     return [
         _problem(
             "control groups",
@@ -127,8 +132,7 @@ def _cgroups(context: Context) -> list[Problem]:
             "`pyctr-tui system check --repair` kills what runs in it",
             partial(mend.cgroup, context, id),
         )
-        for id in strays
-        if context.cgroups.existing(context.cgroup_parent, id)
+        for id in sorted(strays)
     ]
 
 

@@ -6,6 +6,7 @@ import os
 
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers import remove as removal
+from pyctr_engine.containers import spawner, store
 from pyctr_engine.containers.context import Context
 from pyctr_engine.linux import mount
 from pyctr_engine.linux.tree import remove_tree
@@ -37,8 +38,20 @@ def stray(context: Context, path: str) -> Repair:
     return Repair(FILES, f"moved {path} to {kept}: remove it when what its container wrote is not needed")
 
 
+def stray_cgroups(context: Context) -> set[str]:
+    """Ids that have a cgroup and are no container's, nor the spawner's reserve; none while one is being created."""
+    with context.nobody_creating() as alone:
+        ids = context.cgroups.ids(context.cgroup_parent) if alone else set()
+        with context.lock:
+            known = {spec.id for spec in store.all_specs(context.database)}
+        strays = ids - known - {spawner.reserved_id(context.paths)}
+    return {id for id in strays if context.cgroups.existing(context.cgroup_parent, id)}
+
+
 def cgroup(context: Context, id: str) -> Repair:
     """Kill what runs in the cgroup of no container, and remove it."""
+    if id not in stray_cgroups(context):
+        return Repair("control groups", f"the cgroup of {id[:12]} is in use, or gone, by now")
     left = context.cgroups.existing(context.cgroup_parent, id)
     for directory in left:  # its monitor's too
         control.kill("", [directory])

@@ -164,13 +164,13 @@ class ImageStore:
         return self.open(stored)
 
     @contextlib.contextmanager
-    def using(self, ref: str) -> Iterator[Image]:
+    def using(self, ref: str, found: Image | None = None) -> Iterator[Image]:
         """As `resolve`, and until the block ends nobody takes the image away: who records a use of it does it here.
 
-        Nothing but the database may be waited for in the block.
+        Nothing but the database may be waited for in the block. ``found`` is what `resolve` gave before, if it did.
         """
         while True:
-            image = self.resolve(ref)
+            image, found = found or self.resolve(ref), None
             with self.layout.steady():
                 if any(entry.digest == image.digest for entry in self.layout.entries()) and all(
                     os.path.exists(f"{self.layers_on_disk.directory}/{link}") for link in image.chain
