@@ -153,8 +153,10 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
     with contextlib.ExitStack() as held:
         with contextlib.suppress(NotFound):  # an interrupted removal took its directory: the rest is still to do
             held.enter_context(context.container_lock(spec.id))
-        if not _is_recorded(context, spec):
-            return  # another process has removed it meanwhile
+        if not _is_recorded(context, spec):  # another process has removed it meanwhile
+            if not keep_shared:
+                remove_shared(context)
+            return
         whole = create.is_whole(context, spec.id)
         if not whole:
             _settle_volumes(context, spec)
