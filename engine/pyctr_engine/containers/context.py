@@ -74,7 +74,10 @@ class Context:
             return []
         with self.lock:
             specs = store.all_specs(self.database)
-        return [Use(spec.image_id, spec.name, spec.chain, status.is_alive(self.paths, spec.id)) for spec in specs]
+        return [
+            Use(spec.image_id.partition("@")[0], spec.name, spec.chain, status.is_alive(self.paths, spec.id))
+            for spec in specs
+        ]
 
     @contextlib.contextmanager
     def creating(self) -> Iterator[None]:
