@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 PYTEST_ARGS ?=
 
-.PHONY: help venv demo test check bench screenshots clean
+.PHONY: help venv demo test chaos check bench screenshots clean
 
 help: ## Say what there is (the default)
 	@echo "pyctr-tui: a terminal container manager that is its own engine"
@@ -22,6 +22,9 @@ test: venv ## Set everything up, check the code, and run all tests (arguments fo
 	@$(MAKE) --no-print-directory check
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+chaos: venv ## Kill, or deny the disk to, every step that writes; many processes at once, for longer than the tests do
+	@PYCTR_CHAOS=all $(BIN)/python -m pytest tests/engine/tidy $(PYTEST_ARGS)
 
 check: venv ## Lint, formatting, types, and the floors between the rooms
 	@echo "Checking: ruff, mypy --strict, import-linter"

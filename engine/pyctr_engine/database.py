@@ -11,7 +11,8 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
-from pyctr_engine.errors import NotPermitted, StoreError
+from pyctr_engine import reserve
+from pyctr_engine.errors import NO_SPACE_HINT, EngineError, NoSpace, NotPermitted, StoreError, from_os_error
 
 VERSION = 1
 
@@ -68,17 +69,27 @@ class Database:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            self.connection = sqlite3.connect(path, timeout=10.0, isolation_level=None, check_same_thread=False)
-            self._prepare()
+            self._open()
         except PermissionError as error:
             raise NotPermitted(
                 f"cannot open the state directory: {error.filename} is another user's", "run as root"
             ) from error
+        except OSError as error:
+            raise from_os_error(error, "make the state directory") from error
         except sqlite3.DatabaseError as error:
-            raise StoreError(
-                f"cannot open the database {path}: {error}", "`pyctr-tui system check` examines the store"
-            ) from error
+            raise _error(error, f"open the database {path}") from error
+
+    def _open(self) -> None:
+        state = os.path.dirname(self.path)
+        os.makedirs(state, mode=0o700, exist_ok=True)
+        try:
+            self.connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._prepare()
+        except sqlite3.OperationalError:
+            if not reserve.make_room(state):  # to open it takes some room, and removing things takes opening it
+                raise
+            self.connection = sqlite3.connect(self.path, timeout=10.0, isolation_level=None, check_same_thread=False)
+            self._prepare()
 
     def _prepare(self) -> None:
         execute = self.connection.execute
@@ -89,6 +100,7 @@ class Database:
                 "use that version",
             )
         execute("PRAGMA synchronous=NORMAL")
+        reserve.keep(os.path.dirname(self.path), spare=True)
         if version < VERSION:
             os.chmod(self.path, 0o600)
             execute("PRAGMA journal_mode=WAL")
@@ -100,15 +112,41 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Take the write lock, commit at the end, roll back on any exception."""
-        self.connection.execute("BEGIN IMMEDIATE")
+        """Take the write lock, commit at the end, roll back on any exception.
+
+        Raises:
+            NoSpace, StoreError: nothing was changed.
+        """
         try:
-            yield self.connection
-        except BaseException:
-            self.connection.execute("ROLLBACK")
-            raise
-        self.connection.execute("COMMIT")
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.connection
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:  # SQLite rolls back by itself when the disk is full
+                    self.connection.execute("ROLLBACK")
+                raise
+        except sqlite3.OperationalError as error:
+            raise _error(error, "write the database") from error
+
+    def change(self, statement: str, parameters: tuple[object, ...] = ()) -> None:
+        """One statement that writes, in the transaction that is open, or in one of its own; raises as that does."""
+        if self.connection.in_transaction:
+            self.connection.execute(statement, parameters)
+        else:
+            with self.transaction() as connection:
+                connection.execute(statement, parameters)
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+
+def _error(error: sqlite3.DatabaseError, doing: str) -> EngineError:
+    """SQLite's trouble as an error to show."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == sqlite3.SQLITE_FULL:
+        return NoSpace(f"cannot {doing}: no space left on device", NO_SPACE_HINT)
+    if code == sqlite3.SQLITE_BUSY:
+        return StoreError(f"cannot {doing}: another program has held it for 10 seconds", "try again")
+    return StoreError(f"cannot {doing}: {error}", "`pyctr-tui system check` examines the store; is the disk full?")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pyctr_engine.model.stack import Action, Stack, StackSummary
     from pyctr_engine.model.stats import HostStats, Stats
     from pyctr_engine.model.status import Container
+    from pyctr_engine.model.tidy import DiskUsage, Pruned, PruneRequest, Repair
 
 ProgressSink = Callable[["Progress"], None]
 
@@ -132,20 +133,21 @@ class Engine:
         from pyctr_engine.containers import create, listing, remove, spawner, start
 
         connection = self._monitor()
-        try:
-            choose_id: Callable[[], str] = str
-            if start.can_use_reserve(request):
-                spawner.ask_for_id(connection)
-                choose_id = functools.partial(spawner.offered_id, connection)
-            spec = create.create(self._context, request, choose_id)
-        except BaseException:
-            connection.close()
-            raise
-        try:
-            session = start.start(self._context, spec, attach=True, connection=connection)
-        except EngineError:
-            remove.remove(self._context, spec, force=True, volumes=True)
-            raise
+        with self._context.creating():  # or a `prune` would take it before it is started
+            try:
+                choose_id: Callable[[], str] = str
+                if start.can_use_reserve(request):
+                    spawner.ask_for_id(connection)
+                    choose_id = functools.partial(spawner.offered_id, connection)
+                spec = create.create(self._context, request, choose_id)
+            except BaseException:
+                connection.close()
+                raise
+            try:
+                session = start.start(self._context, spec, attach=True, connection=connection)
+            except EngineError:
+                remove.remove(self._context, spec, force=True, volumes=True)
+                raise
         if request.auto_remove:
             session.on_exit = lambda: remove.remove(self._context, spec, force=True, volumes=True, keep_shared=True)
         return listing.view(self._context, spec), session
@@ -345,8 +347,8 @@ class Engine:
 
     def tag(self, image: str, name: str) -> None:
         """Give an image one more name; another image loses it."""
-        self._context.images.tag(image, name)
-        self._context.event("image", "tag", image, name)
+        familiar = self._context.images.tag(image, name)
+        self._context.event("image", "tag", self._context.images.find(familiar).id, familiar)
 
     def remove_image(self, image: str, force: bool = False) -> list[str]:
         """Remove a name, and with the last one the image; what was done, a line each."""
@@ -460,12 +462,9 @@ class Engine:
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume that no container uses."""
-        from pyctr_engine.containers import create
+        from pyctr_engine.containers import remove
 
-        with self._context.lock:
-            create.check_unused(self._context, name)
-            self._context.volumes.remove(name)
-        self._context.event("volume", "destroy", name, name)
+        remove.remove_volume(self._context, name)
 
     # -- the host, the past -------------------------------------------------------------------------------------
 
@@ -494,10 +493,32 @@ class Engine:
         return doctor.doctor(self.paths)
 
     def check(self) -> list[Finding]:
-        """Examine the store, the database and what the kernel holds for us."""
+        """Examine the store, the database and what the kernel holds for us; changes nothing."""
         from pyctr_engine.containers import check
 
         return check.check(self._context)
+
+    def repair(self) -> list[Repair]:
+        """Mend what `check` finds, as far as it can be; what was done, and what could not be.
+
+        Layers are unpacked again from their blobs, images that can't be had any more are dropped, what belongs to
+        nobody is removed. What a container needs is left, and said so.
+        """
+        from pyctr_engine.containers import repair
+
+        return repair.repair(self._context)
+
+    def disk_usage(self) -> DiskUsage:
+        """What takes room on the disk; looks at every file."""
+        from pyctr_engine.containers import diskusage
+
+        return diskusage.disk_usage(self._context)
+
+    def prune(self, request: PruneRequest) -> Pruned:
+        """Remove what nobody uses, as far as the request goes."""
+        from pyctr_engine.containers import prune
+
+        return prune.prune(self._context, request)
 
     def recover(self) -> list[str]:
         """Sweep what dead monitors left; what was swept, a line each."""

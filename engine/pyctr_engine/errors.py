@@ -88,15 +88,16 @@ class StoreError(EngineError):
     """The store or the database is damaged or busy."""
 
 
+NO_SPACE_HINT = "free some space: `pyctr-tui system df` shows what takes it, `pyctr-tui prune` what can go"
+
+
 def from_os_error(error: OSError, doing: str) -> EngineError:
     """Turn an OSError met while ``doing`` (an infinitive phrase, e.g. ``"write the layer"``) into one of ours."""
     where = f" ({error.filename})" if error.filename else ""
     reason = (error.strerror or str(error)).lower()
     message = f"cannot {doing}: {reason}{where}"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoSpace(
-            message, "free some space: `pyctr-tui images` and `pyctr-tui ps -a` show what there is to remove"
-        )
+        return NoSpace(message, NO_SPACE_HINT)
     if error.errno in (errno.EPERM, errno.EACCES):
         return NotPermitted(message, "run as root")
     if error.errno == errno.ENOSYS:

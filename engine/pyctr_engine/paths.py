@@ -57,6 +57,11 @@ class Paths:
         return f"{self.state}/pyctr.db"
 
     @property
+    def creation_lock(self) -> str:
+        """Who makes a container holds it, so that nobody takes the half-made one for what a crash left."""
+        return f"{self.state}/creating.lock"
+
+    @property
     def containers(self) -> str:
         """The durable directories of all containers."""
         return f"{self.state}/containers"

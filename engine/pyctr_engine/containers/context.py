@@ -17,7 +17,7 @@ from pyctr_engine.paths import Paths
 
 if TYPE_CHECKING:
     from pyctr_engine.cgroups.layout import Layout
-    from pyctr_engine.images.store import ImageStore
+    from pyctr_engine.images.store import ImageStore, Use
     from pyctr_engine.network.store import NetworkStore
     from pyctr_engine.volumes.store import VolumeStore
 
@@ -42,7 +42,7 @@ class Context:
         """The image store."""
         from pyctr_engine.images.store import ImageStore
 
-        return ImageStore(self.paths)
+        return ImageStore(self.paths, self._image_uses)
 
     @cached_property
     def networks(self) -> NetworkStore:
@@ -65,6 +65,52 @@ class Context:
 
         return detect()
 
+    def _image_uses(self) -> list[Use]:
+        """What containers need of the images."""
+        from pyctr_engine.containers import status, store
+        from pyctr_engine.images.store import Use
+
+        if not os.path.exists(self.paths.database):
+            return []
+        with self.lock:
+            specs = store.all_specs(self.database)
+        return [
+            Use(spec.image_id.partition("@")[0], spec.name, spec.chain, status.is_alive(self.paths, spec.id))
+            for spec in specs
+        ]
+
+    @contextlib.contextmanager
+    def creating(self) -> Iterator[None]:
+        """Hold this while a container is half made: from before its record until it is whole."""
+        with self._creation(fcntl.LOCK_SH):
+            yield
+
+    @contextlib.contextmanager
+    def nobody_creating(self) -> Iterator[bool]:
+        """Hold this while sweeping what is half made. Yields False, at once, while somebody is making some."""
+        try:
+            with self._creation(fcntl.LOCK_EX | fcntl.LOCK_NB):
+                yield True
+        except BlockingIOError:
+            yield False
+
+    @contextlib.contextmanager
+    def _creation(self, operation: int) -> Iterator[None]:
+        path = self.paths.creation_lock
+        try:
+            try:
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:
+                os.makedirs(self.paths.state, 0o700, exist_ok=True)
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise from_os_error(error, "use the state directory") from error
+        try:
+            fcntl.flock(fd, operation)
+            yield
+        finally:
+            os.close(fd)
+
     @property
     def cgroup_parent(self) -> str:
         """The cgroup under which all of this engine's live, relative to a hierarchy's root."""
@@ -75,8 +121,13 @@ class Context:
         events.append(self.paths.events, type, action, id, name, attributes)
 
     @contextlib.contextmanager
-    def container_lock(self, id: str) -> Iterator[None]:
-        """Keep other engines from starting or removing the same container meanwhile."""
+    def container_lock(self, id: str, wait: bool = True) -> Iterator[None]:
+        """Keep other engines from starting or removing the same container meanwhile.
+
+        Raises:
+            NotFound: its directory is gone.
+            BlockingIOError: another has it, and ``wait`` is off.
+        """
         try:
             fd = os.open(self.paths.container(id), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except FileNotFoundError:
@@ -84,7 +135,7 @@ class Context:
         except OSError as error:
             raise from_os_error(error, "lock the container") from error
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX)
+            fcntl.flock(fd, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(fd).st_nlink == 0:  # removed while we waited: what is made for it now would stay for ever
                 raise _gone(id)
             yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pyctr_engine import reserve
 from pyctr_engine.containers import idranges, names, resolve, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
@@ -18,27 +20,34 @@ if TYPE_CHECKING:
     from pyctr_engine.images.store import Image
 
 
+GOING = ".going-"
+"""Prefix of the directory of a container that is removed already."""
+
+
 def create(context: Context, request: ContainerRequest, choose_id: Callable[[], str] = str) -> ContainerSpec:
     """Create a container. Raises EngineError; nothing is left behind then.
 
+    The record comes first, the upper directory last: what has the one without the other is half made (`is_whole`).
     ``choose_id`` is asked for its id when that is needed; empty is any.
     """
     resolve.check(request)
-    image = context.images.resolve(request.image)
-    id = choose_id() or os.urandom(32).hex()
-    with context.lock:
-        request = _with_mounts(context, request, image)
-        spec = _record(context, request, image, id)
-    try:
-        _make_directories(context, spec)
-        _fill_new_volumes(context, spec)
-    except BaseException as error:
-        with context.lock:
-            forget(context, spec)
-        remove_directories(context, id)
-        if isinstance(error, OSError):
-            raise from_os_error(error, "make the container's directories") from error
-        raise
+    with context.creating():
+        image = context.images.resolve(request.image)
+        id = choose_id() or os.urandom(32).hex()
+        with context.images.using(request.image, image) as image, context.lock:
+            request = _with_mounts(context, request, image)
+            spec = _record(context, request, image, id)
+        try:
+            _make_directories(context, spec)
+        except BaseException as error:
+            reserve.make_room(context.paths.state)
+            remove_directories(context, id)
+            with context.lock:
+                forget(context, spec)
+            reserve.keep(context.paths.state)
+            if isinstance(error, OSError):
+                raise from_os_error(error, "make the container's directories") from error
+            raise
     context.event("container", "create", id, spec.name, image=request.image)
     return spec
 
@@ -52,15 +61,35 @@ def forget(context: Context, spec: ContainerSpec) -> None:
             context.networks.release(spec.id)
 
 
+def is_whole(context: Context, id: str) -> bool:
+    """Whether a container's directories are complete: neither half made nor half removed."""
+    return os.path.isdir(f"{context.paths.container(id)}/upper")
+
+
 def remove_directories(context: Context, id: str) -> None:
-    """Remove a container's durable and run directories."""
+    """Remove a container's durable and run directories; out of sight at once, so that no half of one is seen."""
     from pyctr_engine.linux.tree import remove_tree
 
-    for path in (context.paths.run_container(id), context.paths.container(id)):
-        try:
-            remove_tree(path)
-        except OSError as error:
-            raise from_os_error(error, "remove the container's files") from error
+    try:
+        remove_tree(context.paths.run_container(id))
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(context.paths.container(id), f"{context.paths.containers}/{GOING}{id}")
+        purge(context)
+    except OSError as error:
+        raise from_os_error(error, "remove the container's files") from error
+
+
+def purge(context: Context) -> None:
+    """Delete the files of removed containers, those of interrupted removals too. Raises OSError."""
+    from pyctr_engine.linux.tree import remove_tree
+
+    try:
+        names = os.listdir(context.paths.containers)
+    except FileNotFoundError:
+        return
+    for name in names:
+        if name.startswith(GOING):
+            remove_tree(f"{context.paths.containers}/{name}")
 
 
 def joined_container(context: Context, request: ContainerRequest) -> ContainerSpec | None:
@@ -135,9 +164,9 @@ def _record(context: Context, request: ContainerRequest, image: Image, id: str) 
 def _make_directories(context: Context, spec: ContainerSpec) -> None:
     directory = context.paths.container(spec.id)
     os.makedirs(directory, 0o700)
-    lowers = [f"{context.paths.layers}/{link}" for link in spec.chain]
-    Snapshot(directory).prepare(lowers)
     stub.prepare(context.paths, spec)
+    _fill_new_volumes(context, spec)
+    Snapshot(directory).prepare([f"{context.paths.layers}/{link}" for link in spec.chain])
 
 
 def _fill_new_volumes(context: Context, spec: ContainerSpec) -> None:
@@ -145,12 +174,17 @@ def _fill_new_volumes(context: Context, spec: ContainerSpec) -> None:
     for mount in spec.mounts:
         if mount.type != "volume":
             continue
-        with context.lock:
-            path, created = context.volumes.ensure(mount.source, stack=spec.request.stack)
-        if created:
+        staged = context.volumes.stage(mount.source)
+        if staged:
             from pyctr_engine.containers.copyup import fill
 
-            fill(context.paths, spec, mount.target, path)
+            try:
+                fill(context.paths, spec, mount.target, staged)
+            except BaseException:
+                context.volumes.discard(staged)
+                raise
+        with context.lock:
+            context.volumes.publish(mount.source, staged, spec.request.stack)
 
 
 def check_unused(context: Context, volume: str) -> None:

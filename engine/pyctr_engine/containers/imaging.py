@@ -29,8 +29,10 @@ def image(context: Context, ref: str) -> ImageSummary:
 def remove(context: Context, ref: str, force: bool) -> list[str]:
     """Remove a name or an image; refuses one that containers use."""
     id = context.images.find(ref).id
-    done = context.images.remove(ref, used_by(context).get(id, ()), force)
-    context.event("image", "delete" if any(line.startswith("Deleted") for line in done) else "untag", id, ref)
+    done = context.images.remove(ref, force)
+    for line in done:
+        what, _, which = line.partition(": ")
+        context.event("image", "delete" if what == "Deleted" else "untag", id, ref if which == id else which)
     return done
 
 

@@ -87,7 +87,9 @@ def is_frozen(context: Context, id: str) -> bool:
 def _needs_sweep(context: Context, container: Container) -> bool:
     """Whether its monitor died without recording the end, or it should have been removed at its end."""
     state = status.read_state(context.paths, container.id)
-    if not state or status.monitor_lives(state):
+    if not state:
+        return not os.path.isdir(f"{context.paths.container(container.id)}/upper")
+    if status.monitor_lives(state):
         return False
     if State(state["state"]).is_alive:
         return True

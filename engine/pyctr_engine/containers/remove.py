@@ -9,14 +9,16 @@ import socket
 import time
 from typing import Any
 
+from pyctr_engine import reserve
 from pyctr_engine.cgroups import control
-from pyctr_engine.containers import create, hosts, status, store
+from pyctr_engine.containers import create, hosts, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.resolve import signal_number
 from pyctr_engine.containers.session import StreamSession
 from pyctr_engine.containers.start import disconnect_network
-from pyctr_engine.errors import Conflict, EngineError, NotFound
+from pyctr_engine.errors import Conflict, EngineError, NotFound, from_os_error
 from pyctr_engine.linux import namespaces
+from pyctr_engine.linux.tree import remove_tree
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.status import State
 from pyctr_engine.paths import Paths
@@ -147,7 +149,17 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         unfreeze(context, spec)
         if not send_signal(context, spec, signals.SIGKILL):
             kill_cgroup(context, spec)
-    with context.container_lock(spec.id):
+    reserve.make_room(context.paths.state)
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(NotFound):  # an interrupted removal took its directory: the rest is still to do
+            held.enter_context(context.container_lock(spec.id))
+        if not _is_recorded(context, spec):  # another process has removed it meanwhile
+            if not keep_shared:
+                remove_shared(context)
+            return
+        whole = create.is_whole(context, spec.id)
+        if not whole:
+            _settle_volumes(context, spec)
         state = status.read_state(context.paths, spec.id)
         if not alive:  # whose end is recorded, of that nothing more is written: its monitor may go meanwhile
             create.remove_directories(context, spec.id)
@@ -156,17 +168,39 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         disconnect_network(context, spec)
         if alive:
             create.remove_directories(context, spec.id)
-        with context.lock:
-            create.forget(context, spec)
-            if volumes:
-                for mount in create.volume_mounts(spec):
-                    with contextlib.suppress(EngineError):  # another container has it now
-                        create.check_unused(context, mount.source)
-                        context.volumes.remove(mount.source)
+        _forget(context, spec, volumes)
+    if not whole:
+        _sweep_leftovers(context)
+    reserve.keep(context.paths.state)
     if not keep_shared:
         remove_shared(context)
     hosts.announce(context, spec)
     context.event("container", "destroy", spec.id, spec.name)
+
+
+def _is_recorded(context: Context, spec: ContainerSpec) -> bool:
+    with context.lock:
+        return store.exists(context.database, spec.id)
+
+
+def _forget(context: Context, spec: ContainerSpec, volumes: bool) -> None:
+    """Give back what it leased, with ``volumes`` its unnamed volumes too, unless another container has them now."""
+    with context.lock:
+        create.forget(context, spec)
+    for mount in create.volume_mounts(spec) if volumes else ():
+        with contextlib.suppress(Conflict, NotFound):
+            remove_volume(context, mount.source)
+
+
+def remove_volume(context: Context, name: str) -> None:
+    """Remove a volume. Raises NotFound, and Conflict when a container mounts it."""
+    reserve.make_room(context.paths.state)
+    with context.lock, context.database.transaction():  # containers are recorded in one: none can come between
+        create.check_unused(context, name)
+        context.volumes.remove(name)
+    context.volumes.purge()
+    reserve.keep(context.paths.state)
+    context.event("volume", "destroy", name, name)
 
 
 def _await_monitor(state: dict[str, Any]) -> None:
@@ -212,18 +246,23 @@ def remove_shared(context: Context) -> None:
 
 def recover(context: Context) -> list[str]:
     """Sweep containers whose monitor died without a word; what was done, a line each."""
-    done = []
+    done = _sweep_half_made(context)
+    _sweep_leftovers(context)
     with context.lock:
         specs = store.all_specs(context.database)
     for spec in specs:
         state = status.read_state(context.paths, spec.id)
-        if not state or status.monitor_lives(state):
+        if status.monitor_lives(state):
+            continue
+        if not state:
+            if spec.request.ports:
+                release_ports(context, spec)
             continue
         if State(state["state"]).is_alive:
             if _sweep_dead(context, spec):
                 done.append(f"{spec.name}: its monitor had died; ended with 137")
         elif spec.request.ports:
-            disconnect_network(context, spec)
+            release_ports(context, spec)
         if spec.request.auto_remove and state.get("state") == State.EXITED:
             with contextlib.suppress(EngineError):
                 remove(context, spec, force=False, volumes=True)
@@ -231,8 +270,63 @@ def recover(context: Context) -> list[str]:
     return done
 
 
+def _sweep_half_made(context: Context) -> list[str]:
+    """Forget containers that were never whole, or no longer are: their making or removal was interrupted."""
+    done = []
+    with context.lock:
+        specs = [spec for spec in store.all_specs(context.database) if not create.is_whole(context, spec.id)]
+    if not specs:
+        return []
+    with context.nobody_creating() as alone:
+        for spec in specs if alone else ():
+            if create.is_whole(context, spec.id) or status.is_alive(context.paths, spec.id):
+                continue
+            sweep_kernel(context, spec)
+            disconnect_network(context, spec)
+            create.remove_directories(context, spec.id)
+            _settle_volumes(context, spec)
+            with context.lock:
+                create.forget(context, spec)
+            context.event("container", "destroy", spec.id, spec.name, reason="half made")
+            done.append(f"{spec.name}: removed, for its making or removal was interrupted")
+    if done:
+        remove_shared(context)
+    return done
+
+
+def _sweep_leftovers(context: Context) -> None:
+    """Delete the files of what is removed already, or was never finished: interrupted calls left them."""
+    try:
+        create.purge(context)
+    except OSError as error:
+        raise from_os_error(error, "remove a container's files") from error
+    if context.volumes.leftovers() or stub.leftovers(context.paths):
+        with context.nobody_creating() as alone:
+            context.volumes.purge(half_made=alone)
+            for path in stub.leftovers(context.paths) if alone else ():
+                remove_tree(path)
+
+
+def _settle_volumes(context: Context, spec: ContainerSpec) -> None:
+    with context.lock:
+        for mount in spec.mounts:
+            if mount.type == "volume":
+                context.volumes.settle(mount.source, spec.request.stack)
+
+
+def release_ports(context: Context, spec: ContainerSpec) -> None:
+    """Take back the ports of a container that does not run; who is just starting it keeps them."""
+    with contextlib.suppress(NotFound, BlockingIOError), context.container_lock(spec.id, wait=False):
+        if not status.is_alive(context.paths, spec.id):
+            disconnect_network(context, spec)
+
+
 def _sweep_dead(context: Context, spec: ContainerSpec) -> bool:
-    with context.container_lock(spec.id):
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(context.container_lock(spec.id, wait=False))
+        except (BlockingIOError, NotFound):
+            return False  # another engine is starting or removing it, and sees the same
         state = status.read_state(context.paths, spec.id)
         if not State(state.get("state", "created")).is_alive or status.monitor_lives(state):
             return False

@@ -54,13 +54,16 @@ def exec(context: Context, container: Container, request: ExecRequest) -> Stream
 def wait(context: Context, container: Container) -> int:
     """Block until it has ended; its exit code. A container that never ran counts as ended with 0."""
     session = remove.monitor(context, container.spec)
-    if session is None:
-        return container.status.exit_code or 0
-    try:
-        session.request(protocol.WAIT, {})
-        return session.wait()
-    finally:
-        session.close()
+    code = 0
+    if session is not None:
+        try:
+            session.request(protocol.WAIT, {})
+            code = session.wait()
+        finally:
+            session.close()
+    # Its monitor may have gone without a word to us: at the end, when all is recorded.
+    recorded = status.status_of(status.read_state(context.paths, container.id)).exit_code
+    return code if recorded is None else recorded
 
 
 def _connect(context: Context, container: Container) -> StreamSession:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
-from pyctr_engine.errors import Conflict, InvalidValue
+from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
 from pyctr_engine.linux import capabilities, rtnetlink
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port
 from pyctr_engine.model.status import State
@@ -39,7 +39,7 @@ def start(
     try:
         with context.container_lock(spec.id):
             _wait_for_old_monitor(context, spec)
-            network, ports = _connect_network(context, spec)
+            network, ports = _connected_network(context, spec)
             try:
                 request = build_request(context, spec, network, ports, attach)
                 session = StreamSession(spawner.request_start(context.paths, request, connection))
@@ -47,8 +47,10 @@ def start(
             except BaseException:
                 disconnect_network(context, spec)
                 raise
-    except BaseException:
+    except BaseException as error:
         connection.close()
+        if isinstance(error, OSError):
+            raise from_os_error(error, f"start {spec.name}") from error
         raise
     hosts.announce(context, spec)
     return session
@@ -71,6 +73,17 @@ def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:
                 f"container {spec.name} is running already", f"`pyctr-tui exec {spec.name} CMD` runs more in it"
             )
         time.sleep(0.002)
+
+
+def _connected_network(context: Context, spec: ContainerSpec) -> tuple[Network | None, tuple[Port, ...]]:
+    """As `_connect_network`; ports of a container whose start was killed are freed first."""
+    try:
+        return _connect_network(context, spec)
+    except Conflict:
+        from pyctr_engine.containers import remove
+
+        remove.recover(context)
+        return _connect_network(context, spec)
 
 
 def _connect_network(context: Context, spec: ContainerSpec) -> tuple[Network | None, tuple[Port, ...]]:

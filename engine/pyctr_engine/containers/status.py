@@ -19,6 +19,13 @@ def read_state(paths: Paths, id: str) -> dict[str, Any]:
 
     The copy in the run directory is the live one; the durable one serves after a reboot.
     """
+    state = _read(paths, id)
+    if state and State(state["state"]).is_alive and not monitor_lives(state):
+        return _read(paths, id)  # it may have ended, and said so, since it was read
+    return state
+
+
+def _read(paths: Paths, id: str) -> dict[str, Any]:
     for directory in (paths.run_container(id), paths.container(id)):
         try:
             with open(f"{directory}/state.json", "rb") as file:
@@ -38,6 +45,11 @@ def write_dead(paths: Paths, id: str, state: dict[str, Any]) -> None:
         with open(f"{directory}/state.json.new", "w") as file:
             json.dump(ended, file)
         os.rename(f"{directory}/state.json.new", f"{directory}/state.json")
+
+
+def is_alive(paths: Paths, id: str) -> bool:
+    """Whether a container has processes."""
+    return status_of(read_state(paths, id)).state.is_alive
 
 
 def monitor_lives(state: dict[str, Any]) -> bool:

@@ -38,6 +38,11 @@ def find(database: Database, ref: str) -> ContainerSpec:
     return decode(row[0])
 
 
+def exists(database: Database, id: str) -> bool:
+    """Whether a container is recorded."""
+    return database.connection.execute("SELECT 1 FROM containers WHERE id = ?", (id,)).fetchone() is not None
+
+
 def all_specs(database: Database, but: str = "") -> list[ContainerSpec]:
     """All containers, newest first, without the one of id ``but``."""
     query = "SELECT spec FROM containers WHERE id != ? ORDER BY created DESC, id"

@@ -50,6 +50,15 @@ def _make_shared(place: str) -> None:
             raise  # else another was first
 
 
+def leftovers(paths: Paths) -> list[str]:
+    """Shared stubs that were never finished. Only right while nobody is creating a container."""
+    try:
+        names = os.listdir(paths.layers)
+    except FileNotFoundError:
+        return []
+    return [f"{paths.layers}/{name}" for name in names if name.startswith(f"{_SHARED}-")]
+
+
 def make(directory: str, targets: Iterable[tuple[str, bool]]) -> None:
     """Make a stub at ``directory``; ``targets`` are (absolute path inside, whether a directory)."""
     os.mkdir(directory, 0o755)

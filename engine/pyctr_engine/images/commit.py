@@ -42,6 +42,8 @@ def commit(
     tell = progress or (lambda _step: None)
     lowers = [f"{store.layers_on_disk.directory}/{link}" for link in base.chain]
     with store.layout.adding():
+        if all(entry.digest != base.digest for entry in store.layout.entries()):
+            raise NotFound(f"the image {base.id[7:19]} that it was made from has been removed meanwhile")
         below = Manifest.from_json(store.layout.read_json(base.digest)).layers[: len(base.config.diff_ids)]
         try:
             if request.squash:

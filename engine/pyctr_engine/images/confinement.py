@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 
 from pyctr_engine.linux import capabilities, mount, namespaces
 
@@ -45,6 +46,7 @@ def enter(directory: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     _drop_capabilities()
+    namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)  # who sweeps after its parent needs it gone
 
 
 def _drop_capabilities() -> None:

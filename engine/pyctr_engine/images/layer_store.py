@@ -58,6 +58,11 @@ def chain_ids(diff_ids: Sequence[str]) -> list[str]:
     return chains
 
 
+def link_name(chain: str) -> str:
+    """What short links to a layer are the beginning of."""
+    return base64.b32encode(bytes.fromhex(chain)).decode().rstrip("=")
+
+
 class LayerStore:
     """The layers directory."""
 
@@ -78,6 +83,13 @@ class LayerStore:
                 f"layer {chain[:12]} has a damaged layer.json: {error}",
                 "`pyctr-tui system check` examines the store",
             ) from error
+
+    def chain_of(self, link: str) -> str:
+        """The chain id (hex) of the layer that a short link leads to; empty when there is no such link."""
+        try:
+            return os.readlink(f"{self.directory}/{link}").removeprefix("../").removesuffix("/fs")
+        except OSError:
+            return ""
 
     def fs(self, chain: str) -> str:
         """The layer's files."""
@@ -119,7 +131,7 @@ class LayerStore:
     def _link(self, chain: str) -> str:
         """A short link to the layer: as few characters of its chain id as nobody else has."""
         target = f"../{chain}/fs"
-        name = base64.b32encode(bytes.fromhex(chain)).decode().rstrip("=")
+        name = link_name(chain)
         for length in range(_SHORT, len(name) + 1):
             link = f"l/{name[:length]}"
             try:
@@ -155,9 +167,16 @@ class LayerStore:
             os.rename(f"{self.directory}/{name}", aside)
             remove_tree(aside)
 
+    def dangling_links(self) -> list[str]:
+        """Paths of short links whose layer is gone. Only right while nobody is adding."""
+        try:
+            paths = [f"{self.directory}/l/{name}" for name in os.listdir(f"{self.directory}/l")]
+        except FileNotFoundError:
+            return []
+        return sorted(path for path in paths if not os.path.exists(path))
+
     def remove_dangling_links(self) -> None:
-        """Remove short links whose layer is gone. Only right while nobody is adding."""
-        with contextlib.suppress(FileNotFoundError):
-            for name in os.listdir(f"{self.directory}/l"):
-                if not os.path.exists(f"{self.directory}/l/{name}"):
-                    os.unlink(f"{self.directory}/l/{name}")
+        """Remove them."""
+        for path in self.dangling_links():
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)

@@ -2,9 +2,13 @@
 
 Everything is complete or absent: written aside under a dotted name, synced, renamed. Two locks, both flock(2):
 
-- ``.lock``, exclusive, short: one changes ``index.json`` at a time.
-- ``.writers``, shared by whoever adds blobs or layers that the index doesn't name yet, exclusive for the collector
-  of garbage: it never takes away what is about to be named, and may take every file left aside.
+- ``.lock``, short: exclusive for who changes ``index.json``, shared by who needs it to stay as it is meanwhile
+  (a container is recorded while its image is sure to be there). Nothing that may wait for another lock is done
+  under it but reading and writing the database.
+- ``.writers``: shared by whoever adds blobs or layers that the index doesn't name yet, or reads what it might name
+  no longer; exclusive for the collector of garbage, which never waits for it. So the collector takes nothing away
+  that is about to be named, and may take every file left aside. When it is turned away, slips (`pending`) tell
+  those who kept it out that there is something to collect: the last one to leave does.
 """
 
 from __future__ import annotations
@@ -14,10 +18,13 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import ImageFormatError, StoreError
+from pyctr_engine import reserve
+from pyctr_engine.errors import EngineError, ImageFormatError, StoreError
+from pyctr_engine.images import pending
 from pyctr_engine.linux.tree import sync_directory
 from pyctr_engine.model.oci import FULL_NAME, INDEX, REF_NAME, Descriptor, Json
 
@@ -36,10 +43,14 @@ _DAMAGED = "`pyctr-tui system check` examines the store"
 
 
 class Layout:
-    """One layout directory. Reading takes no lock: files are replaced whole."""
+    """One layout directory. Reading takes no lock: files are replaced whole.
 
-    def __init__(self, directory: str) -> None:
+    ``collect`` removes what nothing refers to; without it this layout keeps no slips (it is another program's).
+    """
+
+    def __init__(self, directory: str, collect: Callable[[], object] | None = None) -> None:
         self.directory = directory
+        self._collect = collect
         self.blobs = f"{directory}/blobs/sha256"
 
     def ensure(self) -> None:
@@ -49,7 +60,9 @@ class Layout:
         os.makedirs(self.blobs, mode=0o700, exist_ok=True)
         with self._locked(".lock", fcntl.LOCK_EX):
             if not os.path.exists(f"{self.directory}/index.json"):
-                write_file(f"{self.directory}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+                write_file(f"{self.directory}/oci-layout", b'{"imageLayoutVersion":"1.0.0"}', ".oci-layout.new")
+                if self._collect is not None:
+                    reserve.keep(os.path.dirname(self.directory))
                 self._write_index({"schemaVersion": 2, "mediaType": INDEX}, [])
 
     def entries(self) -> list[Descriptor]:
@@ -67,6 +80,15 @@ class Layout:
             yield entries
             if entries != before:
                 self._write_index(document, entries)
+
+    def replace_index(self, entries: list[Descriptor]) -> str:
+        """Write a new index in place of one that can't be read, which is kept; its path."""
+        with self._locked(".lock", fcntl.LOCK_EX):
+            path = f"{self.directory}/index.json"
+            kept = f"{path}.damaged-{time.time_ns()}"
+            os.rename(path, kept)
+            self._write_index({"schemaVersion": 2, "mediaType": INDEX}, entries)
+        return kept
 
     def path(self, digest: str) -> str:
         """Where a blob is, or would be. Source: image-layout.md, blobs."""
@@ -97,11 +119,37 @@ class Layout:
             return writer.commit(media_type)
 
     @contextlib.contextmanager
-    def adding(self) -> Iterator[None]:
-        """Hold this while adding blobs and layers, until the index names them."""
+    def steady(self) -> Iterator[None]:
+        """Hold this while the index may not change: briefly, and never while taking `adding` or `edit`."""
         self.ensure()
-        with self._locked(".writers", fcntl.LOCK_SH):
+        with self._locked(".lock", fcntl.LOCK_SH):
             yield
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """Hold this while adding blobs and layers, until the index names them. What a failure leaves is collected."""
+        with self.keeping():
+            slip = pending.put_slip(self.directory) if self._collect else ""
+            yield
+            if slip:
+                pending.take_slip(slip)
+
+    @contextlib.contextmanager
+    def keeping(self, tidy: bool = True) -> Iterator[None]:
+        """Hold this while nothing that is here now may be collected; ``tidy``: `tidy` when it ends."""
+        self.ensure()
+        try:
+            with self._locked(".writers", fcntl.LOCK_SH):
+                yield
+        finally:
+            if tidy:
+                self.tidy()
+
+    def tidy(self) -> None:
+        """Collect what a slip tells of, if there is one and nobody is adding."""
+        if self._collect is not None and pending.slips(self.directory):
+            with contextlib.suppress(EngineError, OSError):  # the slip stays: the next one to leave tries again
+                self._collect()
 
     @contextlib.contextmanager
     def collecting(self) -> Iterator[bool]:
@@ -133,7 +181,8 @@ class Layout:
 
     def _write_index(self, document: Json, entries: list[Descriptor]) -> None:
         new = {**document, "manifests": [entry.to_json() for entry in entries]}
-        write_file(f"{self.directory}/index.json", json.dumps(new, separators=(",", ":")).encode())
+        data = json.dumps(new, separators=(",", ":")).encode()
+        write_file(f"{self.directory}/index.json", data, ".index.json.new")
 
 
 class BlobWriter:
@@ -235,11 +284,15 @@ def encode(document: object) -> bytes:
     return re.sub(_ESCAPED, lambda match: f"\\u{ord(match[0]):04x}", text).encode()
 
 
-def write_file(path: str, data: bytes) -> None:
-    """Replace a file whole: aside, fsync, rename, fsync of the directory."""
+def write_file(path: str, data: bytes, aside: str = "") -> None:
+    """Replace a file whole: aside, fsync, rename, fsync of the directory.
+
+    ``aside`` is a name for who is the only one to write that file, under a lock that the collector doesn't hold: it
+    does not begin as those that the collector takes.
+    """
     directory = os.path.dirname(path)
-    aside = f"{directory}/{ASIDE}{os.urandom(8).hex()}"
-    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    aside = f"{directory}/{aside or ASIDE + os.urandom(8).hex()}"
+    fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
         write_all(fd, data)
         os.fsync(fd)

@@ -67,6 +67,13 @@ def save(
     store: ImageStore, refs: Sequence[str], path: str, progress: ProgressSink | None, format: ArchiveFormat = ""
 ) -> None:
     """See `ImageStore.save`."""
+    with store.layout.keeping():
+        _save(store, refs, path, progress, format)
+
+
+def _save(
+    store: ImageStore, refs: Sequence[str], path: str, progress: ProgressSink | None, format: ArchiveFormat
+) -> None:
     selection = _selected(store, refs)
     if path != "-" and (path.endswith("/") or os.path.isdir(path)):
         if format == "docker":

@@ -7,11 +7,13 @@ What makes, moves and examines images lives in modules of its own, imported when
 from __future__ import annotations
 
 import builtins
+import contextlib
 import functools
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from pyctr_engine.errors import EngineError, InvalidValue, NotFound, from_os_error
+from pyctr_engine.errors import EngineError, InvalidValue, NotFound, StoreError, from_os_error
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import Layout, entry_name, give_name, named
 from pyctr_engine.model.oci import DOCKER_MANIFEST, MANIFEST, Descriptor, ImageConfig, Manifest
@@ -20,10 +22,13 @@ from pyctr_engine.paths import Paths
 from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
+    from pyctr_engine.images.garbage import Unneeded
+    from pyctr_engine.images.prune import Accept, StoreUsage
     from pyctr_engine.model.host import Finding
     from pyctr_engine.model.image import ArchiveFormat, ImageSummary, LayerInfo
     from pyctr_engine.model.progress import Progress
     from pyctr_engine.model.spec import CommitRequest
+    from pyctr_engine.model.tidy import Problem
 
 ProgressSink = Callable[["Progress"], None]
 
@@ -43,6 +48,33 @@ def _doing(what: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
                 raise from_os_error(error, what) from error
 
         return reporting
+
+    return decorate
+
+
+def _reading(
+    what: str,
+) -> Callable[[Callable[Concatenate[ImageStore, _P], _R]], Callable[Concatenate[ImageStore, _P], _R]]:
+    """As `_doing`, for a method that only reads: what goes while it does is no damage, it reads again."""
+
+    def decorate(
+        method: Callable[Concatenate[ImageStore, _P], _R],
+    ) -> Callable[Concatenate[ImageStore, _P], _R]:
+        @functools.wraps(method)
+        def reading(store: ImageStore, /, *arguments: _P.args, **named_arguments: _P.kwargs) -> _R:
+            before = None
+            while True:
+                try:
+                    return method(store, *arguments, **named_arguments)
+                except StoreError:
+                    now = store.layout.entries()
+                    if now == before:
+                        raise
+                    before = now
+                except OSError as error:
+                    raise from_os_error(error, what) from error
+
+        return reading
 
     return decorate
 
@@ -85,16 +117,39 @@ class Stored:
         return self.manifest.config.digest
 
 
-class ImageStore:
-    """All images under one state directory. Several processes may use it at once."""
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What needs an image: a container that was made from it.
 
-    def __init__(self, paths: Paths) -> None:
-        self.layout = Layout(paths.oci)
+    Attributes:
+        image_id: ``sha256:…``.
+        container: What people call it.
+        chain: The links of the layers that its file system is made of.
+        is_running: Whether it has processes.
+    """
+
+    image_id: str
+    container: str
+    chain: tuple[str, ...] = ()
+    is_running: bool = False
+
+
+class ImageStore:
+    """All images under one state directory. Several processes may use it at once.
+
+    Attributes:
+        uses: What needs images now. It is called while the index is locked: it must take no lock of this room.
+    """
+
+    def __init__(self, paths: Paths, uses: Callable[[], Sequence[Use]] = tuple) -> None:
+        self.state = paths.state
+        self.layout = Layout(paths.oci, self.collect)
         self.layers_on_disk = LayerStore(paths.layers)
+        self.uses = uses
 
     # -- finding ------------------------------------------------------------------------------------------------
 
-    @_doing("open the image")
+    @_reading("open the image")
     def resolve(self, ref: str) -> Image:
         """An image by name, ``sha256:…`` or unique id prefix, its layers unpacked.
 
@@ -112,12 +167,28 @@ class ImageStore:
             return self.ensure_base()
         return self.open(stored)
 
+    @contextlib.contextmanager
+    def using(self, ref: str, found: Image | None = None) -> Iterator[Image]:
+        """As `resolve`, and until the block ends nobody takes the image away: who records a use of it does it here.
+
+        Nothing but the database may be waited for in the block. ``found`` is what `resolve` gave before, if it did.
+        """
+        while True:
+            image, found = found or self.resolve(ref), None
+            with self.layout.steady():
+                if any(entry.digest == image.digest for entry in self.layout.entries()) and all(
+                    os.path.exists(f"{self.layers_on_disk.directory}/{link}") for link in image.chain
+                ):
+                    yield image
+                    return
+
     @_doing("make the built-in image")
     def ensure_base(self) -> Image:
         """The built-in image, made now if it isn't there."""
         from pyctr_engine.images.base import ensure
 
-        return self.open(ensure(self))
+        with self.layout.keeping():
+            return self.open(ensure(self))
 
     def open(self, stored: Stored, number: int | None = None) -> Image:
         """An image ready to run, or its state after a layer; unpacks layers that aren't, from their blobs."""
@@ -181,14 +252,14 @@ class ImageStore:
 
     # -- listing ------------------------------------------------------------------------------------------------
 
-    @_doing("read the image store")
+    @_reading("read the image store")
     def list(self) -> builtins.list[ImageSummary]:
         """All images, newest first; ``used_by`` is left to who knows the containers."""
         from pyctr_engine.images.listing import summaries
 
         return summaries(self)
 
-    @_doing("read the image store")
+    @_reading("read the image store")
     def layers(self, ref: str) -> builtins.list[LayerInfo]:
         """An image's history with its layers, lowest first."""
         from pyctr_engine.images.listing import layers
@@ -197,12 +268,19 @@ class ImageStore:
         found = layers(self, self.find(ref))
         return found if number is None else [line for line in found if line.number <= number]
 
-    @_doing("read the image store")
+    @_reading("read the image store")
     def inspect(self, ref: str) -> dict[str, object]:
         """Everything about an image, under docker's field names."""
         from pyctr_engine.images.listing import inspect
 
         return inspect(self, self.find(ref))
+
+    @_doing("examine the image store")
+    def problems(self) -> builtins.list[Problem]:
+        """What is wrong with the store, each with how it is mended; changes nothing."""
+        from pyctr_engine.images.verify import problems
+
+        return problems(self)
 
     @_doing("examine the image store")
     def verify(self) -> builtins.list[Finding]:
@@ -251,7 +329,8 @@ class ImageStore:
         progress: ProgressSink | None = None,
     ) -> Image:
         """See `add_commit`; ready to run."""
-        return self.open(self.add_commit(base, uppers, config, request, created_by, progress))
+        with self.layout.keeping():  # until it is opened: a removal may follow at once
+            return self.open(self.add_commit(base, uppers, config, request, created_by, progress))
 
     @_doing("import the image")
     def import_tar(
@@ -265,7 +344,8 @@ class ImageStore:
         """A one-layer image of a root file system's tar (plain, gzip, zstd); ``-`` is standard input."""
         from pyctr_engine.images.commit import import_tar
 
-        return self.open(import_tar(self, path, name, changes, message, progress))
+        with self.layout.keeping():
+            return self.open(import_tar(self, path, name, changes, message, progress))
 
     @_doing("load the images")
     def load(self, path: str, progress: ProgressSink | None = None) -> builtins.list[Image]:
@@ -275,7 +355,8 @@ class ImageStore:
         """
         from pyctr_engine.images.load import load
 
-        return [self.open(stored) for stored in load(self, path, progress)]
+        with self.layout.keeping():
+            return [self.open(stored) for stored in load(self, path, progress)]
 
     @_doing("save the images")
     def save(
@@ -328,19 +409,42 @@ class ImageStore:
         return reference.familiar
 
     @_doing("remove the image")
-    def remove(self, ref: str, used_by: Sequence[str] = (), force: bool = False) -> builtins.list[str]:
+    def remove(self, ref: str, force: bool = False) -> builtins.list[str]:
         """Remove a name, and with the last one the image; what was done, a line each.
 
-        Args:
-            used_by: Names of the containers made from this image: its last name goes only by ``force``, and the
-                image itself stays.
+        An image that something uses loses its last name only by ``force``, and stays, without a name, as long as it
+        is used. An id or a prefix of one stands for the image with all of its names.
 
         Raises:
-            NotFound, Conflict: (in use, or several names where one id was given).
+            NotFound, Conflict: (in use, or several names where an id was given).
         """
         from pyctr_engine.images.garbage import remove
 
-        return remove(self, ref, used_by, force)
+        return remove(self, ref, force)
+
+    @_doing("remove unused images")
+    def remove_unused(self, accept: Accept) -> builtins.list[Stored]:
+        """Remove all images that nothing uses and ``accept`` lets go; what only they needed is left to `collect`."""
+        from pyctr_engine.images.prune import remove_unused
+
+        return remove_unused(self, accept)
+
+    @_reading("measure the image store")
+    def usage(self) -> StoreUsage:
+        """What images, layers and blobs take on the disk."""
+        from pyctr_engine.images.prune import usage
+
+        return usage(self)
+
+    @_doing("collect what no image needs")
+    def collect(self, sink: Callable[[Unneeded], None] | None = None, leases: bool = False) -> bool:
+        """Remove blobs and layers that nothing refers to; False when somebody is adding some just now.
+
+        ``sink`` is told what will go, while it is there; ``leases``: what interrupted pulls left goes too.
+        """
+        from pyctr_engine.images.garbage import collect
+
+        return collect(self, sink, leases)
 
 
 def split_layer(ref: str) -> tuple[str, int | None]:

@@ -42,13 +42,14 @@ def remove_tree(path: str | bytes) -> None:
             return
     except FileNotFoundError:
         return
-    root = os.open(path, _DIRECTORY)
-    try:
-        while _empty(root, root, 0):
-            pass
-    finally:
-        os.close(root)
-    os.rmdir(path)
+    with contextlib.suppress(FileNotFoundError):
+        root = os.open(path, _DIRECTORY)
+        try:
+            while _empty(root, root, 0):
+                pass
+        finally:
+            os.close(root)
+        os.rmdir(path)
 
 
 def _empty(directory: int, root: int, depth: int) -> bool:
@@ -65,12 +66,16 @@ def _empty(directory: int, root: int, depth: int) -> bool:
             os.rename(name, f".deep-{os.urandom(8).hex()}", src_dir_fd=directory, dst_dir_fd=root)
             again = True
             continue
-        child = os.open(name, _DIRECTORY, dir_fd=directory)
+        try:
+            child = os.open(name, _DIRECTORY, dir_fd=directory)
+        except FileNotFoundError:
+            continue
         try:
             again |= _empty(child, root, depth + 1)
         finally:
             os.close(child)
-        os.rmdir(name, dir_fd=directory)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(name, dir_fd=directory)
     return again
 
 

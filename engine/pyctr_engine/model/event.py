@@ -13,8 +13,9 @@ class Event:
 
     Attributes:
         time: Seconds since the epoch.
-        type: ``container``, ``image``, ``network``, ``volume`` or ``stack``.
-        action: docker's word: create start die oom kill stop destroy exec_start commit tag untag delete load import …
+        type: ``container``, ``image``, ``network``, ``volume``, ``stack`` or ``system``.
+        action: docker's word: create start die oom kill stop destroy exec_start commit tag untag delete load import
+            prune repair …
         id: The object's full id (a name for volumes, networks and stacks).
         name: Its name then.
         attributes: More, e.g. ``exitCode``.

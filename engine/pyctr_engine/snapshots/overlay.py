@@ -5,6 +5,7 @@ Files on disk keep the image's ids (the layers are mounted idmapped), so nothing
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Sequence
@@ -51,6 +52,8 @@ class Snapshot:
     def prepare(self, lowers: Sequence[str]) -> None:
         """Make both; the upper's root takes the mode and owner of the topmost of ``lowers``. Once is enough.
 
+        The upper directory is the last to get its name: where it is, both are whole.
+
         Raises:
             EngineError: the directories can't be made.
         """
@@ -59,11 +62,14 @@ class Snapshot:
             if not os.path.isdir(self.work):
                 os.mkdir(self.work, 0o700)
             if not os.path.isdir(self.upper):
-                os.mkdir(self.upper, 0o755)
+                fresh = f"{self.upper}.new"
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(fresh, 0o755)
                 status = os.stat(lowers[0]) if lowers else None
                 if status is not None:
-                    os.chown(self.upper, status.st_uid, status.st_gid)
-                os.chmod(self.upper, stat.S_IMODE(status.st_mode) if status is not None else 0o755)
+                    os.chown(fresh, status.st_uid, status.st_gid)
+                os.chmod(fresh, stat.S_IMODE(status.st_mode) if status is not None else 0o755)
+                os.rename(fresh, self.upper)
         except OSError as error:
             raise from_os_error(error, "prepare the container's file system") from error
 

@@ -15,7 +15,8 @@ import pytest
 import zstandard
 
 from pyctr_engine.errors import Conflict, EngineError, ImageFormatError, InvalidValue, NotFound
-from pyctr_engine.images.store import Image, ImageStore
+from pyctr_engine.images import pending
+from pyctr_engine.images.store import Image, ImageStore, Use
 from pyctr_engine.model.oci import MANIFEST
 from pyctr_engine.model.spec import CommitRequest
 from pyctr_engine.paths import Paths
@@ -146,28 +147,126 @@ def test_names_go_one_by_one(store: ImageStore, archive: str) -> None:
     assert store.resolve("b").names == ("b:latest",)
 
 
-def test_an_image_in_use_stays(store: ImageStore, archive: str) -> None:
+def used(paths: Paths, **uses: Use) -> ImageStore:
+    """The store as an engine sees it that has these containers."""
+    return ImageStore(paths, lambda: list(uses.values()))
+
+
+def test_an_image_in_use_stays(store: ImageStore, paths: Paths, archive: str) -> None:
     image = store.import_tar(archive, "a")
     store.tag("a", "b")
-    assert store.remove("b", used_by=["web"]) == ["Untagged: b:latest"]
-    with pytest.raises(Conflict, match="container web"):
-        store.remove("a", used_by=["web"])
-    assert store.remove("a", used_by=["web"], force=True) == ["Untagged: a:latest"]
+    store = used(paths, web=Use(image.id, "web", image.chain))
+    assert store.remove("b") == ["Untagged: b:latest"]
+    for ref in ("a", image.id, image.id[7:19]):
+        with pytest.raises(Conflict, match="container web"):
+            store.remove(ref)
+    assert store.remove("a", force=True) == ["Untagged: a:latest"]
     assert store.resolve(image.id).chain == image.chain
-    with pytest.raises(Conflict):
-        store.remove(image.id, used_by=["web"])
+    for force in (False, True):
+        with pytest.raises(Conflict, match="container web"):
+            store.remove(image.id, force)
+    store = ImageStore(paths)
     assert store.remove(image.id) == [f"Deleted: {image.id}"]
 
 
-def test_nothing_that_is_being_made_is_collected(store: ImageStore, archive: str, tmp_path: Path) -> None:
+def test_an_id_means_all_names_and_no_running_container(store: ImageStore, paths: Paths, archive: str) -> None:
+    image = store.import_tar(archive, "a:1")
+    store.tag("a:1", "b:1")
+    with pytest.raises(Conflict, match="several names: a:1, b:1"):
+        store.remove(image.id[7:19])
+    running = used(paths, web=Use(image.id, "web", image.chain, is_running=True))
+    for force in (False, True):
+        with pytest.raises(Conflict, match="running container web"):
+            running.remove(image.id, force)
+    assert running.remove("a:1", force=True) == ["Untagged: a:1"]
+    assert store.remove("b:1") == ["Untagged: b:1", f"Deleted: {image.id}"]
+    image = store.import_tar(archive, "a:1")
+    store.tag("a:1", "b:1")
+    stopped = used(paths, old=Use(image.id, "old", image.chain))
+    assert stopped.remove(image.id[7:19], force=True) == ["Untagged: a:1", "Untagged: b:1"]
+    assert [summary.names for summary in store.list()] == [()]
+    assert len(held_digests(store)) == 3
+
+
+def held_digests(store: ImageStore) -> set[str]:
+    return set(os.listdir(store.layout.blobs))
+
+
+def test_what_a_container_needs_stays_though_the_index_lost_it(store: ImageStore, paths: Paths, archive: str) -> None:
+    image = store.import_tar(archive, "a")
+    before = held(store)
+    with store.layout.edit() as entries:  # another tool's doing
+        entries.clear()
+    assert used(paths, web=Use(image.id, "web", image.chain)).collect()
+    assert held(store) == before
+    assert store.collect()
+    assert held(store) == (0, 0)
+
+
+def test_nothing_that_is_being_made_is_collected(store: ImageStore, archive: str) -> None:
     store.import_tar(archive, "a")
     with store.layout.adding():
         fresh = store.layout.write_bytes(b"just written", "x")
         store.remove("a")
         assert store.layout.has(fresh)
-    store.import_tar(archive, "b")
-    store.remove("b")
+        assert held(store) == (4, 1)
+    assert held(store) == (0, 0), "who was adding does what the removal could not"
+
+
+def test_what_a_failure_left_is_collected_at_once(store: ImageStore, archive: str) -> None:
+    with pytest.raises(RuntimeError), store.layout.adding():
+        store.layout.write_bytes(b"written, never named", "x")
+        raise RuntimeError
     assert held(store) == (0, 0)
+    assert pending.slips(store.layout.directory) == []
+
+
+def test_a_slip_of_a_killed_process_is_seen_by_the_next(store: ImageStore, archive: str) -> None:
+    program = (
+        "import os, sys; from pyctr_engine.images.store import ImageStore; from pyctr_engine.paths import Paths\n"
+        "store = ImageStore(Paths(sys.argv[1], '/nonexistent'))\n"
+        "with store.layout.adding():\n"
+        "    store.layout.write_bytes(b'written, never named', 'x')\n"
+        "    os._exit(9)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, store.state])
+    assert done.returncode == 9
+    assert held(store) == (1, 0)
+    store.import_tar(archive, "a")
+    assert held(store) == (3, 1)
+    assert pending.slips(store.layout.directory) == []
+
+
+def test_a_lease_keeps_what_no_image_names(store: ImageStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    with store.layout.adding():
+        kept = store.layout.write_bytes(b"of an interrupted pull", "x")
+        pending.lease(store.layout.directory, "debian:12", [kept.digest])
+    store.collect()
+    assert store.layout.has(kept)
+    assert store.verify()[0].level == "ok"
+    monkeypatch.setattr(pending, "LEASE_SECONDS", -1.0)
+    store.collect()
+    assert held(store) == (0, 0)
+    pending.end_lease(store.layout.directory, "debian:12")
+
+
+def test_a_reader_does_not_stumble_over_what_goes_meanwhile(store: ImageStore, archive: str) -> None:
+    store.import_tar(archive, "kept")
+    program = (
+        "import sys; from pyctr_engine.images.store import ImageStore; from pyctr_engine.paths import Paths\n"
+        "store = ImageStore(Paths(sys.argv[1], '/nonexistent'))\n"
+        "for n in range(12):\n"
+        "    store.import_tar(sys.argv[2], 'gone', [f'LABEL n={n}'])\n"
+        "    store.remove('gone')"
+    )
+    other = subprocess.Popen([sys.executable, "-c", program, store.state, archive])
+    looks = 0
+    while other.poll() is None:
+        assert "kept:latest" in [name for summary in store.list() for name in summary.names]
+        store.resolve("kept")
+        looks += 1
+    assert other.returncode == 0
+    assert looks > 20
 
 
 def test_a_lost_layer_is_unpacked_again(store: ImageStore, archive: str) -> None:

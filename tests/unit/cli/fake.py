@@ -20,6 +20,7 @@ from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSp
 from pyctr_engine.model.stack import Action, Stack, StackSummary
 from pyctr_engine.model.stats import HostStats, Stats
 from pyctr_engine.model.status import Container, ContainerStatus, State
+from pyctr_engine.model.tidy import DiskUsage, Pruned, PruneRequest, Repair
 from pyctr_engine.runtime import protocol
 
 ID = "0123456789abcdef" * 4
@@ -137,6 +138,9 @@ class FakeEngine(Engine):
         self.processes_: list[ProcessInfo] = []
         self.stack_ = Stack("hello", "/srv/hello.yaml", ())
         self.program: Program = ends_with(0)
+        self.repairs_: list[Repair] = []
+        self.pruned_ = Pruned()
+        self.usage_ = DiskUsage((), (), (), (), (), 0)
         self.failure: EngineError | None = None
 
     def _called(self, *call: Any) -> None:
@@ -272,6 +276,17 @@ class FakeEngine(Engine):
 
     def check(self) -> list[Finding]:
         return self.findings_
+
+    def repair(self) -> list[Repair]:
+        self._called("repair")
+        return self.repairs_
+
+    def prune(self, request: PruneRequest) -> Pruned:
+        self._called("prune", request)
+        return self.pruned_
+
+    def disk_usage(self) -> DiskUsage:
+        return self.usage_
 
     def import_image(
         self,

@@ -73,6 +73,8 @@ def test_removal_takes_the_files_and_nothing_that_a_link_points_to(store: Volume
     os.symlink(tmp_path / "precious", f"{path}/link")
     store.remove("data")
     assert not os.path.exists(os.path.dirname(path))
+    store.purge()
+    assert os.listdir(os.path.dirname(os.path.dirname(path))) == []
     assert (tmp_path / "precious" / "file").exists()
     assert store.list() == []
 
@@ -81,7 +83,24 @@ def test_a_removal_that_was_interrupted_is_finished_by_the_next(store: VolumeSto
     os.makedirs(f"{paths.volumes}/.going-1/_data/x")
     store.ensure("data")
     store.remove("data")
+    assert "data" not in os.listdir(paths.volumes)
+    assert len(store.purge()) == 2
     assert os.listdir(paths.volumes) == []
+
+
+def test_what_was_never_finished_is_no_volume(store: VolumeStore, paths: Paths) -> None:
+    staged = store.stage("data")
+    Path(staged, "half").touch()
+    assert store.list() == []
+    assert store.purge() == []
+    assert len(store.purge(half_made=True)) == 1
+    staged, again = store.stage("data"), store.stage("data")
+    Path(staged, "whole").touch()
+    assert store.publish("data", staged)
+    assert not store.publish("data", again), "another was first"
+    assert store.stage("data") == ""
+    assert os.listdir(store.path("data")) == ["whole"]
+    assert os.listdir(paths.volumes) == ["data"]
 
 
 def test_a_volume_whose_directory_was_deleted_can_be_removed(store: VolumeStore) -> None:

@@ -70,7 +70,13 @@ _SYSTEM = {
     "volume rm": Command("volumes", "remove", "Remove volumes"),
     "events": Command("system", "events", "Show what happens, as it happens"),
     "doctor": Command("system", "doctor", "Examine this host: what works, and what each lack costs"),
-    "system check": Command("system", "check", "Examine the store, the database and what the kernel holds"),
+    "prune": Command("prune", "system", "Remove what is not used (as system prune)"),
+    "system prune": Command("prune", "system", "Remove what is not used"),
+    "container prune": Command("prune", "containers", "Remove containers that don't run"),
+    "image prune": Command("prune", "images", "Remove images that are not used"),
+    "volume prune": Command("prune", "volumes", "Remove volumes that are not used"),
+    "system df": Command("diskusage", "df", "Show what takes room on the disk"),
+    "system check": Command("system", "check", "Examine the store, the database and what the kernel holds; mend it"),
     "version": Command("system", "version", "Show the version"),
 }
 

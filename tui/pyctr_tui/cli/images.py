@@ -39,7 +39,7 @@ _REMOVE = Grammar(
     "rmi",
     "IMAGE…",
     "Remove names of images, and with its last name an image.",
-    Option("-f, --force", "Also one that stopped containers were made from"),
+    Option("-f, --force", "The last name of one that containers use, and all names of an id"),
     least=1,
     most=None,
 )

@@ -14,6 +14,7 @@ from pyctr_tui.cli.options import Grammar, Option
 if TYPE_CHECKING:
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding
+    from pyctr_engine.model.tidy import Repair
 
 _EVENTS = Grammar(
     "events",
@@ -25,7 +26,13 @@ _EVENTS = Grammar(
 )
 _DOCTOR = Grammar("doctor", "", "Examine this host: what works, and what each lack costs.", output.LIST_FORMAT)
 _CHECK = Grammar(
-    "system check", "", "Examine the store, the database and what the kernel holds for us.", output.LIST_FORMAT
+    "system check",
+    "",
+    "Examine the store, the database and what the kernel holds for us.",
+    Option("--repair", "Mend what can be mended, remove what belongs to nobody, and examine again"),
+    output.LIST_FORMAT,
+    note="An unpacked layer is compared with its blob: names, types, modes, owners, times, sizes and link targets. "
+    "What files hold is not read again.",
 )
 _VERSION = Grammar("version", "", "Show the version.", output.FORMAT)
 
@@ -81,16 +88,24 @@ def doctor(call: Call, words: Sequence[str]) -> int:
 
 
 def check(call: Call, words: Sequence[str]) -> int:
-    """``system check``: 1 when something is damaged."""
-    return _findings(call.engine.check(), _CHECK.parse(words).value("format"))
+    """``system check``: 1 when something is damaged; with ``--repair``, still damaged."""
+    parsed = _CHECK.parse(words)
+    repairs = call.engine.repair() if parsed.flag("repair") else []
+    return _findings(call.engine.check(), parsed.value("format"), repairs)
 
 
-def _findings(findings: Sequence[Finding], format: str) -> int:
+def _findings(findings: Sequence[Finding], format: str, repairs: Sequence[Repair] = ()) -> int:
+    """What was done (``done``) or could not be (``left``) comes first, then what was found."""
+    mended = [("done" if repair.done else "left", repair) for repair in repairs]
     if format:
-        rows = ({"Level": f.level, "Subject": f.subject, "Detail": f.detail, "Cost": f.cost} for f in findings)
+        rows = [{"Level": level, "Subject": r.subject, "Detail": r.detail, "Cost": ""} for level, r in mended]
+        rows += [{"Level": f.level, "Subject": f.subject, "Detail": f.detail, "Cost": f.cost} for f in findings]
         output.rows(rows, format, ("Level", "Subject", "Detail", "Cost"))
     else:
-        width = max((len(finding.subject) for finding in findings), default=0)
+        subjects = [finding.subject for finding in findings] + [repair.subject for repair in repairs]
+        width = max(map(len, subjects), default=0)
+        for level, repair in mended:
+            output.line(f"{level:<4}  {repair.subject:<{width}}  {repair.detail}")
         for finding in findings:
             output.line(f"{finding.level:<4}  {finding.subject:<{width}}  {finding.detail}")
             if finding.cost:
