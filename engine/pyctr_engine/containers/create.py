@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine import reserve
 from pyctr_engine.containers import idranges, names, resolve, store, stub
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
+from pyctr_engine.errors import Conflict, EngineError, InvalidValue, from_os_error
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
 from pyctr_engine.record import replace
 from pyctr_engine.snapshots.overlay import Snapshot
@@ -63,7 +63,13 @@ def forget(context: Context, spec: ContainerSpec) -> None:
 
 def is_whole(context: Context, id: str) -> bool:
     """Whether a container's directories are complete: neither half made nor half removed."""
-    return os.path.isdir(f"{context.paths.container(id)}/upper")
+    from pyctr_engine.snapshots import stack
+
+    directory = context.paths.container(id)
+    try:
+        return os.path.isdir(f"{directory}/{stack.read(directory).upper}")
+    except EngineError:
+        return True  # whole, but damaged: `system check` tells
 
 
 def remove_directories(context: Context, id: str) -> None:

@@ -24,6 +24,8 @@ MAGIC = b"pyctr layer index 1\n"
 FILE, DIRECTORY, SYMLINK, FIFO, DEVICE, SOCKET, LINK, WHITEOUT = range(8)
 
 _RECORD = struct.Struct("<IIIBBHIIQq")  # shared, rest, target, kind, opaque, mode, uid, gid, size, mtime
+_MAX_TIME = (1 << 63) - 1
+"""Nanoseconds: in the year 2262; file systems know later ones."""
 _KINDS = {
     stat.S_IFREG: FILE,
     stat.S_IFDIR: DIRECTORY,
@@ -66,7 +68,7 @@ def build(layer: str) -> None:
             pieces.append(
                 _RECORD.pack(
                     shared, len(path) - shared, len(entry.target), entry.kind, entry.opaque, entry.mode,
-                    entry.uid, entry.gid, entry.size, entry.mtime,
+                    entry.uid, entry.gid, entry.size, max(-_MAX_TIME, min(entry.mtime, _MAX_TIME)),
                 )
             )  # fmt: skip
             pieces.append(path[shared:] + entry.target)
