@@ -15,6 +15,7 @@ from pyctr_engine.paths import Paths
 
 if TYPE_CHECKING:
     import socket
+    import threading
 
     from pyctr_engine.containers.context import Context
     from pyctr_engine.model.event import Event
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
     from pyctr_engine.model.log import LogLine
     from pyctr_engine.model.progress import Progress
+    from pyctr_engine.model.registry import Pulled, Pushed
     from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ExecRequest
     from pyctr_engine.model.stack import Action, Stack, StackSummary
     from pyctr_engine.model.stats import HostStats, Stats
@@ -108,11 +110,14 @@ class Engine:
 
         return listing.one(self._context, ref)
 
-    def create(self, request: ContainerRequest) -> Container:
-        """Resolve the request, lease what it needs, prepare its file system; don't start it."""
+    def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
+        """Resolve the request, lease what it needs, prepare its file system; don't start it.
+
+        ``progress`` is told of the image's pull, if there is one.
+        """
         from pyctr_engine.containers import create, listing
 
-        return listing.view(self._context, create.create(self._context, request))
+        return listing.view(self._context, create.create(self._context, request, progress=progress))
 
     def start(self, ref: str) -> Container:
         """Start a created or ended container; a running one is left alone."""
@@ -123,15 +128,17 @@ class Engine:
             start.start(self._context, container.spec, attach=False, connection=self._monitor()).close()
         return listing.one(self._context, container.id)
 
-    def run(self, request: ContainerRequest) -> tuple[Container, Session]:
-        """Create and start, attached from the first byte it writes; what can't be started is removed."""
+    def run(self, request: ContainerRequest, progress: ProgressSink | None = None) -> tuple[Container, Session]:
+        """Create and start, attached from the first byte it writes; what can't be started is removed.
+
+        ``progress``: see `create`.
+        """
         from pyctr_engine.containers import create, listing, remove, start
 
         connection = self._monitor()
         try:
-            spec = create.create(
-                self._context, request, functools.partial(start.prepare, self._context, connection, request)
-            )
+            begin = functools.partial(start.prepare, self._context, connection, request)
+            spec = create.create(self._context, request, begin, progress)
         except BaseException:
             connection.close()
             raise
@@ -328,6 +335,69 @@ class Engine:
         """Write images to an OCI archive, or to an OCI layout when ``path`` ends in ``/`` or is a directory."""
         self._context.images.save(images, path, progress)
 
+    # -- registries ---------------------------------------------------------------------------------------------
+
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pulled:
+        """Fetch an image from its registry and name it.
+
+        Args:
+            name: ``nginx``, ``host:port/path:tag``, ``name@sha256:…``.
+            platform: ``os/architecture[/variant]``; empty for this machine's.
+            progress: Told of each layer (12 digits of its digest): ``downloading`` and ``unpacking`` with bytes.
+            cancel: Set it in any thread to end the pull: Cancelled is raised, and nothing half-done is left.
+        """
+        from pyctr_engine.containers import imaging
+
+        return imaging.pull(self._context, name, platform, progress, cancel)
+
+    def push(
+        self,
+        name: str,
+        compression: str = "gzip",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pushed:
+        """Send an image to the registry that its name names.
+
+        Layers that are uncompressed here are compressed on the way: ``gzip``, ``zstd``, or ``none``.
+        """
+        from pyctr_engine.containers import imaging
+
+        return imaging.push(self._context, name, compression, progress, cancel)
+
+    def registry_tags(self, name: str) -> list[str]:
+        """All tags of a repository, as its registry lists them."""
+        from pyctr_engine.images.registry import login
+
+        return login.tags(name)
+
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        """Try credentials for a registry (empty: docker.io) and keep them; where they are now.
+
+        Without a user name: try those that are kept.
+        """
+        from pyctr_engine.images.registry import login
+
+        return login.login(server, username, password)
+
+    def login_name(self, server: str) -> str:
+        """Whose credentials are kept for a registry; empty for none."""
+        from pyctr_engine.images.registry import login
+
+        return login.kept_username(server)
+
+    def logout(self, server: str) -> bool:
+        """Forget the credentials for a registry; whether there were any."""
+        from pyctr_engine.images.registry import login
+
+        return login.logout(server)
+
     # -- stacks -------------------------------------------------------------------------------------------------
 
     def load_stack(self, path: str, name: str = "") -> Stack:
@@ -355,14 +425,14 @@ class Engine:
 
         return plan.plan(stack, self.containers(), reconcile.image_ids(self, stack))
 
-    def up(self, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
-        """Make it so; returns what was done."""
+    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+        """Make it so; returns what was done. ``pull`` replaces the services' ``pull_policy``."""
         from pyctr_engine.stacks import reconcile
         from pyctr_engine.stacks.store import StackStore
 
         with self._context.lock:
             StackStore(self._context.database).remember(stack)
-        return reconcile.up(self, stack, progress)
+        return reconcile.up(self, stack, progress, pull)
 
     def down(
         self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pyctr_engine.containers import idranges, names, resolve, store, stub
+from pyctr_engine.containers import idranges, imaging, names, resolve, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
@@ -15,16 +15,22 @@ from pyctr_engine.record import replace
 from pyctr_engine.snapshots.overlay import Snapshot
 
 if TYPE_CHECKING:
+    from pyctr_engine.containers.imaging import ProgressSink
     from pyctr_engine.images.store import Image
 
 
-def create(context: Context, request: ContainerRequest, begin: Callable[[str], None] | None = None) -> ContainerSpec:
-    """Create a container. Raises EngineError; nothing is left behind then.
+def create(
+    context: Context,
+    request: ContainerRequest,
+    begin: Callable[[str], None] | None = None,
+    progress: ProgressSink | None = None,
+) -> ContainerSpec:
+    """Create a container, its image pulled if need be. Raises EngineError; nothing is left behind then.
 
     ``begin`` is called with the container's id as soon as little can go wrong: a start may begin with it.
     """
     resolve.check(request)
-    image = context.images.resolve(request.image)
+    image = imaging.obtain(context, request, progress)
     id = os.urandom(32).hex()
     if begin is not None:
         begin(id)

@@ -20,6 +20,10 @@ from pyctr_engine.paths import Paths
 from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
+    import threading
+
+    from pyctr_engine.images.registry.pull import Outcome as PullOutcome
+    from pyctr_engine.images.registry.push import Outcome as PushOutcome
     from pyctr_engine.model.host import Finding
     from pyctr_engine.model.image import ImageSummary, LayerInfo
     from pyctr_engine.model.progress import Progress
@@ -91,6 +95,7 @@ class ImageStore:
     def __init__(self, paths: Paths) -> None:
         self.layout = Layout(paths.oci)
         self.layers_on_disk = LayerStore(paths.layers)
+        self.cache = paths.cache
 
     # -- finding ------------------------------------------------------------------------------------------------
 
@@ -103,7 +108,7 @@ class ImageStore:
         try:
             stored = self.find(ref)
         except NotFound:
-            if normal_name(ref) != BASE:
+            if not self.is_built_in(ref):
                 raise
             return self.ensure_base()
         return self.open(stored)
@@ -142,6 +147,24 @@ class ImageStore:
             if found:
                 return found[0]
         raise NotFound(f"no such image: {ref}", self._suggest(ref))
+
+    @staticmethod
+    def is_built_in(ref: str) -> bool:
+        """Whether it is the built-in image's name."""
+        return normal_name(ref) == BASE
+
+    @staticmethod
+    def is_reference(ref: str) -> bool:
+        """Whether it can be pulled: a name, not an id."""
+        return bool(normal_name(ref))
+
+    @staticmethod
+    def suits(config: ImageConfig, platform: str) -> bool:
+        """Whether an image runs on ``os/architecture[/variant]``. Raises InvalidValue."""
+        from pyctr_engine.images.platform import Platform
+
+        offered = Platform(config.os, config.architecture, config.variant)
+        return Platform.parse(platform).rank(offered) is not None
 
     @staticmethod
     def is_name(name: str, ref: str) -> bool:
@@ -257,6 +280,54 @@ class ImageStore:
         from pyctr_engine.images.save import save
 
         save(self, refs, path, progress)
+
+    # -- registries ---------------------------------------------------------------------------------------------
+
+    @_doing("pull the image")
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> PullOutcome:
+        """Fetch an image from its registry, or from a mirror of that, and name it.
+
+        Args:
+            name: ``nginx``, ``host:port/path:tag``, ``name@sha256:…``.
+            platform: ``os/architecture[/variant]``; empty for this machine's.
+            progress: Told of each layer's bytes, by one thread at a time.
+            cancel: Ends it when it is set, from whatever thread.
+
+        Raises:
+            NotFound, NotPermitted, RegistryError, ImageFormatError, InvalidValue, NoSpace: the name is as it was;
+                whole layers and parts of blobs stay for the next attempt. Cancelled.
+        """
+        from pyctr_engine.images.registry.pull import pull
+
+        return pull(self, name, platform, progress, cancel)
+
+    @_doing("push the image")
+    def push(
+        self,
+        name: str,
+        compression: str = "gzip",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> PushOutcome:
+        """Send an image to the registry that its name names.
+
+        Args:
+            name: A name that the image has here.
+            compression: What uncompressed layers become on the way: ``gzip``, ``zstd`` or ``none``.
+            progress, cancel: See `pull`.
+
+        Raises:
+            NotFound, NotPermitted, RegistryError, InvalidValue, StoreError, Cancelled.
+        """
+        from pyctr_engine.images.registry.push import push
+
+        return push(self, name, compression, progress, cancel)
 
     # -- naming -------------------------------------------------------------------------------------------------
 
