@@ -421,9 +421,9 @@ class Engine:
 
     def plan(self, stack: Stack) -> list[Action]:
         """What `up` would do."""
-        from pyctr_engine.stacks import plan, reconcile
+        from pyctr_engine.stacks import images, plan
 
-        return plan.plan(stack, self.containers(), reconcile.image_ids(self, stack))
+        return plan.plan(stack, self.containers(), images.image_ids(self, stack))
 
     def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
         """Make it so; returns what was done. ``pull`` replaces the services' ``pull_policy``."""
@@ -433,6 +433,12 @@ class Engine:
         with self._context.lock:
             StackStore(self._context.database).remember(stack)
         return reconcile.up(self, stack, progress, pull)
+
+    def pull_stack(self, stack: Stack, progress: ProgressSink | None = None) -> None:
+        """Pull the images of a stack, whether they are here or not; not those with ``pull_policy: never``."""
+        from pyctr_engine.stacks import reconcile
+
+        reconcile.pull(self, stack, progress)
 
     def down(
         self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""

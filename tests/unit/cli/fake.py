@@ -159,7 +159,7 @@ class FakeEngine(Engine):
                 return found
         raise NotFound(f"there is no container {ref}", "`pyctr-tui ps -a` lists containers")
 
-    def create(self, request: ContainerRequest) -> Container:
+    def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
         self._called("create", request)
         return container("made", State.CREATED, request)
 
@@ -167,7 +167,7 @@ class FakeEngine(Engine):
         self._called("start", ref)
         return container()
 
-    def run(self, request: ContainerRequest) -> tuple[Container, Session]:
+    def run(self, request: ContainerRequest, progress: ProgressSink | None = None) -> tuple[Container, Session]:
         self._called("run", request)
         return container("made", State.RUNNING, request), session(self.program)
 
@@ -244,8 +244,8 @@ class FakeEngine(Engine):
     def stacks(self) -> list[StackSummary]:
         return [StackSummary("hello", "/srv/hello.yaml", 1, 2)]
 
-    def up(self, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
-        self._called("up", stack.name)
+    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+        self._called("up", stack.name, *([pull] if pull else []))
         for step in self.progress_:
             if progress:
                 progress(step)

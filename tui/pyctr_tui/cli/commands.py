@@ -42,6 +42,10 @@ _IMAGES = {
     "images": Command("images", "images", "List images"),
     "layers": Command("images", "layers", "Show an image's layers"),
     "history": Command("images", "history", "Show how an image was made"),
+    "pull": Command("registries", "pull", "Fetch images from a registry"),
+    "push": Command("registries", "push", "Send images to a registry"),
+    "login": Command("registries", "login", "Log in to a registry"),
+    "logout": Command("registries", "logout", "Forget a registry's credentials"),
     "commit": Command("archives", "commit", "Make an image of a container's file system"),
     "import": Command("archives", "import_", "Make an image of a root file system's tar"),
     "load": Command("archives", "load", "Load images from an OCI archive or layout"),
@@ -72,7 +76,10 @@ COMMANDS = {**_CONTAINERS, **_IMAGES, **_STACKS, **_SYSTEM}
 
 ALIASES = {
     **{f"container {name}": name for name in _CONTAINERS},
-    **{f"image {name}": name for name in ("history", "import", "inspect", "layers", "load", "save", "tag")},
+    **{
+        f"image {name}": name
+        for name in ("history", "import", "inspect", "layers", "load", "pull", "push", "save", "tag")
+    },
     "container ls": "ps",
     "container commit": "commit",
     "image ls": "images",
