@@ -65,6 +65,7 @@ def compress(chunks: Iterable[bytes], compression: Literal["gzip", "zstd"]) -> I
 
 
 _GZIP_LEVEL = 2
+_GZIP_MAGIC = 0x1F
 
 
 def _deflate() -> Any:
@@ -89,6 +90,8 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             data = chunk if decoder is not None else chunk.lstrip(b"\0")
             while data:
+                if decoder is None and data[0] != _GZIP_MAGIC:
+                    raise ImageFormatError("the gzip stream is damaged: something else follows it")
                 decoder = decoder or deflate.decompressobj(wbits=31)
                 yield decoder.decompress(data, CHUNK)
                 data = decoder.unconsumed_tail

@@ -76,10 +76,7 @@ COMMANDS = {**_CONTAINERS, **_IMAGES, **_STACKS, **_SYSTEM}
 
 ALIASES = {
     **{f"container {name}": name for name in _CONTAINERS},
-    **{
-        f"image {name}": name
-        for name in ("history", "import", "inspect", "layers", "load", "pull", "push", "save", "tag")
-    },
+    **{f"image {name}": name for name in "history import inspect layers load pull push save tag".split()},
     "container ls": "ps",
     "container commit": "commit",
     "image ls": "images",

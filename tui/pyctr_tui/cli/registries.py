@@ -51,9 +51,7 @@ _LOGIN = Grammar(
     Option("--password-stdin", "Read the password from standard input"),
     most=1,
 )
-_LOGOUT = Grammar(
-    "logout", "[REGISTRY]", "Forget the credentials for a registry, docker.io if none is named.", most=1
-)
+_LOGOUT = Grammar("logout", "[REGISTRY]", "Forget a registry's credentials, docker.io's if none is named.", most=1)
 
 
 def pull(call: Call, words: Sequence[str]) -> int:
@@ -159,9 +157,7 @@ def login(call: Call, words: Sequence[str]) -> int:
     where = call.engine.login(server, username, password)
     output.line("Login Succeeded")
     if where.startswith("/"):
-        report(
-            f"the password is kept, merely encoded, in {where}", "a credential helper (credsStore) keeps it better"
-        )
+        report(f"the password is kept unencrypted in {where}", "a credential helper (credsStore) keeps it better")
     return 0
 
 
