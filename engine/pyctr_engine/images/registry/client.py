@@ -159,19 +159,13 @@ class Repository:
 
     # -- manifests ----------------------------------------------------------------------------------------------
 
+    def _named(self, reference: str) -> str:
+        return f"{self.title}{'@' if ':' in reference else ':'}{reference}"
+
     def manifest(self, reference: str) -> Document:
         """A manifest or an index, by tag or digest, unchecked."""
-        answer = self._call(
-            f"get {self.title}:{reference}", "GET", f"manifests/{reference}", {"Accept": ", ".join(ACCEPTED)}
-        )
-        length = answer.headers.get("Content-Length", "0")
-        if length.isdecimal() and int(length) > MAX_MANIFEST:
-            answer.raw.close()
-            raise RegistryError(f"the manifest of {self.title}:{reference} is larger than {MAX_MANIFEST >> 20} MiB")
-        try:
-            data = answer.small(MAX_MANIFEST, "the manifest")
-        except Interrupted as error:
-            raise RegistryError(f"cannot get {self.title}:{reference}: {error}", "try again later") from error
+        what, headers = f"get {self._named(reference)}", {"Accept": ", ".join(ACCEPTED)}
+        answer, data = self._small(what, f"manifests/{reference}", MAX_MANIFEST, "the manifest", headers)
         media_type = answer.headers.get("Content-Type", "").partition(";")[0].strip()
         return Document(data, media_type, answer.headers.get("Docker-Content-Digest", ""))
 
@@ -185,9 +179,8 @@ class Repository:
         found: list[str] = []
         where = "tags/list"
         for _ in range(_PAGES):
-            answer = self._call(f"list the tags of {self.title}", "GET", where)
+            answer, data = self._small(f"list the tags of {self.title}", where, _MAX_TAGS, "the list of tags")
             try:
-                data = answer.small(_MAX_TAGS, "the list of tags")
                 tags = json.loads(data)["tags"] or []
                 found += [tag for tag in tags if isinstance(tag, str)]
             except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -208,11 +201,8 @@ class Repository:
 
     def small_blob(self, descriptor: Descriptor, limit: int) -> bytes:
         """A small blob whole, unchecked."""
-        answer = self._call(f"get blob {descriptor.digest[:19]} of {self.title}", "GET", f"blobs/{descriptor.digest}")
-        try:
-            return answer.small(limit, f"blob {descriptor.digest[:19]}")
-        except Interrupted as error:
-            raise RegistryError(f"cannot get blob {descriptor.digest[:19]} of {self.title}: {error}") from error
+        title = f"blob {descriptor.digest[:19]}"
+        return self._small(f"get {title} of {self.title}", f"blobs/{descriptor.digest}", limit, title)[1]
 
     def has_blob(self, digest: str) -> bool:
         """Whether a blob is there."""
@@ -273,6 +263,21 @@ class Repository:
         return self.transport.again(
             what, lambda: self._attempt(what, method, where, headers or {}, body, accepted, actions)
         )
+
+    def _small(
+        self, what: str, where: str, limit: int, title: str, headers: Mapping[str, str] | None = None
+    ) -> tuple[Answer, bytes]:
+        """Get something small whole, from the beginning after each interruption."""
+        kept: list[bytes] = []
+
+        def once() -> Answer:
+            answer = self._attempt(what, "GET", where, headers or {}, b"", (200,), "pull")
+            if answer.status == 200:
+                kept[:] = [answer.small(limit, title)]
+            return answer
+
+        answer = self.transport.again(what, once)
+        return answer, kept[0]
 
     def _scope(self, push: bool) -> str:
         return f"repository:{self.path}:{'pull,push' if push else 'pull'}"

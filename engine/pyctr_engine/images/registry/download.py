@@ -233,8 +233,10 @@ class Download:
                 write_all(self._fd, data)
                 self._hash.update(data)
                 self._advance(len(data))
-        finally:
-            answer.release()
+        except BaseException:
+            answer.raw.close()
+            raise
+        answer.release()
 
     def _begin(self, answer: Answer) -> int:
         """How many bytes to pass over: a registry that doesn't know ranges sends all."""

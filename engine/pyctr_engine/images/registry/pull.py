@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Cancelled, EngineError, ImageFormatError, NotFound, RegistryError
+from pyctr_engine.images.garbage import collect
 from pyctr_engine.images.ingest import unpack_stored, unpacking
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layout import MAX_DOCUMENT, parse_object
@@ -66,14 +67,17 @@ def pull(
     """See `ImageStore.pull`."""
     reference = Reference.parse(name)
     wanted = Platform.parse(platform)
-    with store.layout.adding(), connections(cancel) as transport:
-        remove_stale(store.layout)
-        try:
+    try:
+        with store.layout.adding(), connections(cancel) as transport:
+            remove_stale(store.layout)
             return _Pull(store, transport, reference, wanted, bool(platform), progress).run()
-        except Cancelled:
-            raise Cancelled(
-                f"the pull of {reference.familiar} was cancelled", "the next one takes up what has come"
-            ) from None
+    except Cancelled:
+        raise Cancelled(
+            f"the pull of {reference.familiar} was cancelled", "the next one takes up what has come"
+        ) from None
+    except ImageFormatError:  # no attempt will bring it, so nothing of it is kept
+        collect(store)
+        raise
 
 
 class _Pull:

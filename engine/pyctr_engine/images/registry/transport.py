@@ -37,6 +37,7 @@ CHUNK = 256 << 10
 """Bytes read from a connection at a time."""
 
 _CONNECT_SECONDS = 15.0
+_DRAINED = 16 << 10
 _MAX_DELAY = 30.0
 _MAX_RETRY_AFTER = 120.0
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -75,6 +76,10 @@ class Answer:
     def small(self, limit: int, what: str) -> bytes:
         """The whole body; raises RegistryError when it is larger than ``limit`` bytes, Interrupted."""
         found = bytearray()
+        length = self.headers.get("Content-Length", "")
+        if length.isdecimal() and int(length) > limit:
+            self.raw.close()
+            raise RegistryError(f"{what} from {place(self.url)} is larger than {limit >> 10} KiB")
         for data in self.chunks():
             found += data
             if len(found) > limit:
@@ -84,8 +89,10 @@ class Answer:
         return bytes(found)
 
     def release(self) -> None:
-        """Give the connection back if the body was read, else close it."""
-        if self.raw.closed or not self.raw.length_remaining:
+        """Give the connection back, with what little of the body was not read out of the way; else close it."""
+        rest = self.raw.length_remaining
+        if self.raw.closed or (rest is not None and rest <= _DRAINED):
+            self.raw.drain_conn()
             self.raw.release_conn()
         else:
             self.raw.close()
