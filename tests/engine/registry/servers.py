@@ -145,6 +145,7 @@ class Proxy:
     tokens: dict[str, str] = field(default_factory=dict)
     users: dict[str, str] = field(default_factory=dict)
     realm: str = ""
+    pass_credentials: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wrong(self, method: str, path: str, act: Callable[[Handler], bool], times: int = 1_000_000) -> None:
@@ -205,9 +206,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("Transfer-Encoding", "") == "chunked":
             raise AssertionError("uploads say their length")
         connection = http.client.HTTPConnection(self.proxy.upstream)
-        headers = {
-            name: value for name, value in self.headers.items() if name.lower() not in ("connection", "authorization")
-        }
+        kept_back = ("connection",) if self.proxy.pass_credentials else ("connection", "authorization")
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in kept_back}
         connection.request(self.command, self.path, body, headers)
         response = connection.getresponse()
         data = response.read()

@@ -175,7 +175,7 @@ class Repository:
         self._call(what, "PUT", f"manifests/{reference}", headers, data, accepted=(200, 201, 202)).release()
 
     def tags(self) -> list[str]:
-        """All tags."""
+        """All tags, sorted."""
         found: list[str] = []
         where = "tags/list"
         for _ in range(_PAGES):
@@ -187,7 +187,7 @@ class Repository:
                 raise RegistryError(f"{self.registry.name} answers something else than a list of tags") from error
             following = _NEXT.search(answer.headers.get("Link", ""))
             if following is None:
-                return found
+                return sorted(set(found))
             where = urljoin(answer.url, following[1])
         raise RegistryError(f"{self.title} has too many tags")
 

@@ -283,7 +283,8 @@ class Transport:
     def _tls(self, registry: str) -> ssl.SSLContext:
         host = self.settings.host(registry)
         context = ssl.create_default_context()
-        if host.insecure:
+        if host.insecure:  # as the administrator wishes: no warning with each request
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         try:
