@@ -1,4 +1,4 @@
-"""Pushes to docker-registry: what is there is not sent again, what is cut is; skopeo sees what we sent, and we its."""
+"""Pushes to docker-registry: what is there is not sent again, what was cut is; skopeo reads ours, and we its."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_a_push_can_be_cancelled(store: ImageStore, publisher: Publisher, faulty
 
     waiting = threading.Thread(target=cancel_soon)
     waiting.start()
-    with pytest.raises(Cancelled, match="the push of .* was cancelled"):
+    with pytest.raises(Cancelled, match=r"the push of .* was cancelled"):
         store.push(name, cancel=cancel)
     waiting.join()
     assert not faulty.count("PUT", "/manifests/")

@@ -23,8 +23,8 @@ _LEAST_SECONDS = 60
 _MARGIN_SECONDS = 10
 _CLIENT = "pyctr-tui"
 
-_PARAMETER = re.compile(r'\s*([A-Za-z0-9_-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,]+)\s*,?')
-_SCHEME = re.compile(r"\s*([A-Za-z0-9_-]+)(?:\s+|$)(?!=)")
+_PARAMETER = re.compile(r'\s*([A-Za-z0-9_-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)\s*,?')
+_SCHEME = re.compile(r"[\s,]*([A-Za-z0-9_-]+)(?=[\s,]|$)")
 
 
 @dataclass(frozen=True, slots=True)
