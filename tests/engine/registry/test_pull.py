@@ -18,6 +18,7 @@ from pyctr_engine.paths import Paths
 from tests.engine.images.tars import entry, tar
 from tests.engine.images.view import look
 from tests.engine.registry.conftest import Configure
+from tests.engine.registry.memory import memory_peak
 from tests.engine.registry.publisher import Publisher, compressed, digest, directory_of, files
 from tests.engine.registry.servers import Proxy
 
@@ -195,6 +196,16 @@ def test_a_missing_image_is_pulled_by_create(paths: Paths, no_leaks: Paths, publ
             engine.remove(container.id)
     finally:
         engine.close()
+
+
+def test_memory_is_bounded_whatever_the_layers_size(publisher: Publisher, tmp_path: Path) -> None:
+    """Three layers at once, of 32 MB that don't compress; one of 400 MB that does."""
+    layers = [files(**{f"a{number}": os.urandom(32 << 20)}) for number in range(3)] + [files(z=bytes(400 << 20))]
+    publisher.image("1", layers[:3], compression="none")
+    publisher.image("2", layers[3:])
+    for tag in ("1", "2"):
+        name = f"{publisher.address}/{publisher.path}:{tag}"
+        assert memory_peak(str(tmp_path / f"state{tag}"), str(tmp_path / "run"), name) < 150e6
 
 
 @pytest.mark.parametrize(
