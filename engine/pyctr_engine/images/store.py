@@ -137,7 +137,7 @@ class ImageStore:
         """An image by name or id, whether or not its layers are unpacked."""
         entries = self.layout.entries()
         for entry in entries:
-            if self.is_name(entry_name(entry), ref):
+            if self.is_name(entry_name(entry), ref) or ("@" in ref and _is_pinned(entry, ref)):
                 return self._stored(entry, entries)
         prefix = ref.removeprefix("sha256:")
         if prefix and not set(prefix) - set("0123456789abcdef"):
@@ -362,6 +362,16 @@ class ImageStore:
         from pyctr_engine.images.garbage import remove
 
         return remove(self, ref, used_by, force)
+
+
+def _is_pinned(entry: Descriptor, ref: str) -> bool:
+    """Whether ``name@sha256:…`` means an entry: one of that name, with any tag, whose manifest has that digest."""
+    if not ref.endswith(entry.digest):
+        return False
+    try:
+        return Reference.parse(ref).name == Reference.parse(entry_name(entry)).name
+    except InvalidValue:
+        return False
 
 
 def normal_name(text: str) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -293,6 +296,38 @@ def test_an_interrupt_ends_a_pull(store: ImageStore, name: str, faulty: Proxy) -
     with pytest.raises(KeyboardInterrupt):
         store.pull(name, progress=interrupt)
     assert not left(store).keys() & {"images", "layers"}
+    store.pull(name)
+    whole(store, name)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_program_that_is_ended_leaves_nothing_half_done(
+    paths: Paths, store: ImageStore, name: str, faulty: Proxy, number: signal.Signals
+) -> None:
+    """Ctrl-C goes to all of a terminal's processes; it ends a pull that waits for the network at once."""
+    Path(os.environ["PYCTR_REGISTRIES"]).write_text("timeout = 60\n")
+    faulty.wrong("GET", LAYER, stalls(3_000_000), times=1)
+    program = [sys.executable, "-m", "pyctr_tui.cli.main", "--state-dir", paths.state, "--run-dir", paths.run]
+    process = subprocess.Popen(
+        [*program, "pull", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while not os.path.isdir(partial_directory(store.layout)) or not any(
+        entry.stat().st_size == 3_000_000 for entry in os.scandir(partial_directory(store.layout))
+    ):
+        assert process.poll() is None
+        time.sleep(0.01)
+    os.killpg(process.pid, number)
+    _, err = process.communicate()
+    assert err == ""
+    assert process.returncode == (130 if number == signal.SIGINT else -number)
+    assert "images" not in left(store)
+    if number == signal.SIGINT:
+        assert "layers" not in left(store)
+    faulty.seen.clear()
+    store.pull(name)
+    assert [seen.headers["Range"] for seen in faulty.requests("GET", LAYER)] == ["bytes=3000000-"]
+    store.remove(name)  # which sweeps what a killed process left
+    assert not left(store)
     store.pull(name)
     whole(store, name)
 

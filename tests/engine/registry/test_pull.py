@@ -112,6 +112,11 @@ def test_a_digest_pins(store: ImageStore, publisher: Publisher) -> None:
     name = f"{publisher.address}/{publisher.path}@{digest(first)}"
     store.pull(name)
     assert content(store, store.resolve(name), "a") == b"first"
+    second = store.pull(f"{publisher.address}/{publisher.path}:1").stored
+    pinned = f"{publisher.address}/{publisher.path}@{second.entry.digest}"
+    assert store.resolve(pinned).id == second.id, "by digest it is known under whatever tag"
+    with pytest.raises(NotFound):
+        store.resolve(f"{publisher.address}/other@{second.entry.digest}")
 
 
 def test_zstd_chunked_is_read_as_zstd(store: ImageStore, publisher: Publisher) -> None:
