@@ -19,12 +19,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from pyctr_engine.errors import Cancelled, EngineError, InvalidValue, NotFound, RegistryError, StoreError
+from pyctr_engine.images.compress import compress
 from pyctr_engine.images.layout import parse_object, write_all, write_file
 from pyctr_engine.images.registry.client import Repository
 from pyctr_engine.images.registry.manifests import digest_of
 from pyctr_engine.images.registry.sources import connections, registry_repository
 from pyctr_engine.images.registry.transport import Interrupted, Transport
-from pyctr_engine.images.streams import compress, read_file
+from pyctr_engine.images.streams import read_file
 from pyctr_engine.model.oci import (
     DOCKER_LAYER_GZIP,
     LAYER_GZIP,

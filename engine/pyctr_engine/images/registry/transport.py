@@ -33,8 +33,8 @@ from pyctr_engine.images.registry.settings import Settings
 Body = bytes | Callable[[], BinaryIO]
 """A request's body; a file is opened anew for each attempt."""
 
-CHUNK = 256 << 10
-"""Bytes read from a connection at a time."""
+CHUNK = 1 << 20
+"""Bytes read from a connection at a time, at most: what has come is not kept waiting for more."""
 
 _CONNECT_SECONDS = 15.0
 _DRAINED = 16 << 10
@@ -68,7 +68,7 @@ class Answer:
     def chunks(self) -> Iterator[bytes]:
         """The body as it comes; raises Interrupted when it is cut."""
         try:
-            while data := self.raw.read(CHUNK, decode_content=False):
+            while data := self.raw.read1(CHUNK, decode_content=False):
                 yield data
         except (HTTPError, OSError) as error:
             raise Interrupted(_reason(error)) from error
