@@ -253,14 +253,23 @@ class Handler(BaseHTTPRequestHandler):
         return False
 
     def _sell(self, query: dict[str, list[str]]) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        if self.command == "POST":  # oauth2: an identity token instead of a password
+            form = parse_qs(body)
+            known = form.get("grant_type") == ["refresh_token"] and form["refresh_token"][0] in self.proxy.users
+            self._grant(form.get("scope", [""])[0].split(), known=known)
+            return
         given = self.headers.get("Authorization", "").removeprefix("Basic ")
         username, _, password = base64.b64decode(given).decode().partition(":")
         known = bool(username) and self.proxy.users.get(username) == password
         if username and not known:
             self.answer(401, {}, b"no")
             return
+        self._grant(query.get("scope", []), known=known)
+
+    def _grant(self, scopes: list[str], *, known: bool) -> None:
         granted = []
-        for scope in query.get("scope", []):
+        for scope in scopes:
             _, name, actions = scope.split(":")
             for action in actions.split(","):
                 if known or (name.startswith("free/") and action == "pull"):

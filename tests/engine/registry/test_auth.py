@@ -170,6 +170,20 @@ def test_tokens(engine: Engine, publisher: Publisher, faulty: Proxy, tmp_path: P
     assert [seen.path.partition("?")[0] for seen in passwords] == ["/token"]
 
 
+def test_an_identity_token(store: ImageStore, publisher: Publisher, faulty: Proxy) -> None:
+    """What a login leaves where registries give one instead of keeping the password: it buys tokens by POST."""
+    publisher.image("1", [files(a=b"x")])
+    faulty.want_tokens({"identity": "", "alice": SECRET})
+    docker_file().parent.mkdir()
+    entry = {"auth": base64.b64encode(b"alice:").decode(), "identitytoken": "identity"}
+    docker_file().write_text(json.dumps({"auths": {faulty.address: entry}}))
+    store.pull(f"{faulty.address}/{publisher.path}:1")
+    assert faulty.count("POST", "/token") == 1
+    docker_file().write_text(json.dumps({"auths": {faulty.address: {**entry, "identitytoken": "stale"}}}))
+    with pytest.raises(NotPermitted, match="does not accept"):
+        store.pull(f"{faulty.address}/{publisher.path}:1")
+
+
 def test_tokens_for_everybody(store: ImageStore, address: str, faulty: Proxy) -> None:
     Publisher(address, "free/app").image("1", [files(a=b"x")])
     faulty.want_tokens({})

@@ -90,7 +90,9 @@ def read(path: str) -> Settings:
     except OSError as error:
         raise from_os_error(error, "read the registries' settings") from error
     except ValueError as error:
-        raise InvalidValue(f"{path} is not TOML: {error}", "see `registries.toml` in the README") from error
+        raise InvalidValue(
+            f"{path} is not TOML: {error}", "`engine/pyctr_engine/images/registry/settings.py` shows a whole file"
+        ) from error
     registries = document.pop("registry", {})
     if not isinstance(registries, dict):
         raise _wrong(path, "registry", registries)
@@ -127,4 +129,6 @@ def _join(where: str, name: str) -> str:
 
 
 def _wrong(path: str, where: str, value: object) -> InvalidValue:
-    return InvalidValue(f"{path}: {where} can't be {value!r}", "see `registries.toml` in the README")
+    return InvalidValue(
+        f"{path}: {where} can't be {value!r}", "`engine/pyctr_engine/images/registry/settings.py` shows a whole file"
+    )
