@@ -43,6 +43,8 @@ def _doing(what: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
         def reporting(*arguments: _P.args, **named_arguments: _P.kwargs) -> _R:
             try:
                 return method(*arguments, **named_arguments)
+            except BrokenPipeError:  # whoever was told of progress has gone
+                raise
             except OSError as error:
                 raise from_os_error(error, what) from error
 
@@ -194,7 +196,7 @@ class ImageStore:
         near = difflib.get_close_matches(normal_name(ref) or ref, names, 1)
         if near:
             return f"did you mean {near[0]}?"
-        return "`pyctr-tui images` lists what there is; `import` and `load` bring more"
+        return "`pyctr-tui images` lists what there is; `pull`, `import` and `load` bring more"
 
     # -- listing ------------------------------------------------------------------------------------------------
 

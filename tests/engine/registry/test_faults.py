@@ -300,6 +300,16 @@ def test_an_interrupt_ends_a_pull(store: ImageStore, name: str, faulty: Proxy) -
     whole(store, name)
 
 
+def test_who_reads_of_progress_may_go(paths: Paths, name: str) -> None:
+    """`pyctr-tui pull … | head -1` is no error to tell of."""
+    program = [sys.executable, "-m", "pyctr_tui.cli.main", "--state-dir", paths.state, "--run-dir", paths.run]
+    reader, writer = os.pipe()
+    os.close(reader)
+    with open(writer, "wb") as pipe:
+        done = subprocess.run([*program, "pull", name], stdout=pipe, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_a_program_that_is_ended_leaves_nothing_half_done(
     paths: Paths, store: ImageStore, name: str, faulty: Proxy, number: signal.Signals

@@ -143,7 +143,7 @@ class Download:
                     self._fetch()
                 self._finish()
         except BaseException as error:  # noqa: BLE001  it is raised in the threads that wait
-            if isinstance(error, OSError):
+            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # that is the teller's
                 error = from_os_error(error, "write the blob")
             if self._fd >= 0 and (self.done == 0 or isinstance(error, WrongContent)):
                 with contextlib.suppress(OSError):

@@ -32,6 +32,7 @@ from typing import Any
 from pyctr_engine.errors import InvalidValue, from_os_error
 
 VARIABLE = "PYCTR_REGISTRIES"
+_HINT = "the README says what it may hold"
 _SYSTEM_FILE = "/etc/pyctr-tui/registries.toml"
 _CERTIFICATES = ("/etc/pyctr-tui/certs.d", "/etc/docker/certs.d", "/etc/containers/certs.d")
 
@@ -90,9 +91,7 @@ def read(path: str) -> Settings:
     except OSError as error:
         raise from_os_error(error, "read the registries' settings") from error
     except ValueError as error:
-        raise InvalidValue(
-            f"{path} is not TOML: {error}", "`engine/pyctr_engine/images/registry/settings.py` shows a whole file"
-        ) from error
+        raise InvalidValue(f"{path} is not TOML: {error}", _HINT) from error
     registries = document.pop("registry", {})
     if not isinstance(registries, dict):
         raise _wrong(path, "registry", registries)
@@ -129,6 +128,4 @@ def _join(where: str, name: str) -> str:
 
 
 def _wrong(path: str, where: str, value: object) -> InvalidValue:
-    return InvalidValue(
-        f"{path}: {where} can't be {value!r}", "`engine/pyctr_engine/images/registry/settings.py` shows a whole file"
-    )
+    return InvalidValue(f"{path}: {where} can't be {value!r}", _HINT)
