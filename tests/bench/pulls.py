@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -133,15 +134,17 @@ def daemon(base: str) -> Iterator[bool]:
         process.wait()
 
 
-def timed(commands: list[list[str]]) -> float:
-    """Seconds that the last of the commands (of a pull: all of them) take together."""
+def timed(commands: list[list[str]]) -> tuple[float, float]:
+    """Seconds that the commands take together, and of processors."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    began = time.perf_counter()
+    began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     for command in commands:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{' '.join(command)}:\n{done.stderr[-2000:]}")
-    return time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - began, used
 
 
 def compared(what: str, samples: dict[str, list[float]], target: float) -> list[Figure]:
@@ -248,11 +251,15 @@ def main() -> None:
             for what in ("pull", "push"):
                 for name, commands in peers.all.items():
                     os.sync()
-                    seconds = timed(commands(what, number, f"{source}/debian:{number}"))
+                    seconds, used = timed(commands(what, number, f"{source}/debian:{number}"))
                     if number:  # the first round warms up
                         samples.setdefault(what, {}).setdefault(name, []).append(seconds)
-                        print(f"  {what} {name} {seconds:.2f} s", file=sys.stderr, flush=True)
+                        if name != "docker":  # what its daemon uses is not its caller's
+                            samples.setdefault(f"{what}, CPU", {}).setdefault(name, []).append(used)
+                        print(f"  {what} {name} {seconds:.2f} s, CPU {used:.2f} s", file=sys.stderr, flush=True)
         figures = compared("pull", samples["pull"], TARGET) + compared("push", samples["push"], 1.0)
+        for what in ("pull, CPU", "push, CPU"):
+            figures += [Figure(f"{what}, {name}", tuple(taken), "s") for name, taken in samples[what].items()]
         figures += parts(source, min(rounds, 3))
         figures.append(memory(base, f"{source}/debian:{rounds + 1}"))
         print(f"A layer of {size >> 20} MiB, {minbase().stat().st_size >> 20} MiB unpacked.\n\n{table(figures)}")
