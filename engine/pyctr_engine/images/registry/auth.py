@@ -11,12 +11,12 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from urllib.parse import urlencode, urlsplit
 
 from pyctr_engine.errors import NotPermitted, RegistryError
 from pyctr_engine.images.registry.credentials import Credentials
 from pyctr_engine.images.registry.transport import Transport, place, status
+from pyctr_engine.record import dataclass
 
 _MAX_TOKEN = 1 << 20
 _LEAST_SECONDS = 60

@@ -10,7 +10,6 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit
 
@@ -31,6 +30,7 @@ from pyctr_engine.images.registry.transport import (
 )
 from pyctr_engine.model.oci import Descriptor
 from pyctr_engine.model.reference import DEFAULT_DOMAIN
+from pyctr_engine.record import dataclass
 
 _HUB_ADDRESS = "registry-1.docker.io"
 _MAX_REDIRECTS = 10

@@ -13,10 +13,10 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 from pyctr_engine.errors import NotFound, RegistryError, StoreError, from_os_error
 from pyctr_engine.model.reference import DEFAULT_DOMAIN
+from pyctr_engine.record import dataclass
 
 DOCKER_HUB = "https://index.docker.io/v1/"
 """What docker calls docker.io in its files."""
@@ -32,8 +32,11 @@ class Credentials:
     """A user name and password, or an identity token; they never show in a repr."""
 
     username: str
-    password: str = field(repr=False)
-    identity_token: str = field(default="", repr=False)
+    password: str
+    identity_token: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials({self.username!r})"
 
 
 def find(domain: str, path: str = "") -> Credentials | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pyctr_engine.errors import EngineError, ImageFormatError, NotFound, RegistryError
 from pyctr_engine.images.layout import parse_object
@@ -19,6 +18,7 @@ from pyctr_engine.model.oci import (
     Json,
     Manifest,
 )
+from pyctr_engine.record import dataclass
 
 MAX_MANIFEST = 4 << 20
 """Bytes; registries accept no larger ones (distribution-spec, Pushing Manifests)."""

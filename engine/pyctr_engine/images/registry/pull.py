@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Cancelled, EngineError, ImageFormatError, NotFound, RegistryError
@@ -27,6 +26,7 @@ from pyctr_engine.images.registry.transport import Transport
 from pyctr_engine.model.oci import LAYER_TAR, Descriptor, ImageConfig
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
+from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Literal, cast
 
 from pyctr_engine.errors import Cancelled, EngineError, InvalidValue, NotFound, RegistryError, StoreError
@@ -36,6 +35,7 @@ from pyctr_engine.model.oci import (
 )
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
+from pyctr_engine.record import dataclass, replace
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored

@@ -26,10 +26,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from pyctr_engine.errors import InvalidValue, from_os_error
+from pyctr_engine.record import dataclass, field
 
 VARIABLE = "PYCTR_REGISTRIES"
 _HINT = "the README says what it may hold"

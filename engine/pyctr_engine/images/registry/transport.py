@@ -15,7 +15,6 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, BinaryIO
@@ -29,6 +28,7 @@ from urllib3.exceptions import SSLError as PoolSSLError
 
 from pyctr_engine.errors import Cancelled, RegistryError
 from pyctr_engine.images.registry.settings import Settings
+from pyctr_engine.record import dataclass
 
 Body = bytes | Callable[[], BinaryIO]
 """A request's body; a file is opened anew for each attempt."""
