@@ -216,7 +216,9 @@ def test_a_token_server_that_is_wrong(store: ImageStore, faulty: Proxy, body: by
             store.pull(f"{faulty.address}/x")
 
 
-@pytest.mark.parametrize("realm", ["ftp://127.0.0.1/", "", "http://alice:pw@127.0.0.1/"])
+@pytest.mark.parametrize(
+    "realm", ["ftp://127.0.0.1/", "", "http://alice:pw@127.0.0.1/", "http://[x/", "http://x:99999/"]
+)
 def test_an_impossible_token_server(store: ImageStore, faulty: Proxy, realm: str) -> None:
     faulty.wrong("GET", "/", says(401, WWW_Authenticate=f'Bearer realm="{realm}"'))
     with pytest.raises(RegistryError, match="names an impossible token server") as caught:

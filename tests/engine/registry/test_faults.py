@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -160,6 +162,8 @@ def test_parts_are_thrown_away_in_time(store: ImageStore, name: str, faulty: Pro
         (redirects(lambda handler: handler.path), "redirects in a circle"),
         (redirects(lambda _handler: "ftp://127.0.0.1/x"), "redirects to nowhere"),
         (redirects(lambda _handler: ""), "redirects to nowhere"),
+        (redirects(lambda _handler: "http://[x/"), "redirects to nowhere"),
+        (redirects(lambda _handler: "http://127.0.0.1:99999/"), "redirects to nowhere"),
         (says(429, Retry_After="86400"), "wants no requests for 86400 seconds"),
     ],
 )
@@ -181,6 +185,47 @@ def test_a_registry_that_only_fails_is_given_up(store: ImageStore, name: str, fa
     with pytest.raises(RegistryError, match=r"answers 503 Service Unavailable \(4 attempts\)"):
         store.pull(name)
     assert faulty.count("GET", "/manifests/") == 4
+
+
+GARBAGE = {
+    "nothing": b"",
+    "noise": os.urandom(4096),
+    "half a line": b"HTTP/1.1 200",
+    "no headers' end": b"HTTP/1.1 200 OK\r\nX: y\r\n",
+    "a long line": b"HTTP/1.1 200 OK\r\nX: " + b"y" * 200_000 + b"\r\n\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5000 + b"\r\n",
+    "a bad status": b"HTTP/1.1 999999 OK\r\n\r\n",
+    "a bad length": b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
+    "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nx",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nxxxxx",
+    "bad chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "an endless chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 60 + b"\r\n",
+    "a bad challenge": b'HTTP/1.1 401 No\r\nWWW-Authenticate: \xff\xfe=,,"\r\nContent-Length: 0\r\n\r\n',
+    "compressed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
+}
+
+
+@pytest.mark.parametrize("which", GARBAGE)
+def test_a_server_that_sends_garbage(store: ImageStore, which: str) -> None:
+    """Whatever is asked, these bytes are the answer: one sentence, and no waiting for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with contextlib.suppress(OSError), connection:
+                    connection.recv(65536)
+                    connection.sendall(GARBAGE[which])
+
+        threading.Thread(target=serve, daemon=True).start()
+        with pytest.raises(EngineError) as caught:
+            store.pull(f"127.0.0.1:{server.getsockname()[1]}/x:1")
+        server.shutdown(socket.SHUT_RDWR)
+    assert caught.value.message.isprintable()
+    assert not left(store)
 
 
 MANIFESTS = {

@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 from pyctr_engine.errors import NotPermitted, RegistryError
 from pyctr_engine.images.registry.credentials import Credentials
-from pyctr_engine.images.registry.transport import Transport, place, status
+from pyctr_engine.images.registry.transport import Transport, place, status, target
 from pyctr_engine.record import dataclass
 
 _MAX_TOKEN = 1 << 20
@@ -148,10 +148,9 @@ class Authenticator:
 
     def _check_realm(self, realm: str) -> None:
         """A password leaves this machine over TLS only, unless the registry itself is reached without."""
-        parts = urlsplit(realm)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        if not target(realm, realm) or urlsplit(realm).username:
             raise RegistryError(f"{self._registry} names an impossible token server: {place(realm) or 'none'}")
-        if parts.scheme == "http" and self._secure:
+        if realm.startswith("http://") and self._secure:
             raise RegistryError(
                 f"{self._registry} names a token server without TLS: {place(realm)}",
                 "no password is sent there; its administrator has to mend that",

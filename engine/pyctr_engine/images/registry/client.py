@@ -27,6 +27,7 @@ from pyctr_engine.images.registry.transport import (
     place,
     retry_after,
     status,
+    target,
 )
 from pyctr_engine.model.oci import Descriptor
 from pyctr_engine.model.reference import DEFAULT_DOMAIN
@@ -192,7 +193,7 @@ class Repository:
             following = _NEXT.search(answer.headers.get("Link", ""))
             if following is None:
                 return sorted(set(found))
-            where = urljoin(answer.url, following[1])
+            where = target(answer.url, following[1])
         raise RegistryError(f"{self.title} has too many tags")
 
     # -- blobs --------------------------------------------------------------------------------------------------
@@ -234,10 +235,10 @@ class Repository:
         answer.release()
         if answer.status == 201:
             return ""
-        place_ = answer.headers.get("Location", "")
-        if not place_:
+        found = target(answer.url, answer.headers.get("Location", ""))
+        if not found:
             raise RegistryError(f"{self.registry.name} doesn't say where to upload to")
-        return urljoin(answer.url, place_)
+        return found
 
     def upload(self, where: str, descriptor: Descriptor, content: Callable[[], BinaryIO]) -> None:
         """Send a whole blob. One attempt: raises Interrupted, after which a new place has to be asked for."""
@@ -325,15 +326,18 @@ class Repository:
             raise self._error(what, answer, auth)
 
     def _redirected(self, what: str, base: str, url: str, answer: Answer, hops: int) -> str:
-        target = urljoin(url, answer.headers.get("Location", ""))
-        parts = urlsplit(target)
+        found = target(url, answer.headers.get("Location", ""))
         if hops > _MAX_REDIRECTS:
             raise RegistryError(f"cannot {what}: {self.registry.name} redirects in a circle")
-        if parts.scheme not in ("http", "https") or not parts.hostname or not answer.headers.get("Location"):
+        if not found:
             raise RegistryError(f"cannot {what}: {self.registry.name} redirects to nowhere")
-        if parts.scheme == "http" and base.startswith("https://") and not is_loopback(urlsplit(base).hostname or ""):
-            raise RegistryError(f"cannot {what}: {self.registry.name} redirects to {place(target)}, without TLS")
-        return target
+        if (
+            found.startswith("http://")
+            and base.startswith("https://")
+            and not is_loopback(urlsplit(base).hostname or "")
+        ):
+            raise RegistryError(f"cannot {what}: {self.registry.name} redirects to {place(found)}, without TLS")
+        return found
 
     def _refused(self, what: str, auth: Authenticator) -> EngineError:
         error = auth.denied()

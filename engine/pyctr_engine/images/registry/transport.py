@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
 from typing import Any, BinaryIO
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment  # type: ignore[attr-defined]
 
 import urllib3
@@ -172,7 +172,7 @@ class Transport:
                 decode_content=False,
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=self.settings.timeout),
             )
-        except (HTTPError, OSError, UnicodeError) as error:
+        except (HTTPError, OSError, ValueError) as error:
             self.check()
             raise self._failure(error, url) from error
         finally:
@@ -324,9 +324,23 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def target(base: str, location: str) -> str:
+    """Where a header of a response for ``base`` leads; empty for nowhere that could be asked."""
+    try:
+        found = urljoin(base, location)
+        parts = urlsplit(found)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        return ""
+    return found if usable and location else ""
+
+
 def place(url: str) -> str:
     """A URL to show: without what may be secret in it."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "nowhere"
     return f"{parts.netloc.rpartition('@')[2]}{parts.path}"[:200]
 
 
