@@ -25,6 +25,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     pytest.skip("needs root: sudo make test")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_leaves_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests that ask for an image that isn't there must not ask docker.io; those of registries have their own."""
+    file = tmp_path_factory.mktemp("settings") / "registries.toml"
+    file.write_text('[registry."docker.io"]\nblocked = true\n')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYCTR_REGISTRIES", str(file))
+        yield
+
+
 @contextlib.contextmanager
 def own_paths(directory: Path) -> Iterator[Paths]:
     """State and run directories of one's own, and so an engine with names of its own; its spawner ends with them.

@@ -16,6 +16,7 @@ from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
     import socket
+    import threading
 
     from pyctr_engine.containers.checkpoints import Restored
     from pyctr_engine.containers.context import Context
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
     from pyctr_engine.model.log import LogLine
     from pyctr_engine.model.progress import Progress
+    from pyctr_engine.model.registry import Pulled, Pushed
     from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ExecRequest
     from pyctr_engine.model.stack import Action, Stack, StackSummary
     from pyctr_engine.model.stats import HostStats, Stats
@@ -113,11 +115,14 @@ class Engine:
 
         return listing.one(self._context, ref)
 
-    def create(self, request: ContainerRequest) -> Container:
-        """Resolve the request, lease what it needs, prepare its file system; don't start it."""
+    def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
+        """Resolve the request, lease what it needs, prepare its file system; don't start it.
+
+        ``progress`` is told of the image's pull, if there is one.
+        """
         from pyctr_engine.containers import create, listing
 
-        return listing.view(self._context, create.create(self._context, request))
+        return listing.view(self._context, create.create(self._context, request, progress=progress))
 
     def start(self, ref: str) -> Container:
         """Start a created or ended container; a running one is left alone."""
@@ -128,26 +133,29 @@ class Engine:
             start.start(self._context, container.spec, attach=False, connection=self._monitor()).close()
         return listing.one(self._context, container.id)
 
-    def run(self, request: ContainerRequest) -> tuple[Container, Session]:
-        """Create and start, attached from the first byte it writes; what can't be started is removed."""
-        from pyctr_engine.containers import create, listing, remove, spawner, start
+    def run(self, request: ContainerRequest, progress: ProgressSink | None = None) -> tuple[Container, Session]:
+        """Create and start, attached from the first byte it writes; what can't be started is removed.
+
+        ``progress``: see `create`.
+        """
+        from pyctr_engine.containers import create, imaging, listing, remove, spawner, start
 
         connection = self._monitor()
-        with self._context.creating():  # or a `prune` would take it before it is started
-            try:
-                choose_id: Callable[[], str] = str
-                if start.can_use_reserve(request):
-                    spawner.ask_for_id(connection)
-                    choose_id = functools.partial(spawner.offered_id, connection)
-                spec = create.create(self._context, request, choose_id)
-            except BaseException:
-                connection.close()
-                raise
-            try:
-                session = start.start(self._context, spec, attach=True, connection=connection)
-            except EngineError:
-                remove.remove(self._context, spec, force=True, volumes=True)
-                raise
+        with contextlib.ExitStack() as failing:
+            failing.callback(connection.close)
+            image = imaging.obtain(self._context, request, progress)
+            choose_id: Callable[[], str] = str
+            if start.can_use_reserve(request):
+                spawner.ask_for_id(connection)
+                choose_id = functools.partial(spawner.offered_id, connection)
+            with self._context.creating():  # or a `prune` would take it before it is started
+                spec = create.create(self._context, request, choose_id, image)
+                try:
+                    session = start.start(self._context, spec, attach=True, connection=connection)
+                except EngineError:
+                    remove.remove(self._context, spec, force=True, volumes=True)
+                    raise
+            failing.pop_all()
         if request.auto_remove:
             session.on_exit = lambda: remove.remove(self._context, spec, force=True, volumes=True, keep_shared=True)
         return listing.view(self._context, spec), session
@@ -387,6 +395,69 @@ class Engine:
         """
         self._context.images.save(images, path, progress, format)
 
+    # -- registries ---------------------------------------------------------------------------------------------
+
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pulled:
+        """Fetch an image from its registry and name it.
+
+        Args:
+            name: ``nginx``, ``host:port/path:tag``, ``name@sha256:…``.
+            platform: ``os/architecture[/variant]``; empty for this machine's.
+            progress: Told of each layer (12 digits of its digest): ``downloading`` and ``unpacking`` with bytes.
+            cancel: Set it in any thread to end the pull: Cancelled is raised, and nothing half-done is left.
+        """
+        from pyctr_engine.containers import imaging
+
+        return imaging.pull(self._context, name, platform, progress, cancel)
+
+    def push(
+        self,
+        name: str,
+        compression: str = "gzip",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pushed:
+        """Send an image to the registry that its name names.
+
+        Layers that are uncompressed here are compressed on the way: ``gzip``, ``zstd``, or ``none``.
+        """
+        from pyctr_engine.containers import imaging
+
+        return imaging.push(self._context, name, compression, progress, cancel)
+
+    def registry_tags(self, name: str) -> list[str]:
+        """All tags of a repository, as its registry lists them."""
+        from pyctr_engine.images.registry import login
+
+        return login.tags(name)
+
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        """Try credentials for a registry (empty: docker.io) and keep them; where they are now.
+
+        Without a user name: try those that are kept.
+        """
+        from pyctr_engine.images.registry import login
+
+        return login.login(server, username, password)
+
+    def login_name(self, server: str) -> str:
+        """Whose credentials are kept for a registry; empty for none."""
+        from pyctr_engine.images.registry import login
+
+        return login.kept_username(server)
+
+    def logout(self, server: str) -> bool:
+        """Forget the credentials for a registry; whether there were any."""
+        from pyctr_engine.images.registry import login
+
+        return login.logout(server)
+
     # -- stacks -------------------------------------------------------------------------------------------------
 
     def load_stack(self, path: str, name: str = "") -> Stack:
@@ -410,12 +481,12 @@ class Engine:
 
     def plan(self, stack: Stack) -> list[Action]:
         """What `up` would do."""
-        from pyctr_engine.stacks import plan, reconcile
+        from pyctr_engine.stacks import images, plan
 
-        return plan.plan(stack, self.containers(), reconcile.image_ids(self, stack))
+        return plan.plan(stack, self.containers(), images.image_ids(self, stack))
 
-    def up(self, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
-        """Make it so; returns what was done."""
+    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+        """Make it so; returns what was done. ``pull`` replaces the services' ``pull_policy``."""
         from pyctr_engine.stacks import reconcile
         from pyctr_engine.stacks.store import StackStore
 
@@ -423,12 +494,18 @@ class Engine:
             store = StackStore(self._context.database)
             store.remember(stack)
         try:
-            return reconcile.up(self, stack, progress)
+            return reconcile.up(self, stack, progress, pull)
         except BaseException:
             with self._context.lock:  # what never came to be has no name
                 if not any(container.stack == stack.name for container in self.containers()):
                     store.forget(stack.name)
             raise
+
+    def pull_stack(self, stack: Stack, progress: ProgressSink | None = None) -> None:
+        """Pull the images of a stack, whether they are here or not; not those with ``pull_policy: never``."""
+        from pyctr_engine.stacks import reconcile
+
+        reconcile.pull(self, stack, progress)
 
     def down(
         self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""

@@ -13,6 +13,8 @@ Every error a user can cause is one clear sentence and a hint::
     ├── Unsupported             this kernel or host lacks something
     ├── NoSpace                 the disk is full
     ├── ImageFormatError        an archive, manifest or layer that breaks its specification
+    ├── RegistryError           a registry that can't be reached, refuses, or breaks its specification
+    ├── Cancelled               given up because the caller wished so
     └── StoreError              the store or the database is damaged or busy
 """
 
@@ -82,6 +84,14 @@ class NoSpace(EngineError):
 
 class ImageFormatError(EngineError):
     """An archive, manifest or layer that breaks its specification."""
+
+
+class RegistryError(EngineError):
+    """A registry that can't be reached, refuses, or breaks its specification."""
+
+
+class Cancelled(EngineError):
+    """Given up because the caller wished so; nothing half-done is left."""
 
 
 class StoreError(EngineError):

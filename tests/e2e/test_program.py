@@ -13,7 +13,7 @@ def test_version(cli: Cli) -> None:
 
 
 def test_help_in_a_terminal(terminal: Callable[..., Tmux]) -> None:
-    tmux = terminal(100, 60)
+    tmux = terminal(100, 90)
     tmux.run("pyctr-tui", "--help")
     tmux.wait_for("Usage: pyctr-tui", "stack config", "--version")
 

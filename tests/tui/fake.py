@@ -250,7 +250,7 @@ class FakeEngine(Engine):
     def container(self, ref: str) -> Container:
         return self._find(ref)
 
-    def create(self, request: ContainerRequest) -> Container:
+    def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
         with self.lock:
             self._add(request.stack, request.name, request.image, 0, 0.01, M, None, 0, 0, 0)
             container = self._find(digest(f"{request.stack}-{request.name}" if request.stack else request.name))

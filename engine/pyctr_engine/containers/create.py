@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyctr_engine import reserve
-from pyctr_engine.containers import idranges, names, resolve, store, stub
+from pyctr_engine.containers import idranges, imaging, names, resolve, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, EngineError, InvalidValue, from_os_error
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
@@ -17,6 +17,7 @@ from pyctr_engine.record import replace
 from pyctr_engine.snapshots.overlay import Snapshot
 
 if TYPE_CHECKING:
+    from pyctr_engine.containers.imaging import ProgressSink
     from pyctr_engine.images.store import Image
 
 
@@ -24,15 +25,22 @@ GOING = ".going-"
 """Prefix of the directory of a container that is removed already."""
 
 
-def create(context: Context, request: ContainerRequest, choose_id: Callable[[], str] = str) -> ContainerSpec:
-    """Create a container. Raises EngineError; nothing is left behind then.
+def create(
+    context: Context,
+    request: ContainerRequest,
+    choose_id: Callable[[], str] = str,
+    image: Image | None = None,
+    progress: ProgressSink | None = None,
+) -> ContainerSpec:
+    """Create a container, its image pulled if need be. Raises EngineError; nothing is left behind then.
 
     The record comes first, the upper directory last: what has the one without the other is half made (`is_whole`).
-    ``choose_id`` is asked for its id when that is needed; empty is any.
+    ``choose_id`` is asked for its id when that is needed; empty is any. ``image`` is what `imaging.obtain` gave, if
+    that was asked before.
     """
     resolve.check(request)
+    image = image or imaging.obtain(context, request, progress)
     with context.creating():
-        image = context.images.resolve(request.image)
         id = choose_id() or os.urandom(32).hex()
         with context.images.using(request.image, image) as image, context.lock:
             request = _with_mounts(context, request, image)

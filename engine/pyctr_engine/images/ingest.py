@@ -18,7 +18,7 @@ from pyctr_engine.images import index
 from pyctr_engine.images.implicit import adopt_attributes, drop_idle_whiteouts
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
-from pyctr_engine.images.streams import CHUNK, MEDIA_TYPES, decompress, read_file, recognise
+from pyctr_engine.images.streams import CHUNK, MEDIA_TYPES, Compression, decompress, read_file, recognise
 from pyctr_engine.images.unpack import Unpacked, Unpacker
 from pyctr_engine.model.oci import Descriptor
 from pyctr_engine.model.progress import Progress
@@ -75,17 +75,45 @@ def ingest(
     Raises:
         ImageFormatError, NoSpace, NotPermitted, StoreError, OSError: nothing was stored.
     """
+    with BlobWriter(layout) as blob, unpacking(layers, _through(chunks, blob.write), not below, diff_id) as staged:
+        descriptor = blob.commit(MEDIA_TYPES[staged.compression], expected)
+        return Ingested(descriptor, staged.publish(below), staged.unpacked.notes)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A layer unpacked aside, without a place yet; ``compression`` is what its blob had."""
+
+    layers: LayerStore
+    aside: str
+    diff_id: str
+    unpacked: Unpacked
+    compression: Compression
+
+    def publish(self, below: tuple[str, ...]) -> Layer:
+        """Give it its place on top of the layers with diff ids ``below``, which have theirs."""
+        return _publish(self.layers, self.aside, (*below, self.diff_id), self.unpacked)
+
+
+@contextlib.contextmanager
+def unpacking(layers: LayerStore, chunks: Iterable[bytes], bottom: bool, diff_id: str = "") -> Iterator[Staged]:
+    """Unpack a layer (a tar: plain, gzip or zstd) aside; it is gone at the end of the block unless it was published.
+
+    Args:
+        bottom: Whether it is an image's lowest layer.
+        diff_id: See `ingest`; raises what that does.
+    """
     stream = iter(chunks)
     head = next(stream, b"")
     compression = recognise(head)
-    with layers.staged() as aside, Unpacker(f"{aside}/fs", not below) as unpacker, BlobWriter(layout) as blob:
-        tap = _Tap(decompress(_through(itertools.chain([head], stream), blob.write), compression))
-        for piece in tap:
-            unpacker.write(piece)
-        unpacked = unpacker.finish()
+    with layers.staged() as aside:
+        with Unpacker(f"{aside}/fs", bottom) as unpacker:
+            tap = _Tap(decompress(itertools.chain([head], stream), compression))
+            for piece in tap:
+                unpacker.write(piece)
+            unpacked = unpacker.finish()
         _check_diff_id(tap.digest, diff_id or tap.digest)
-        descriptor = blob.commit(MEDIA_TYPES[compression], expected)
-        return Ingested(descriptor, _publish(layers, aside, (*below, tap.digest), unpacked), unpacked.notes)
+        yield Staged(layers, aside, tap.digest, unpacked, compression)
 
 
 def _through(chunks: Iterable[bytes], also: Callable[[bytes], None]) -> Iterator[bytes]:
@@ -136,14 +164,12 @@ def counted(
 
 def unpack_stored(layout: Layout, layers: LayerStore, descriptor: Descriptor, diff_ids: tuple[str, ...]) -> Layer:
     """Unpack a layer whose blob is in the store already, as the topmost of ``diff_ids``."""
-    with layout.adding(), _opened(layout, descriptor) as fd, layers.staged() as aside:
-        with Unpacker(f"{aside}/fs", len(diff_ids) == 1) as unpacker:
-            tap = _Tap(decompress(read_file(fd), recognise(os.pread(fd, 16, 0))))
-            for piece in tap:
-                unpacker.write(piece)
-            unpacked = unpacker.finish()
-        _check_diff_id(tap.digest, diff_ids[-1])
-        return _publish(layers, aside, diff_ids, unpacked)
+    with (
+        layout.adding(),
+        _opened(layout, descriptor) as fd,
+        unpacking(layers, read_file(fd), len(diff_ids) == 1, diff_ids[-1]) as staged,
+    ):
+        return staged.publish(diff_ids[:-1])
 
 
 @contextlib.contextmanager

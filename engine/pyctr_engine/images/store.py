@@ -22,8 +22,12 @@ from pyctr_engine.paths import Paths
 from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
+    import threading
+
     from pyctr_engine.images.garbage import Unneeded
     from pyctr_engine.images.prune import Accept, StoreUsage
+    from pyctr_engine.images.registry.pull import Outcome as PullOutcome
+    from pyctr_engine.images.registry.push import Outcome as PushOutcome
     from pyctr_engine.model.host import Finding
     from pyctr_engine.model.image import ArchiveFormat, ImageSummary, LayerInfo
     from pyctr_engine.model.progress import Progress
@@ -44,6 +48,8 @@ def _doing(what: str) -> Callable[[Callable[_P, _R]], Callable[_P, _R]]:
         def reporting(*arguments: _P.args, **named_arguments: _P.kwargs) -> _R:
             try:
                 return method(*arguments, **named_arguments)
+            except BrokenPipeError:  # whoever was told of progress has gone
+                raise
             except OSError as error:
                 raise from_os_error(error, what) from error
 
@@ -146,6 +152,7 @@ class ImageStore:
         self.layout = Layout(paths.oci, self.collect)
         self.layers_on_disk = LayerStore(paths.layers)
         self.uses = uses
+        self.cache = paths.cache
 
     # -- finding ------------------------------------------------------------------------------------------------
 
@@ -162,7 +169,7 @@ class ImageStore:
         try:
             stored = self.find(ref)
         except NotFound:
-            if normal_name(ref) != BASE:
+            if not self.is_built_in(ref):
                 raise
             return self.ensure_base()
         return self.open(stored)
@@ -209,7 +216,7 @@ class ImageStore:
         """An image by name or id, whether or not its layers are unpacked."""
         entries = self.layout.entries()
         for entry in entries:
-            if self.is_name(entry_name(entry), ref):
+            if self.is_name(entry_name(entry), ref) or ("@" in ref and _is_pinned(entry, ref)):
                 return self._stored(entry, entries)
         prefix = ref.removeprefix("sha256:")
         if prefix and not set(prefix) - set("0123456789abcdef"):
@@ -219,6 +226,24 @@ class ImageStore:
             if found:
                 return max(found, key=lambda image: bool(image.names))
         raise NotFound(f"no such image: {ref}", self._suggest(ref))
+
+    @staticmethod
+    def is_built_in(ref: str) -> bool:
+        """Whether it is the built-in image's name."""
+        return normal_name(ref) == BASE
+
+    @staticmethod
+    def is_reference(ref: str) -> bool:
+        """Whether it can be pulled: a name, not an id."""
+        return bool(normal_name(ref))
+
+    @staticmethod
+    def suits(config: ImageConfig, platform: str) -> bool:
+        """Whether an image runs on ``os/architecture[/variant]``. Raises InvalidValue."""
+        from pyctr_engine.images.platform import Platform
+
+        offered = Platform(config.os, config.architecture, config.variant)
+        return Platform.parse(platform).rank(offered) is not None
 
     @staticmethod
     def is_name(name: str, ref: str) -> bool:
@@ -248,7 +273,7 @@ class ImageStore:
         near = difflib.get_close_matches(normal_name(ref) or ref, names, 1)
         if near:
             return f"did you mean {near[0]}?"
-        return "`pyctr-tui images` lists what there is; `import` and `load` bring more"
+        return "`pyctr-tui images` lists what there is; `pull`, `import` and `load` bring more"
 
     # -- listing ------------------------------------------------------------------------------------------------
 
@@ -371,6 +396,54 @@ class ImageStore:
 
         save(self, refs, path, progress, format)
 
+    # -- registries ---------------------------------------------------------------------------------------------
+
+    @_doing("pull the image")
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> PullOutcome:
+        """Fetch an image from its registry, or from a mirror of that, and name it.
+
+        Args:
+            name: ``nginx``, ``host:port/path:tag``, ``name@sha256:…``.
+            platform: ``os/architecture[/variant]``; empty for this machine's.
+            progress: Told of each layer's bytes, by one thread at a time.
+            cancel: Ends it when it is set, from whatever thread.
+
+        Raises:
+            NotFound, NotPermitted, RegistryError, ImageFormatError, InvalidValue, NoSpace: the name is as it was;
+                whole layers and parts of blobs stay for the next attempt. Cancelled.
+        """
+        from pyctr_engine.images.registry.pull import pull
+
+        return pull(self, name, platform, progress, cancel)
+
+    @_doing("push the image")
+    def push(
+        self,
+        name: str,
+        compression: str = "gzip",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> PushOutcome:
+        """Send an image to the registry that its name names.
+
+        Args:
+            name: A name that the image has here.
+            compression: What uncompressed layers become on the way: ``gzip``, ``zstd`` or ``none``.
+            progress, cancel: See `pull`.
+
+        Raises:
+            NotFound, NotPermitted, RegistryError, InvalidValue, StoreError, Cancelled.
+        """
+        from pyctr_engine.images.registry.push import push
+
+        return push(self, name, compression, progress, cancel)
+
     # -- naming -------------------------------------------------------------------------------------------------
 
     def add_manifest(self, entry: Descriptor, name: str) -> Stored:
@@ -453,6 +526,16 @@ def split_layer(ref: str) -> tuple[str, int | None]:
     if image and at and number.isascii() and number.isdecimal():
         return image, int(number)
     return ref, None
+
+
+def _is_pinned(entry: Descriptor, ref: str) -> bool:
+    """Whether ``name@sha256:…`` means an entry: one of that name, with any tag, whose manifest has that digest."""
+    if not ref.endswith(entry.digest):
+        return False
+    try:
+        return Reference.parse(ref).name == Reference.parse(entry_name(entry)).name
+    except InvalidValue:
+        return False
 
 
 def normal_name(text: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Literal, cast
 
 from pyctr_engine.errors import ImageFormatError
+from pyctr_engine.images.compress import GZIP_MAGIC, deflate_module
 from pyctr_engine.images.limits import Meter, limits
 from pyctr_engine.model.oci import LAYER_GZIP, LAYER_TAR, LAYER_ZSTD
 
@@ -106,21 +107,22 @@ def _undo_rare(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """RFC 1952: one member after another; zeros may pad the end, as tapes did."""
-    import zlib
-
+    deflate = deflate_module()
     decoder = None
     try:
         for chunk in chunks:
             data = chunk if decoder is not None else chunk.lstrip(b"\0")
             while data:
-                decoder = decoder or zlib.decompressobj(wbits=31)
+                if decoder is None and data[0] != GZIP_MAGIC:
+                    raise ImageFormatError("the gzip stream is damaged: something else follows it")
+                decoder = decoder or deflate.decompressobj(wbits=31)
                 yield decoder.decompress(data, CHUNK)
                 data = decoder.unconsumed_tail
                 if decoder.eof:
                     data, decoder = decoder.unused_data.lstrip(b"\0"), None
         while decoder is not None and (piece := decoder.decompress(b"", CHUNK)):
             yield piece
-    except zlib.error as error:
+    except deflate.error as error:
         raise ImageFormatError(f"the gzip stream is damaged: {error}") from error
     if decoder is not None and not decoder.eof:
         raise ImageFormatError("the gzip stream ends early")

@@ -126,6 +126,9 @@ class ContainerRequest:
         stack, service, number: Which stack's service this is, and which replica (from 1).
         config_hash: Digest of the service definition it was made from; a differing one means recreate.
         auto_remove: Remove it when it ends (``--rm``).
+        pull: When its image is pulled: ``missing``, ``always`` or ``never``.
+        platform: ``os/architecture[/variant]`` that the image must be for; empty for any that is there, and for this
+            machine's when it is pulled.
     """
 
     image: str
@@ -159,6 +162,8 @@ class ContainerRequest:
     number: int = 0
     config_hash: str = ""
     auto_remove: bool = False
+    pull: str = "missing"
+    platform: str = ""
 
 
 @dataclass(frozen=True, slots=True)

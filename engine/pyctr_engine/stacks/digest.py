@@ -11,7 +11,7 @@ from pyctr_engine.model.spec import ContainerRequest
 
 OWN_LABELS = ("pyctr.", "com.docker.compose.")
 """Labels that begin so are the engine's own, and tell where a container belongs, not what it is."""
-_NOT_COMPARED = frozenset({"name", "number", "config_hash", "stack", "service", "auto_remove"})
+_NOT_COMPARED = frozenset({"name", "number", "config_hash", "stack", "service", "auto_remove", "pull"})
 
 
 def comparable(request: ContainerRequest) -> dict[str, Any]:

@@ -8,44 +8,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pyctr_engine.errors import EngineError, NotFound
+from pyctr_engine.errors import EngineError
 from pyctr_engine.model.stack import Action, Service, Stack
 from pyctr_engine.model.status import Container
+from pyctr_engine.record import replace
+from pyctr_engine.stacks import images
 from pyctr_engine.stacks.plan import plan
 from pyctr_engine.stacks.schedule import Outcome, Task, run
 from pyctr_engine.stacks.work import Engine, ProgressSink, Work, renamed
 
-BUILT_IN = ("pyctr/base", "pyctr/base:latest")
-"""Images that the engine makes when a container first asks for them."""
 
-
-def image_ids(engine: Engine, stack: Stack) -> dict[str, str]:
-    """The ids of the images that a stack uses; those that aren't there are left out."""
-    found: dict[str, str] = {}
-    for name in dict.fromkeys(service.request.image for service in stack.services):
-        try:
-            found[name] = engine.image(name).id
-        except NotFound:
-            continue
-    return found
-
-
-def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
+def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
     """Make it so; returns the plan that was carried out.
 
+    Args:
+        engine: The engine.
+        stack: What is wanted.
+        progress: Told of each step.
+        pull: ``missing``, ``always`` or ``never`` instead of the services' own ``pull_policy``.
+
     Raises:
-        NotFound: an image isn't there; nothing has been done.
+        NotFound: an image isn't there; no container was touched.
         EngineError: what went wrong, naming the service; the rest has been done as far as it could be.
     """
-    ids = image_ids(engine, stack)
-    actions = plan(stack, engine.containers(), ids)
-    for action in actions:
-        if action.request and action.request.image not in ids and action.request.image not in BUILT_IN:
-            raise NotFound(
-                f"service {action.service}: there is no image {action.request.image}",
-                "`pyctr-tui images` lists those there are; `pyctr-tui load` and `import` bring more",
-            )
     work = Work(engine, progress)
+    _report(images.pull(work, stack, pull))
+    actions = plan(stack, engine.containers(), images.check(engine, stack))
     awaited = {
         dependency.service
         for service in stack.services
@@ -58,6 +46,12 @@ def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None) -> li
             work.tell(action.container, action.reason, finished=True)
     _report(run(tasks, work.stop))
     return actions
+
+
+def pull(engine: Engine, stack: Stack, progress: ProgressSink | None = None) -> None:
+    """Pull all images of a stack, but those whose ``pull_policy`` is ``never``. Raises EngineError."""
+    services = tuple(service for service in stack.services if service.request.pull != "never")
+    _report(images.pull(Work(engine, progress), replace(stack, services=services), "always"))
 
 
 def down(

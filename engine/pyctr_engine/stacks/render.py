@@ -10,6 +10,8 @@ from pyctr_engine.model.stack import Service, Stack
 from pyctr_engine.stacks.digest import OWN_LABELS
 
 _DEFAULT = ContainerRequest(image="")
+_PLAIN = "hostname user working_dir tty stdin_open init stop_signal shm_size platform".split()
+"""Attributes that are written as the request has them."""
 
 
 def render(stack: Stack) -> str:
@@ -49,10 +51,12 @@ def _service(service: Service, stack: Stack) -> dict[str, Any]:
             found[attribute] = list(value)
     if service.container_name:
         found["container_name"] = service.container_name
-    for attribute in ("hostname", "user", "working_dir", "tty", "stdin_open", "init", "stop_signal", "shm_size"):
+    for attribute in _PLAIN:
         value = getattr(request, attribute)
         if value != getattr(_DEFAULT, attribute):
             found[attribute] = value
+    if request.pull != _DEFAULT.pull:
+        found["pull_policy"] = request.pull
     if request.stop_grace != _DEFAULT.stop_grace:
         found["stop_grace_period"] = f"{request.stop_grace:.9f}".rstrip("0").rstrip(".") + "s"
     lists: dict[str, Any] = {

@@ -51,9 +51,11 @@ ATTRIBUTES: dict[str, Callable[[Draft, Node], None]] = {
     "network_mode": networking.network_mode,
     "networks": networking.networks,
     "pids_limit": resources.pids_limit,
+    "platform": process.platform,
     "ports": ports.ports,
     "privileged": security.privileged,
     "profiles": process.profiles,
+    "pull_policy": process.pull_policy,
     "read_only": security.read_only,
     "restart": process.restart,
     "scale": resources.scale,
@@ -78,8 +80,6 @@ NO_EFFECT = {
     "attach": "attach has no effect here",
     "develop": "develop has no effect here",
     "logging": "logging has no effect: the engine keeps a bounded log of its own",
-    "platform": "platform has no effect: images are made for this machine",
-    "pull_policy": "pull_policy has no effect: there are no registries yet",
 }
 """Attributes that may be left undone without harm; a warning says so."""
 

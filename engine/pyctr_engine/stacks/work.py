@@ -10,9 +10,11 @@ from typing import Protocol, TypeVar
 from pyctr_engine.errors import Conflict, EngineError, NotFound
 from pyctr_engine.model.image import ImageSummary
 from pyctr_engine.model.progress import Progress
+from pyctr_engine.model.registry import Pulled
 from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.model.stack import Action
 from pyctr_engine.model.status import Container, State
+from pyctr_engine.record import replace
 
 ProgressSink = Callable[[Progress], None]
 Step = Callable[[], None]
@@ -33,6 +35,15 @@ class Engine(Protocol):
 
     def image(self, image: str) -> ImageSummary:
         """One image; NotFound."""
+
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pulled:
+        """Pull an image."""
 
     def create(self, request: ContainerRequest) -> Container:
         """Create, don't start."""
@@ -61,9 +72,13 @@ class Work:
 
     def tell(self, container: str, text: str, finished: bool = False) -> None:
         """Say how far a container is."""
+        self.show(Progress(container, text, finished=finished))
+
+    def show(self, step: Progress) -> None:
+        """Pass one step on."""
         if self._progress is not None:
             with self._lock:
-                self._progress(Progress(container, text, finished=finished))
+                self._progress(step)
 
     def making(self, action: Action) -> Step:
         """Create, recreate or start a container."""
@@ -74,7 +89,10 @@ class Work:
                 self._remove(action.container, volumes=False)
             if action.request is not None:
                 self.tell(name, "creating")
-                self._create(action.request)
+                request = action.request
+                if request.pull == "always":  # which has been done, once for all of the stack
+                    request = replace(request, pull="missing")
+                self._create(request)
                 self.tell(name, "created")
             if self.stop.is_set():
                 return

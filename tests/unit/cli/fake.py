@@ -16,6 +16,8 @@ from pyctr_engine.model.host import Finding, ProcessInfo
 from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
 from pyctr_engine.model.log import LogLine
 from pyctr_engine.model.progress import Progress
+from pyctr_engine.model.reference import Reference
+from pyctr_engine.model.registry import Pulled, Pushed
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, ExecRequest, Port
 from pyctr_engine.model.stack import Action, Stack, StackSummary
 from pyctr_engine.model.stats import HostStats, Stats
@@ -141,6 +143,8 @@ class FakeEngine(Engine):
         self.repairs_: list[Repair] = []
         self.pruned_ = Pruned()
         self.usage_ = DiskUsage((), (), (), (), (), 0)
+        self.warnings_: tuple[str, ...] = ()
+        self.login_name_ = ""
         self.failure: EngineError | None = None
 
     def _called(self, *call: Any) -> None:
@@ -163,7 +167,7 @@ class FakeEngine(Engine):
                 return found
         raise NotFound(f"there is no container {ref}", "`pyctr-tui ps -a` lists containers")
 
-    def create(self, request: ContainerRequest) -> Container:
+    def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
         self._called("create", request)
         return container("made", State.CREATED, request)
 
@@ -171,7 +175,7 @@ class FakeEngine(Engine):
         self._called("start", ref)
         return container()
 
-    def run(self, request: ContainerRequest) -> tuple[Container, Session]:
+    def run(self, request: ContainerRequest, progress: ProgressSink | None = None) -> tuple[Container, Session]:
         self._called("run", request)
         return container("made", State.RUNNING, request), session(self.program)
 
@@ -248,8 +252,52 @@ class FakeEngine(Engine):
     def stacks(self) -> list[StackSummary]:
         return [StackSummary("hello", "/srv/hello.yaml", 1, 2)]
 
-    def up(self, stack: Stack, progress: ProgressSink | None = None) -> list[Action]:
-        self._called("up", stack.name)
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pulled:
+        self._called("pull", name, platform, *(["quietly"] if progress is None else []))
+        for step in self.progress_:
+            if progress:
+                progress(step)
+        reference = Reference.parse(name)
+        return Pulled(
+            ImageSummary(ID, (name,), None, 0, 1, ""), reference.canonical, "sha256:0", True, self.warnings_
+        )
+
+    def push(
+        self,
+        name: str,
+        compression: str = "gzip",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pushed:
+        self._called("push", name, compression)
+        return Pushed(Reference.parse(name).canonical, "sha256:0", 7)
+
+    def pull_stack(self, stack: Stack, progress: ProgressSink | None = None) -> None:
+        self._called("pull_stack", stack.name)
+
+    def registry_tags(self, name: str) -> list[str]:
+        self._called("registry_tags", name)
+        return ["1", "2"]
+
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        self._called("login", server, username, password)
+        return "/root/.docker/config.json"
+
+    def login_name(self, server: str) -> str:
+        return self.login_name_
+
+    def logout(self, server: str) -> bool:
+        self._called("logout", server)
+        return bool(self.login_name_)
+
+    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+        self._called("up", stack.name, *([pull] if pull else []))
         for step in self.progress_:
             if progress:
                 progress(step)

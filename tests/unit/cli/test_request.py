@@ -159,7 +159,7 @@ def test_an_empty_entrypoint_clears_the_image_s() -> None:
         "--mount type=bind,source=rel,target=/x", "--mount target=/x,shiny=1", "--tmpfs rel", "--tmpfs /x:exec",
         "-p 0", "-p 70000", "-p a:80", "-p 80/sctp", "-p 1-2:80", "-m lots", "-m 1x", "--cpus -1", "--cpus nan",
         "--pids-limit few", "--device fuse", "--ulimit nofile", "--restart sometimes", "--restart always:3",
-        "--security-opt shiny", "--userns shiny", "--net shiny", "--pull always", "--rm --restart always",
+        "--security-opt shiny", "--userns shiny", "--net shiny", "--pull sometimes", "--rm --restart always",
         "--add-host db", "-l =x", "-e =x", "--stop-timeout soon",
     ],
 )  # fmt: skip

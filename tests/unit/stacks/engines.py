@@ -9,6 +9,8 @@ from dataclasses import replace
 
 from pyctr_engine.errors import Conflict, EngineError, NotFound
 from pyctr_engine.model.image import ImageSummary
+from pyctr_engine.model.progress import Progress
+from pyctr_engine.model.registry import Pulled
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Mount
 from pyctr_engine.model.stack import Stack
 from pyctr_engine.model.status import Container, ContainerStatus, State
@@ -63,6 +65,7 @@ class MemoryEngine:
     def __init__(self) -> None:
         self.kept: dict[str, Container] = {}
         self.images = {"x": IMAGE_ID}
+        self.registry: dict[str, str] = {}
         self.volumes: set[str] = set()
         self.calls: list[tuple[str, str]] = []
         self.fails: dict[tuple[str, str], EngineError | BaseException] = {}
@@ -94,6 +97,20 @@ class MemoryEngine:
         if image not in self.images:
             raise NotFound(f"no image {image}")
         return ImageSummary(self.images[image], (image,), None, 0, 1, "")
+
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: Callable[[Progress], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pulled:
+        self._call("pull", name)
+        if name not in self.registry:
+            raise NotFound(f"cannot get {name}")
+        newer = self.images.get(name) != self.registry[name]
+        self.images[name] = self.registry[name]
+        return Pulled(self.image(name), name, "", newer)
 
     def create(self, request: ContainerRequest) -> Container:
         self._call("create", request.name)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,8 +11,8 @@ from pyctr_engine.errors import CommandError, Conflict, EngineError, NotFound, S
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.stack import Stack
 from pyctr_engine.model.status import ContainerStatus, State
-from pyctr_engine.stacks.load import load
 from pyctr_engine.stacks.reconcile import down, up
+from tests.unit.stacks.conftest import StackOf
 from tests.unit.stacks.engines import MemoryEngine, brought_up, container
 
 TEXT = """
@@ -25,18 +23,6 @@ services:
   alone: {image: x}
 volumes: {data: , theirs: {external: true}}
 """
-
-StackOf = Callable[[str], Stack]
-
-
-@pytest.fixture
-def stack_of(tmp_path: Path) -> StackOf:
-    def stack_of(text: str) -> Stack:
-        file = tmp_path / "s.yaml"
-        file.write_text(text)
-        return load(str(file), name="shop", env={})
-
-    return stack_of
 
 
 @pytest.fixture
@@ -128,9 +114,9 @@ def test_a_bug_is_not_dressed_up(engine: MemoryEngine, stack_of: StackOf) -> Non
 
 
 def test_a_missing_image_stops_everything_before_it_begins(engine: MemoryEngine, stack_of: StackOf) -> None:
-    with pytest.raises(NotFound, match="service app: there is no image nope"):
+    with pytest.raises(NotFound, match="service app: there is no image nope, and cannot get nope"):
         up(engine, stack_of(TEXT.replace("app: {image: x", "app: {image: nope")))
-    assert engine.calls == []
+    assert engine.calls == [("pull", "nope")]
 
 
 def test_the_built_in_image_may_be_made_later(engine: MemoryEngine, stack_of: StackOf) -> None:

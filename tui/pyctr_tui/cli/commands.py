@@ -51,6 +51,10 @@ _IMAGES = {
     "layers extract": Command("explore", "extract", "Take files out of any layer's state"),
     "compare": Command("explore", "compare", "Show how images, containers and checkpoints differ"),
     "history": Command("images", "history", "Show how an image was made"),
+    "pull": Command("registries", "pull", "Fetch images from a registry"),
+    "push": Command("registries", "push", "Send images to a registry"),
+    "login": Command("registries", "login", "Log in to a registry"),
+    "logout": Command("registries", "logout", "Forget a registry's credentials"),
     "commit": Command("archives", "commit", "Make an image of a container's file system"),
     "import": Command("archives", "import_", "Make an image of a root file system's tar"),
     "load": Command("archives", "load", "Load images from an archive or an OCI layout"),
@@ -87,7 +91,7 @@ COMMANDS = {**_CONTAINERS, **_IMAGES, **_STACKS, **_SYSTEM}
 
 ALIASES = {
     **{f"container {name}": name for name in _CONTAINERS if " " not in name},
-    **{f"image {name}": name for name in ("history", "import", "inspect", "layers", "load", "save", "tag")},
+    **{f"image {name}": name for name in "history import inspect layers load pull push save tag".split()},
     "container ls": "ps",
     "container commit": "commit",
     "image ls": "images",

@@ -47,15 +47,17 @@ OPTIONS = (
     Option("--shm-size", "Size of /dev/shm", "SIZE"),
     Option("--ulimit", "Limit of a resource", "NAME=SOFT[:HARD]", many=True),
     Option("--sysctl", "Set a kernel parameter of its namespaces", "KEY=VALUE", many=True),
-    Option("--pull", "missing or never: images come from `import` and `load`", "POLICY"),
+    Option("--pull", "Pull the image: missing (the default), always, never", "POLICY"),
+    Option("--platform", "Platform that the image must be for, e.g. linux/arm64", "PLATFORM"),
+    Option("-q, --quiet", "Show nothing of a pull"),
 )  # fmt: skip
 
 
 def request(parsed: Parsed) -> ContainerRequest:
     """The container that the options and arguments ask for. Raises UsageError."""
     image, *command = parsed.arguments
-    if parsed.value("pull", "missing") not in ("missing", "never"):
-        raise UsageError(f"--pull {parsed.value('pull')}: there is no registry to pull from", "use missing or never")
+    if parsed.value("pull", "missing") not in ("missing", "always", "never"):
+        raise UsageError(f"--pull: {parsed.value('pull')!r} is unknown", "policies: missing, always, never")
     if parsed.flag("rm") and parsed.value("restart", "no") != "no":
         raise UsageError("--rm and --restart exclude each other", "leave one of them out")
     return ContainerRequest(
@@ -90,6 +92,8 @@ def request(parsed: Parsed) -> ContainerRequest:
         sysctls=dict(values.pair(text, "--sysctl") for text in parsed.values("sysctl")),
         init=parsed.flag("init"),
         auto_remove=parsed.flag("rm"),
+        pull=parsed.value("pull", "missing"),
+        platform=parsed.value("platform"),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import CommandError, EngineError
@@ -15,7 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pyctr_engine.engine import Session
+    from pyctr_engine.model.progress import Progress
     from pyctr_engine.model.spec import ContainerRequest
+    from pyctr_tui.cli.options import Parsed
+    from pyctr_tui.cli.progress_rows import ProgressRows
 
 ENGINE_FAILURE = 125
 
@@ -50,9 +54,9 @@ def run(call: Call, words: Sequence[str]) -> int:
         wanted = _after_layer(request(parsed), parsed) if "layer" in parsed else request(parsed)
         keys = detach.parse_keys(parsed.value("detach-keys"))
         if parsed.flag("detach"):
-            return _run_detached(call, wanted)
+            return _run_detached(call, wanted, _pulls(parsed))
         check_terminal(tty=wanted.tty, stdin=wanted.stdin_open)
-        container, session = call.engine.run(wanted)
+        container, session = call.engine.run(wanted, _pulls(parsed))
         proxy = parsed.flag("sig-proxy", default=True)
         return attached(call, container.id, session, wanted, keys, proxy=proxy)
 
@@ -61,7 +65,7 @@ def create(call: Call, words: Sequence[str]) -> int:
     """``create``."""
     parsed = _CREATE.parse(words)
     with engine_failures():
-        print(call.engine.create(request(parsed)).id)
+        print(call.engine.create(request(parsed), _pulls(parsed)).id)
     return 0
 
 
@@ -75,8 +79,26 @@ def _after_layer(wanted: ContainerRequest, parsed: Parsed) -> ContainerRequest:
     return wanted
 
 
-def _run_detached(call: Call, wanted: ContainerRequest) -> int:
-    container = call.engine.create(wanted)
+class _Pulls:
+    """Shows a pull on standard error; nothing is imported for it before there is one."""
+
+    def __init__(self) -> None:
+        self._rows: ProgressRows | None = None
+
+    def __call__(self, step: Progress) -> None:
+        if self._rows is None:
+            from pyctr_tui.cli.progress_rows import ProgressRows
+
+            self._rows = ProgressRows(sys.stderr)
+        self._rows(step)
+
+
+def _pulls(parsed: Parsed) -> _Pulls | None:
+    return None if parsed.flag("quiet") else _Pulls()
+
+
+def _run_detached(call: Call, wanted: ContainerRequest, progress: _Pulls | None) -> int:
+    container = call.engine.create(wanted, progress)
     try:
         call.engine.start(container.id)
     except BaseException:

@@ -31,6 +31,7 @@ _UP = Grammar(
     Option("--wait", "Return when all are running"),
     Option("--wait-timeout", "Seconds to wait at most, 60 by default", "SECONDS"),
     Option("--dry-run", "Only say what would be done"),
+    Option("--pull", "Pull images: missing, always, never; instead of what the file says", "POLICY"),
     most=1,
 )
 _DOWN = Grammar(
@@ -69,7 +70,7 @@ def up(call: Call, words: Sequence[str]) -> int:
             output.line(f"{action.container}  {action.kind}{f': {action.reason}' if action.reason else ''}")
         return 0
     with ProgressLine(sys.stdout) as progress:
-        actions = call.engine.up(stack, progress)
+        actions = call.engine.up(stack, progress, parsed.value("pull"))
     if all(action.kind == "keep" for action in actions):
         output.line(f"{stack.name}  up to date")
     if parsed.flag("wait"):

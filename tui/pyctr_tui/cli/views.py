@@ -81,7 +81,10 @@ def address(port: Port) -> str:
 def image_rows(image: ImageSummary, now: float, *, full: bool = False) -> Iterator[Row]:
     """An image for `images`: a row for each of its names, or one without."""
     for name in image.names or ("",):
-        repository, _, tag = name.rpartition(":")
+        bare = name.partition("@")[0]
+        repository, _, tag = bare.rpartition(":")
+        if not repository or "/" in tag:  # pulled by its digest: what looked like a tag is the host's port
+            repository, tag = bare, ""
         yield {
             "Repository": repository or "<none>",
             "Tag": tag or "<none>",

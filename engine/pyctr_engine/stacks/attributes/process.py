@@ -27,6 +27,23 @@ def image(draft: Draft, node: Node) -> None:
     draft.request = replace(draft.request, image=values.word(node, "image"))
 
 
+def platform(draft: Draft, node: Node) -> None:
+    """``platform:``, ``os/architecture[/variant]``."""
+    draft.request = replace(draft.request, platform=values.word(node, "platform"))
+
+
+def pull_policy(draft: Draft, node: Node) -> None:
+    """``pull_policy:``; those that pull after some time pull what is missing."""
+    word = values.word(node, "pull_policy")
+    known = {"if_not_present": "missing", "missing": "missing", "always": "always", "never": "never"}
+    if word in known:
+        draft.request = replace(draft.request, pull=known[word])
+    elif word in ("build", "daily", "weekly") or word.startswith("every_"):
+        draft.context.warn_node(node, f"pull_policy {word} counts as missing here")
+    else:
+        values.choice(node, "pull_policy", [*known, "build", "daily", "weekly"])
+
+
 def build(draft: Draft, node: Node) -> None:
     """``build:`` is not done; next to ``image:`` it may stand."""
     if draft.node.get("image") is None:
