@@ -92,7 +92,8 @@ def test_it_sees_its_own_processes_only(bench: Bench) -> None:
 def test_no_descriptor_of_ours_leaks_into_it(bench: Bench) -> None:
     out = bench.run("python3", "-c", "import os; print(sorted(os.listdir('/proc/self/fd')))").out
     assert out.strip() == "['0', '1', '2', '3']", "3 is the listing's own"
-    container = bench.start()
+    # once it is loaded: until then the libraries that it maps are open one by one
+    container = bench.start_when("ready", "sh", "-c", "echo ready; while :; do sleep 1; done")
     inside = os.listdir(f"/proc/{container.status.pid}/fd")
     assert sorted(inside) == ["0", "1", "2"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.engine import Engine
-from pyctr_engine.errors import EngineError, NotFound
+from pyctr_engine.errors import EngineError
 from pyctr_engine.model.status import State
 from pyctr_engine.stacks.load import load
 from tests import leaks
@@ -104,7 +104,7 @@ def test_several_ups_at_once_make_one_stack(engine: Engine, tmp_path: Path) -> N
 def test_a_stack_that_never_came_to_be_has_no_name(engine: Engine, tmp_path: Path) -> None:
     file = tmp_path / "stack.yaml"
     file.write_text("name: never\nservices: {a: {image: no/such}}")
-    with pytest.raises(NotFound):
+    with pytest.raises(EngineError, match="there is no image no/such"):
         engine.up(load(str(file), env={}))
     assert "never" not in [item.name for item in engine.stacks()]
 
