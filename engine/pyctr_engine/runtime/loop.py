@@ -33,6 +33,11 @@ class Loop:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def close(self) -> None:
+        """Forget all descriptors."""
+        self._epoll.close()
+        self._callbacks.clear()
+
     def run(self) -> None:
         """Serve until `stop`."""
         while self._running:

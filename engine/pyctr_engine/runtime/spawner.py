@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import monitor, passing
 from pyctr_engine.runtime.init import IGNORED
+from pyctr_engine.runtime.rehearsal import rehearse
 from pyctr_engine.runtime.starters import Starters
 
 _PAUSE = 0.05
@@ -48,6 +49,9 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
         Starters(listener, channel, cgroup_parent, note).serve()
 
     spawner = Spawner(listener, float(idle_seconds) * 1000, start_containers)
+    rehearse()
+    gc.collect()
+    gc.freeze()
     with contextlib.suppress(KeyboardInterrupt):  # SIGTERM: see `monitor.on_terminate`
         spawner.serve()
     for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
