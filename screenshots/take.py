@@ -116,7 +116,7 @@ class Pictures:
         self.keys("Enter")
         self.terminal.wait_gone("Commit hello-worker-1")
         self.keys("2")
-        self.keys("j")
+        self.keys("g")
         self.terminal.wait_for("worker:new")
         self.take("layers", 120, 36)
         self.go_to("limits-breath-1")
