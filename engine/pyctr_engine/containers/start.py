@@ -156,7 +156,7 @@ def build_request(
         cgroup=_cgroup(context, spec.id, asked),
         binds=_binds(context, spec),
         tmpfs=[
-            protocol.Tmpfs(mount.target, mount.size, mount.mode, mount.read_only)
+            protocol.Tmpfs(mount.target, mount.size, mount.mode, mount.read_only, mount.executable)
             for mount in spec.mounts
             if mount.type == "tmpfs"
         ],

@@ -23,6 +23,7 @@ class Mount:
         read_only: Whether writes are refused.
         size: For tmpfs: bytes, 0 for the kernel's default.
         mode: For tmpfs: permission bits.
+        executable: For tmpfs: whether programs in it can be run; docker's default is that they can't.
         create: For bind: make a missing source a directory, as docker's ``-v`` does.
     """
 
@@ -33,6 +34,7 @@ class Mount:
     size: int = 0
     mode: int = 0o1777
     create: bool = False
+    executable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,7 @@ class Tmpfs(NamedTuple):
     size: int = 0
     mode: int = 0o1777
     read_only: bool = False
+    executable: bool = False
 
 
 class Cgroup(NamedTuple):

@@ -255,7 +255,9 @@ def closing_operations(request: StartRequest) -> list[Operation]:
 
 def _tmpfs(item: Tmpfs) -> Mount:
     options = f"mode={item.mode:o}" + (f",size={item.size}" if item.size else "")
-    flags = m.MS_NOSUID | m.MS_NODEV | (m.MS_RDONLY if item.read_only else 0)
+    flags = (
+        m.MS_NOSUID | m.MS_NODEV | (0 if item.executable else m.MS_NOEXEC) | (m.MS_RDONLY if item.read_only else 0)
+    )
     return Mount("tmpfs", item.target, flags, options)
 
 

@@ -61,7 +61,8 @@ def _service(service: Service, stack: Stack) -> dict[str, Any]:
         found["stop_grace_period"] = f"{request.stop_grace:.9f}".rstrip("0").rstrip(".") + "s"
     lists: dict[str, Any] = {
         "environment": dict(pair.split("=", 1) for pair in request.env),
-        "volumes": [_mount(mount) for mount in request.mounts],
+        "volumes": [_mount(mount) for mount in request.mounts if not mount.executable],
+        "tmpfs": [_tmpfs(mount) for mount in request.mounts if mount.executable],
         "ports": [_port(port) for port in request.ports],
         "devices": [_device(device) for device in request.devices],
         "labels": {key: value for key, value in request.labels.items() if not key.startswith(OWN_LABELS)},
@@ -130,6 +131,12 @@ def _mount(mount: Mount) -> dict[str, Any]:
     if mount.type == "tmpfs":
         found["tmpfs"] = ({"size": mount.size} if mount.size else {}) | {"mode": f"{mount.mode:o}"}
     return found
+
+
+def _tmpfs(mount: Mount) -> str:
+    """The short form, which alone can say that programs may be run in it."""
+    size = f"size={mount.size}," if mount.size else ""
+    return f"{mount.target}:{size}mode={mount.mode:o},{'ro,' if mount.read_only else ''}exec"
 
 
 def _port(port: Port) -> dict[str, Any]:

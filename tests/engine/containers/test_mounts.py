@@ -87,6 +87,13 @@ def test_a_tmpfs_is_empty_and_bounded(bench: Bench) -> None:
     assert "No space left" in outcome.err
 
 
+def test_programs_in_a_tmpfs_run_only_if_that_is_asked_for(bench: Bench) -> None:
+    script = "cp /bin/echo /scratch/; /scratch/echo ran"
+    assert "Permission denied" in bench.run("sh", "-c", script, mounts=(Mount("tmpfs", "", "/scratch"),)).err
+    asked = Mount("tmpfs", "", "/scratch", executable=True)
+    assert bench.run("sh", "-c", script, mounts=(asked,)).out == "ran\n"
+
+
 def test_a_device_of_the_host_appears_under_another_name(bench: Bench) -> None:
     outcome = bench.run(
         "sh", "-c", "echo gone > /dev/x; stat -c %t:%T /dev/x", devices=(Device("/dev/null", "/dev/x"),)

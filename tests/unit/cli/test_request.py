@@ -156,7 +156,7 @@ def test_an_empty_entrypoint_clears_the_image_s() -> None:
     "options",
     [
         "-v a:b:c:d", "-v :/x", "-v a:relative", "-v a:/b:shiny", "--mount type=npipe,target=/x",
-        "--mount type=bind,source=rel,target=/x", "--mount target=/x,shiny=1", "--tmpfs rel", "--tmpfs /x:exec",
+        "--mount type=bind,source=rel,target=/x", "--mount target=/x,shiny=1", "--tmpfs rel", "--tmpfs /x:suid",
         "-p 0", "-p 70000", "-p a:80", "-p 80/sctp", "-p 1-2:80", "-m lots", "-m 1x", "--cpus -1", "--cpus nan",
         "--pids-limit few", "--device fuse", "--ulimit nofile", "--restart sometimes", "--restart always:3",
         "--security-opt shiny", "--userns shiny", "--net shiny", "--pull sometimes", "--rm --restart always",

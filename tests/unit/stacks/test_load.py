@@ -289,7 +289,7 @@ class TestConfigHash:
             "labels: [a]",
             "mem_limit: 5m",
             "restart: always",
-            "tmpfs: /x",
+            "tmpfs: [/x, '/y:size=1k,exec']",
             "init: true",
         ],
     )

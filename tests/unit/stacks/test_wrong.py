@@ -92,7 +92,7 @@ ATTRIBUTES = [
     ("tmpfs: run", "4:12: the path inside the container must be absolute, not run", ""),
     ("tmpfs: /run:size=many", '4:12: size must be a size, not "many"', "for example 64m or 1.5gb"),
     ("tmpfs: /run:mode=9", '4:12: a mode is octal, not "9"', "for example 1777"),
-    ("tmpfs: /run:exec", "4:12: the tmpfs option exec is not supported yet", ""),
+    ("tmpfs: /run:suid", "4:12: the tmpfs option suid is not supported", "size=, mode=, ro, rw and exec are"),
     ("devices: [ttyS0]", "4:15: a device is source[:target[:permissions]]", "for example /dev/fuse"),
     ("devices: ['/dev/a:/dev/b:rx']", "4:15: a device's permissions can't be \"rx\"", "letters out of rwm"),
     ("devices: ['vendor.com/gpu=0']", "4:15: CDI devices are not supported yet", ""),

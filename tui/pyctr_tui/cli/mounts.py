@@ -68,9 +68,9 @@ _MOUNT_KEYS = {
 
 
 def tmpfs(text: str) -> Mount:
-    """``/path[:size=64m,mode=1777,ro]``."""
+    """``/path[:size=64m,mode=1777,ro,exec]``."""
     target, _, options = text.partition(":")
-    read_only, bytes_, mode = False, 0, 0o1777
+    read_only, executable, bytes_, mode = False, False, 0, 0o1777
     for option in options.split(","):
         key, _, value = option.partition("=")
         if key == "size":
@@ -79,9 +79,11 @@ def tmpfs(text: str) -> Mount:
             mode = _mode(value, text)
         elif key == "ro":
             read_only = True
+        elif key == "exec":
+            executable = True
         elif key not in _TMPFS_DEFAULTS:
-            raise UsageError(f"--tmpfs: {text!r} has the unknown option {key!r}", "options: size, mode, ro")
-    return Mount("tmpfs", "", _target(target, text), read_only, bytes_, mode)
+            raise UsageError(f"--tmpfs: {text!r} has the unknown option {key!r}", "options: size, mode, ro, exec")
+    return Mount("tmpfs", "", _target(target, text), read_only, bytes_, mode, executable=executable)
 
 
 def _target(target: str, whole: str) -> str:

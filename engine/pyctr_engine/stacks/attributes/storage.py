@@ -35,8 +35,10 @@ def tmpfs(draft: Draft, node: Node) -> None:
                 mount = replace(mount, mode=_mode(item, value))
             elif name == "ro":
                 mount = replace(mount, read_only=True)
-            elif name not in ("rw", "nosuid", "nodev"):
-                raise item.error(f"the tmpfs option {name} is not supported yet", "size=, mode=, ro and rw are")
+            elif name == "exec":
+                mount = replace(mount, executable=True)
+            elif name not in ("rw", "nosuid", "nodev", "noexec"):
+                raise item.error(f"the tmpfs option {name} is not supported", "size=, mode=, ro, rw and exec are")
         add_mount(draft, mount, item)
 
 
