@@ -12,7 +12,7 @@ import sys
 from pyctr_engine.errors import StoreError, from_os_error
 from pyctr_engine.linux import namespaces
 from pyctr_engine.paths import Paths
-from pyctr_engine.runtime.protocol import HEADER, HELLO, START, StartRequest, short_path
+from pyctr_engine.runtime.protocol import HEADER, HELLO, OFFER, START, StartRequest, short_path
 
 IDLE_SECONDS = "60"
 """The spawner leaves after this long without a request once no monitor of its own is left."""
@@ -37,8 +37,9 @@ def offered_id(connection: socket.socket) -> str:
             data += (piece := connection.recv(HEADER.size - len(data)))
             if not piece:
                 return ""
-        length = HEADER.unpack(data)[1]
-        return connection.recv(length, socket.MSG_WAITALL).decode() if length else ""
+        kind, length = HEADER.unpack(data)
+        if kind == OFFER and length:  # else it has failed, and has parted: the request will go to another
+            return connection.recv(length, socket.MSG_WAITALL).decode()
     return ""
 
 
