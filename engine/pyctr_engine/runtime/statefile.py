@@ -7,6 +7,7 @@ monitor's (and its starter's) alone.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from typing import Any
@@ -28,7 +29,8 @@ def _write(path: str, data: bytes) -> None:
     with contextlib.suppress(OSError):
         fd = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         try:
-            os.write(fd, data)
+            if os.write(fd, data) != len(data):  # the disk is full by now: half a file is worse than an old one
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
         finally:
             os.close(fd)
         os.rename(path + ".new", path)
