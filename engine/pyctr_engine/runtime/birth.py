@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import marshal
 import os
+import select
 import socket
 import stat
 import time
 
 from pyctr_engine.cgroups import control as control_groups
+from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, rtnetlink
 from pyctr_engine.runtime import init, orders, passing, trees
 from pyctr_engine.runtime.orders import Streams
@@ -49,18 +51,18 @@ class Birth:
     def begin(self) -> None:
         """Make the cgroups, and have init cloned; it waits then for its request."""
         asked, cgroup = self.preparation, self.preparation.cgroup
-        self.steps.begin("cgroup directories")
-        control_groups.prepare(cgroup.parents, cgroup.directories, cgroup.settings, cgroup.defaults)
-        parents = [path for path, _ in reversed(cgroup.parents)]
-        self.steps.begin("namespaces")
         flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
         if asked.userns:
             flags |= namespaces.CLONE_NEWUSER
         if asked.net == "private":
             flags |= namespaces.CLONE_NEWNET
+        parents = [path for path, _ in reversed(cgroup.parents)]
         order = orders.CloneOrder(flags, tuple(asked.join or ()), cgroup.attach, cgroup.directories, parents)
         directory = -1
         try:
+            self.steps.begin("cgroup directories")
+            control_groups.prepare(cgroup.parents, cgroup.directories, cgroup.settings, cgroup.defaults)
+            self.steps.begin("namespaces")
             if cgroup.clone_into:
                 directory = os.open(cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             order.send(self.monitor, self.inits_end.fileno(), directory)
@@ -87,6 +89,13 @@ class Birth:
         else:
             raise BirthError(Failure(self.steps.current, "its monitor was killed", 0, "", 125))
 
+    def is_alive(self) -> bool:
+        """Whether init, if it is born, has not ended."""
+        poller = select.poll()
+        if self.pidfd >= 0:
+            poller.register(self.pidfd, select.POLLIN)
+        return not poller.poll(0)
+
     def adapt(self, wanted: Preparation) -> None:
         """Make what was begun without limits what is wanted: more cgroups, perhaps."""
         mine, cgroup = self.preparation.cgroup, wanted.cgroup
@@ -97,7 +106,11 @@ class Birth:
             control_groups.prepare(cgroup.parents, more)
         if (cgroup.settings, cgroup.defaults) != (mine.settings, mine.defaults):
             self.steps.begin("limits")
-            control_groups.limit(cgroup.settings, cgroup.defaults)
+            try:
+                control_groups.limit(cgroup.settings, cgroup.defaults)
+            except EngineError:
+                control_groups.remove([path for path in cgroup.directories if path not in mine.directories])
+                raise
         procs = [path for path in cgroup.attach if path not in mine.attach]
         if procs:
             orders.send_join(self.monitor, procs, cgroup.directories)
@@ -108,10 +121,12 @@ class Birth:
         steps = self.steps
         steps.begin("standard streams")
         self.streams, theirs = open_streams(request.tty, request.stdin)
-        give_streams(theirs, root_id(request))
-        passing.tell(self.control, init.REQUEST, [memfd, *theirs])
-        for fd in {*theirs}:
-            os.close(fd)
+        try:
+            give_streams(theirs, root_id(request))
+            passing.tell(self.control, init.REQUEST, [memfd, *theirs])
+        finally:
+            for fd in {*theirs}:
+                os.close(fd)
         steps.begin("id maps")
         userns = self._map_ids(request)
         steps.begin("open mounts")

@@ -8,6 +8,7 @@ light half; no asyncio, no dataclasses.
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import resource
@@ -20,10 +21,9 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pyctr_engine.linux import namespaces
-from pyctr_engine.runtime import monitor, passing
-from pyctr_engine.runtime.init import IGNORED
+from pyctr_engine.runtime import init, monitor, passing
 from pyctr_engine.runtime.rehearsal import rehearse
-from pyctr_engine.runtime.starters import Starters
+from pyctr_engine.runtime.starters import LEAVE, Starters
 
 _PAUSE = 0.05
 """Seconds before another takes the place of starters that were killed."""
@@ -39,8 +39,9 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)
     _detach()
+    identity = f"{os.getpid()} {namespaces.start_time(os.getpid())}"
     with open(f"{run_dir}/spawner.pid", "w") as file:
-        file.write(f"{os.getpid()} {namespaces.start_time(os.getpid())}")
+        file.write(identity)
     gc.collect()
     gc.freeze()  # what is imported now is shared with every monitor; keep the collector from touching it
     note = f"{run_dir}/spawner.reserve"
@@ -52,14 +53,18 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
     rehearse()
     gc.collect()
     gc.freeze()
-    with contextlib.suppress(KeyboardInterrupt):  # SIGTERM: see `monitor.on_terminate`
+    with contextlib.suppress(KeyboardInterrupt):  # SIGTERM
         spawner.serve()
-    for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{run_dir}/{name}")
+    reserved = _read(note)
+    if _read(f"{run_dir}/spawner.pid") == identity:  # else another has our place already: the directory was wiped
+        for name in ("spawner.sock", "spawner.pid"):  # from here on callers start another
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(f"{run_dir}/{name}")
     spawner.leave()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(note)
+    listener.close()
+    if reserved and _read(note) == reserved:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(note)
     _sweep(state_dir, run_dir)
 
 
@@ -71,33 +76,53 @@ class Spawner:
         self.patience = patience
         self.become_starters = starters
         self.leaving = False
+        self.interruptible = False
         self.children: dict[int, int] = {}  # pidfd: pid
         self.poller = select.poll()
         self._clone_starters()
 
     def serve(self) -> None:
-        """Return after ``patience`` ms in which nobody wanted anything, with no monitor at work."""
+        """Return after ``patience`` ms in which nobody wanted anything, with no monitor at work.
+
+        Raises KeyboardInterrupt on SIGTERM, but never while something is half done: the starters wait for an answer.
+        """
+        signal.signal(signal.SIGTERM, self._on_terminate)
         while True:
+            self.interruptible = True
+            if self.leaving:
+                raise KeyboardInterrupt
             ready = [fd for fd, _ in self.poller.poll(self.patience)]
-            channel = self.channel.fileno()
-            if channel in ready:
-                self._serve_starters()
-            for fd in ready:
-                if fd != channel:
-                    self._reap(fd)
+            self.interruptible = False
+            self._handle(ready)
             if not ready and len(self.children) <= 2:  # the starters, and a monitor in reserve
                 return
 
     def leave(self) -> None:
         """Let the starters serve whoever connected just before we went out of sight; they end then."""
         self.leaving = True
-        self.channel.shutdown(socket.SHUT_WR)
-        self.poller.unregister(self.channel)
+        with contextlib.suppress(OSError):  # they were killed
+            self.channel.send(LEAVE)
         while self.starters in self.children:
-            for fd, _ in self.poller.poll():
-                self._reap(fd)
+            self._handle([fd for fd, _ in self.poller.poll()])
+        self.poller.unregister(self.channel)
         for fd, _ in self.poller.poll(_PATIENCE) if self.children else ():  # the reserve, which goes with them
             self._reap(fd)
+
+    def _on_terminate(self, *_: object) -> None:
+        """SIGTERM's handler here and in what is cloned: a monitor passes it on, whoever is none yet ends."""
+        if not monitor.pass_on(signal.SIGTERM):
+            self.leaving = True
+            if self.interruptible:
+                self.interruptible = False
+                raise KeyboardInterrupt
+
+    def _handle(self, ready: list[int]) -> None:
+        channel = self.channel.fileno()
+        if channel in ready:
+            self._serve_starters()
+        for fd in ready:
+            if fd != channel:
+                self._reap(fd)
 
     def _clone_starters(self) -> None:
         self.channel, theirs = passing.pair()
@@ -110,21 +135,28 @@ class Spawner:
         self.poller.register(self.channel, select.POLLIN)
 
     def _serve_starters(self) -> None:
-        """Clone a monitor, for its end of a socket; answer with its pid.
+        """Clone a monitor, for its end of a socket; answer with its pid, or an errno below 0.
 
         By clone3, because a fork of Python's touches memory that can be shared; and with as little else as can be:
         each page that is written here is one that every monitor has to itself.
         """
         message, ancillary, _, _ = self.channel.recvmsg(1, _ONE_FD, socket.MSG_CMSG_CLOEXEC)
-        if message:
+        if not message:  # they were killed
+            return
+        answer = -errno.EMFILE  # what keeps a descriptor from coming along
+        if ancillary:
             fd = int.from_bytes(ancillary[0][2], sys.byteorder)
-            pid, pidfd = namespaces.clone3(0)
-            if pid == 0:
-                self._become(monitor.main, fd, [fd])
+            try:
+                answer, pidfd = namespaces.clone3(0)
+            except OSError as error:
+                answer = -(error.errno or errno.EAGAIN)
+            else:
+                if answer == 0:
+                    self._become(monitor.main, fd, [fd])
+                self._watch(answer, pidfd)
             os.close(fd)
-            self._watch(pid, pidfd)
-            with contextlib.suppress(OSError):
-                self.channel.send(b"%d" % pid)
+        with contextlib.suppress(OSError):
+            self.channel.send(b"%d" % answer)
 
     def _watch(self, pid: int, pidfd: int) -> None:
         self.children[pidfd] = pid
@@ -133,6 +165,7 @@ class Spawner:
     def _become(self, main: Callable[[Any], None], argument: object, kept: list[int]) -> NoReturn:
         status = 1
         try:
+            self.interruptible = True
             first = 3
             for fd in kept:
                 os.closerange(first, fd)
@@ -163,8 +196,7 @@ def _detach() -> None:
     namespaces.set_name("pyctr-spawner")
     _be_as_the_first_process()
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_IGN if number in IGNORED else signal.SIG_DFL)
-    signal.signal(signal.SIGTERM, monitor.on_terminate)
+        signal.signal(number, signal.SIG_IGN if number in init.IGNORED else signal.SIG_DFL)
     signal.signal(signal.SIGHUP, monitor.on_hangup)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
@@ -173,7 +205,8 @@ def _be_as_the_first_process() -> None:
     """Take PID 1's limits, priority and CPUs: containers must not feel who happened to start the spawner.
 
     Else one call under ``ulimit -n 40``, ``nice`` or ``taskset`` would bind all containers after it. What may not
-    be raised again stays.
+    be raised again stays. We ourselves may have as many files open as can be (one for each container, and each
+    published port): programs get theirs back by `init.set_limits`.
     """
     for which in {value for name, value in vars(resource).items() if name.startswith("RLIMIT_")}:
         soft, hard = resource.getrlimit(which)
@@ -185,6 +218,8 @@ def _be_as_the_first_process() -> None:
             with contextlib.suppress(OSError, ValueError):  # a hard limit is raised with CAP_SYS_RESOURCE only
                 resource.setrlimit(which, limits)
                 break
+    init.open_files = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with contextlib.suppress(OSError):
         os.sched_setscheduler(0, os.sched_getscheduler(1), os.sched_getparam(1))
     with contextlib.suppress(OSError):
@@ -197,6 +232,14 @@ def _be_as_the_first_process() -> None:
         open("/proc/self/oom_score_adj", "w") as ours,
     ):
         ours.write(first.read())
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def _sweep(state_dir: str, run_dir: str) -> NoReturn:

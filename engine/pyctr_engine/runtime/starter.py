@@ -28,23 +28,25 @@ from pyctr_engine.runtime.protocol import Failure, StartRequest
 class Reserve:
     """A monitor that waits for a container: its process, our end of the socket to it, and what is made already.
 
-    ``id`` is that of the container for which ``birth`` was begun; empty when none was.
+    ``id`` is that of the container for which ``birth`` was begun; empty when none was. ``was_tried``: whether it was
+    to begin with one, and could or could not.
     """
 
-    __slots__ = ("birth", "channel", "id", "pid")
+    __slots__ = ("birth", "channel", "id", "pid", "was_tried")
 
     def __init__(self, pid: int, channel: socket.socket) -> None:
         self.pid = pid
         self.channel = channel
         self.id = ""
         self.birth: birth.Birth | None = None
+        self.was_tried = False
 
     def hear(self) -> bool:
         """Take an answer of the monitor's while nobody has asked for it yet; False when it is of no use any more."""
         try:
             assert self.birth is not None
             self.birth.hear_monitor()
-        except birth.BirthError:
+        except (birth.BirthError, OSError, ValueError):  # ValueError: it came without its descriptor (EMFILE)
             return False
         return True
 
@@ -142,7 +144,8 @@ class Starter:
                 raise birth.BirthError(Failure("prepare", "it is not what was offered", 0, "", 125))
             self.birth.adapt(wanted)
             return
-        self._take_monitor(self.blank())
+        if self.monitor is None:
+            self._take_monitor(self.blank())
         self.birth = birth.Birth(wanted, self.monitor_taken.channel)
         self.birth.begin()
 
@@ -297,14 +300,16 @@ class Starter:
                 held.close()
         if self.memfd >= 0:
             os.close(self.memfd)
-        self.ended()
+            self.memfd = -1
+        ended, self.ended = self.ended, _nothing  # it refers to us
+        ended()
 
     # -- parts --------------------------------------------------------------------------------------------------
 
     def _receive(self) -> tuple[bytes, int]:
         """The caller's next message and its descriptor; ``(b"", -1)`` at its end."""
         try:
-            message, ancillary, _, _ = self.connection.recvmsg(1, socket.CMSG_SPACE(4), socket.MSG_CMSG_CLOEXEC)
+            message, ancillary, _, _ = self.connection.recvmsg(1, socket.CMSG_LEN(4), socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
             return b"", -1
         if not ancillary:

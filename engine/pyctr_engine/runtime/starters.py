@@ -26,14 +26,19 @@ from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.protocol import Cgroup, Preparation
 from pyctr_engine.runtime.starter import Reserve, Starter
 
+LEAVE = b"."
+"""What the spawner says when it wants to leave."""
 _QUIET_SECONDS = 0.03
 """Without work for this long, the reserve begins with the next container."""
+_PATIENCE = 1.0
+"""Seconds that the last callers have to say what they want started, when the spawner leaves."""
 
 
 class Starters:
     """Serves callers, a `Starter` each, and keeps a monitor in reserve for the next, with namespaces and cgroups.
 
-    ``spawner`` is asked for a monitor by a message with its end of a socket, and answers with its pid.
+    ``spawner`` is asked for a monitor by a message with its end of a socket, and answers with its pid, or an errno
+    below 0; unasked it says LEAVE, once.
     ``note`` is a file that tells the id of the container for which the reserve is made.
     """
 
@@ -55,16 +60,32 @@ class Starters:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for our forks: the kernel reaps them
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._on_caller)
-        # It says nothing unasked: what can be read is its end.
-        self.loop.add(self.spawner.fileno(), select.EPOLLIN, lambda _: self.loop.stop())
+        self.loop.add(self.spawner.fileno(), select.EPOLLIN, self._on_spawner)
         self._replenish()
         while self.loop.is_running:
-            waits = self.reserve is None or self.reserve.birth is not None
-            if not self.loop.turn(-1 if waits else _QUIET_SECONDS) and self.reserve is not None:
+            idle = self.reserve is None or self.reserve.was_tried
+            if not self.loop.turn(-1 if idle else _QUIET_SECONDS) and self.reserve is not None:
                 self._prepare(self.reserve)
         self.loop.remove(self.spawner.fileno())
-        while self.loop.turn(1.0 if self.active else 0.0):
+        while self.loop.turn(self._patience()):
             pass
+
+    def _patience(self) -> float:
+        """How long to wait for something to happen before going, in seconds; -1 while a start is under way."""
+        if any(starter.request is not None for starter in self.active):
+            return -1
+        return _PATIENCE if self.active else 0.0
+
+    def _on_spawner(self, _: int) -> None:
+        """It wants to leave, or was killed: then there will be no more monitors, and who comes must find another."""
+        try:
+            message = self.spawner.recv(1, socket.MSG_DONTWAIT)
+        except BlockingIOError:  # `_blank` has read it already
+            return
+        self.loop.stop()
+        if message != LEAVE:
+            self.loop.remove(self.listener.fileno())
+            self.listener.close()
 
     def _on_caller(self, _: int) -> None:
         try:
@@ -84,12 +105,15 @@ class Starters:
 
     def _take(self) -> Reserve:
         """A monitor that has begun with a container, if it can. Raises OSError."""
-        taken = self.reserve if self.reserve is not None and self.reserve.birth is not None else self._blank()
-        if taken is self.reserve:
+        taken = self.reserve
+        if taken is not None and taken.birth is not None:
             self.loop.remove(taken.channel.fileno())
             self.reserve = None
-        else:
-            self._prepare(taken)
+            if taken.birth.is_alive():
+                return taken
+            taken.discard()  # the kernel was out of memory, perhaps
+        taken = self._blank()
+        self._prepare(taken)
         return taken
 
     def _blank(self) -> Reserve:
@@ -101,15 +125,19 @@ class Starters:
         passing.tell(self.spawner, b"?", [theirs.fileno()])
         theirs.close()
         message, _ = passing.receive(self.spawner)
-        if not message:
+        if message == LEAVE:  # our question met it half way
+            self.loop.stop()
+            message, _ = passing.receive(self.spawner)
+        pid = int(message or -errno.ESRCH)
+        if pid < 0:
             ours.close()
-            raise OSError(errno.ESRCH, "the spawner has gone")
-        return Reserve(int(message), ours)
+            raise OSError(-pid, "the spawner was killed" if not message else os.strerror(-pid))
+        return Reserve(pid, ours)
 
     def _replenish(self) -> None:
-        """Have a monitor in reserve."""
-        if self.reserve is None:
-            with contextlib.suppress(OSError):  # the spawner has gone, as will we
+        """Have a monitor in reserve, unless we are about to go."""
+        if self.reserve is None and self.loop.is_running:
+            with contextlib.suppress(OSError):  # the spawner was killed, or can clone no more: a start will say so
                 self.reserve = self._blank()
 
     def _prepare(self, reserve: Reserve) -> None:
@@ -118,6 +146,7 @@ class Starters:
         The one in reserve does so only when there is no other work: joining cgroups holds a lock that a start and an
         end need as well, for 6 to 15 ms if nobody had it for a while.
         """
+        reserve.was_tried = True
         if self.layout is None:
             return
         id = os.urandom(32).hex()
