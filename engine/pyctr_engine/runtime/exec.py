@@ -8,8 +8,10 @@ files can't be written any more. The monitor waits for none of this.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import signal
 import socket
 from typing import NamedTuple, NoReturn
 
@@ -87,6 +89,12 @@ def end(launch: Launch) -> Executed | Failure:
             os.waitpid(pid, 0)
         return Failure(*failure)
     pid, tty, opened = json.loads(message)
+    if len(fds) != 1 + sum(opened):  # we have too many open
+        for fd in fds:
+            os.close(fd)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        return Failure("exec", os.strerror(errno.EMFILE), errno.EMFILE, "", 126)
     pidfd = fds.pop(0)
     return Executed(pid, pidfd, Streams(*[fds.pop(0) if there else -1 for there in opened]), tty)
 
@@ -204,6 +212,8 @@ def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> N
     steps.begin("user")
     user = users.resolve(command.user or request.user, request.ids)
     init.own_streams(user)
+    steps.begin("limits")
+    init.set_limits(request)
     steps.begin("working directory", command.cwd or request.cwd)
     init.enter_directory(command.cwd or request.cwd, user, make=False)
     env = users.environment([*request.env, *command.env], user)

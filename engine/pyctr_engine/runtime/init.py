@@ -44,6 +44,9 @@ REQUEST, GO, NET, CGROUP, TTY, STEPS, FAILED = b"r", b"g", b"n", b"c", b"t", b"s
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
 """What the spawner and its descendants ignore, as any Python program; all others have their defaults, or handlers."""
 
+open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+"""How many files a program may open, soft and hard, unless it was asked otherwise; see the spawner."""
+
 
 class Handed(NamedTuple):
     """What the monitor hands over: detached trees, and which bind each of them is."""
@@ -219,8 +222,7 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
     user = users.resolve(request.user, request.ids)
     own_streams(user)
     steps.begin("limits")
-    for which, soft, hard in request.rlimits:
-        resource.setrlimit(which, (soft, hard))
+    set_limits(request)
     steps.begin("working directory", request.cwd)
     enter_directory(request.cwd, user)
     env = users.environment(request.env, user)
@@ -236,6 +238,13 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
     if argv is not None:
         reaper.run(argv, env)
     os.execve(program, request.argv, env)
+
+
+def set_limits(request: StartRequest) -> None:
+    """Those that were asked for; of open files, of which the spawner has more for itself, else the usual one."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
+    for which, soft, hard in request.rlimits:
+        resource.setrlimit(which, (soft, hard))
 
 
 def own_streams(user: users.User) -> None:

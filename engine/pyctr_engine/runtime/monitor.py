@@ -161,14 +161,12 @@ def clone_beside(
     return int(answer), pidfds.open_pidfd(int(answer))
 
 
-def on_terminate(*_: object) -> None:
-    """SIGTERM's handler, also in the spawner, where it is set: a monitor passes it on, the spawner leaves.
-
-    Raises KeyboardInterrupt, for which there is nothing else to do, in whoever is no monitor yet.
-    """
+def pass_on(number: int) -> bool:
+    """Pass a signal on to the container that this process looks after; False when it is no monitor (yet)."""
     if _monitor is None:
-        raise KeyboardInterrupt
-    _monitor.signal(signal.SIGTERM)
+        return False
+    _monitor.signal(number)
+    return True
 
 
 def on_hangup(*_: object) -> None:
@@ -366,15 +364,21 @@ class Monitor:
             client.close()
 
     def signal(self, number: int) -> bool:
-        """Signal its first process; False when that has ended."""
+        """Signal its first process; False when that has ended, or the signal is none."""
         try:
             pidfds.send_signal(self.pidfd, number)
-        except ProcessLookupError:
+        except OSError:  # EBADF: it has been reaped
             return False
         return True
 
     def _exec(self, client: Client, payload: bytes) -> None:
-        launch = execs.begin(payload, self.request, self.pidfd)
+        try:
+            launch = execs.begin(payload, self.request, self.pidfd)
+        except OSError as error:  # no more processes, or descriptors: that is no reason to end the container
+            failure = protocol.Failure("exec", error.strerror or str(error), error.errno or 0, "", 126)
+            client.send(protocol.frame_json(protocol.FAILED, failure._asdict()))
+            client.close_when_sent()
+            return
         self.launches[launch] = client
         self.loop.add(launch.channel.fileno(), select.EPOLLIN, lambda _: self._launched(launch))
 

@@ -7,6 +7,7 @@ import json
 import os
 import select
 import socket
+import sys
 from collections.abc import Callable
 
 from pyctr_engine.linux import namespaces, pty
@@ -119,7 +120,8 @@ class Client:
         try:
             for kind, payload in self._reader.feed(data):
                 self._on_frame(self, kind, payload)
-        except (ValueError, KeyError, TypeError):  # not our protocol
+        except Exception:  # noqa: BLE001 - not our protocol, or a fault of ours: that must not end the container
+            sys.excepthook(*sys.exc_info())
             self.close()
 
 
