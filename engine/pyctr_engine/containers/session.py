@@ -21,6 +21,10 @@ _HINTS = {
 }
 
 
+class Unanswered(StartError):
+    """Whoever was to start it went without a word; what was begun is undone."""
+
+
 class StreamSession:
     """One connection to a monitor, cut into frames. Reading and writing may happen in two threads.
 
@@ -59,7 +63,7 @@ class StreamSession:
                 return "closed", b""
 
     def expect_started(self, what: str) -> dict[str, Any]:
-        """Wait for STARTED. Raises CommandError or StartError as the monitor says."""
+        """Wait for STARTED. Raises CommandError or StartError as the monitor says, Unanswered at the end."""
         kind, payload = self._next()
         if kind == protocol.STARTED:
             answer: dict[str, Any] = json.loads(payload)
@@ -67,7 +71,7 @@ class StreamSession:
         self.close()
         if kind == protocol.FAILED:
             raise failure_error(what, protocol.Failure(**json.loads(payload)))
-        raise StartError(
+        raise Unanswered(
             f"cannot start {what}: its monitor ended without a word", "`pyctr-tui doctor` examines the host"
         )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store, stub
 from pyctr_engine.containers.context import Context
-from pyctr_engine.containers.session import StreamSession
+from pyctr_engine.containers.session import StreamSession, Unanswered
 from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
 from pyctr_engine.linux import capabilities, rtnetlink
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port
@@ -42,8 +42,7 @@ def start(
             network, ports = _connected_network(context, spec)
             try:
                 request = build_request(context, spec, network, ports, attach)
-                session = StreamSession(spawner.request_start(context.paths, request, connection))
-                session.expect_started(spec.name)
+                session = _request_start(context, spec, request, connection)
             except BaseException:
                 disconnect_network(context, spec)
                 raise
@@ -53,6 +52,19 @@ def start(
             raise from_os_error(error, f"start {spec.name}") from error
         raise
     hosts.announce(context, spec)
+    return session
+
+
+def _request_start(
+    context: Context, spec: ContainerSpec, request: protocol.StartRequest, connection: socket.socket
+) -> StreamSession:
+    """Have it started. A starter answers before it hands over: one that was killed has left nothing, ask another."""
+    session = StreamSession(spawner.request_start(context.paths, request, connection))
+    try:
+        session.expect_started(spec.name)
+    except Unanswered:
+        session = StreamSession(spawner.request_start(context.paths, request))
+        session.expect_started(spec.name)
     return session
 
 

@@ -175,6 +175,15 @@ def on_hangup(*_: object) -> None:
         _monitor.listen_anew()
 
 
+def _run_unpublishing(request: int) -> None:
+    from pyctr_engine.linux import nftables
+
+    network = protocol.StartRequest.decode(os.pread(request, os.fstat(request).st_size, 0)).network
+    for commands in network.unpublish if network else ():
+        with contextlib.suppress(EngineError):  # another container's by now, or the table is gone
+            nftables.run(commands)
+
+
 _monitor: Monitor | None = None
 
 
@@ -304,16 +313,14 @@ class Monitor:
 
         In a child, because libnftables would stay in this process's memory; a container's restart needs no engine.
         """
-        if not self.given.unpublish:
+        if not self.held_ports:
             return
         child = os.fork()
         if child == 0:
-            from pyctr_engine.linux import nftables
-
-            for commands in self.given.unpublish:
-                with contextlib.suppress(EngineError):  # another container's by now, or the table is gone
-                    nftables.run(commands)
-            os._exit(0)
+            try:
+                _run_unpublishing(self.request)
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
         for held in self.held_ports:
             os.close(held)

@@ -80,7 +80,8 @@ class Handover(NamedTuple):
         attach: Whether the connection on which the start was asked for stays, as the first client.
         directories, oom: The container's cgroups, and the file that counts its OOM kills.
         monitor_directories, monitor_attach: The monitor's own.
-        unpublish, reap: See `Network` and `StartRequest`.
+        reap: See `StartRequest`. What grows with it (ports, environment) is read from the request: a message is
+            bounded.
     """
 
     id: str
@@ -98,7 +99,6 @@ class Handover(NamedTuple):
     oom: str
     monitor_directories: list[str]
     monitor_attach: list[str]
-    unpublish: list[str]
     reap: list[str]
 
     def send(self, channel: socket.socket, fds: Descriptors, ports: list[int]) -> None:

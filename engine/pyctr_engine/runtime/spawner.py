@@ -31,13 +31,15 @@ _PATIENCE = 1000
 """Milliseconds for a reserve to undo what it made."""
 _ONE_FD = socket.CMSG_LEN(4)
 _MAX_FDS = 1 << 16
-"""More than the spawner ever has open: one for each of its children."""
+"""More than the spawner ever has open: one for each of its children. (closerange is one call: close_range(2).)"""
 
 
 def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgroup_parent: str) -> None:
     """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket."""
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)
+    os.closerange(3, listener_fd)  # what a caller left open is not ours: others wait for its end
+    os.closerange(listener_fd + 1, _MAX_FDS)
     _detach()
     identity = f"{os.getpid()} {namespaces.start_time(os.getpid())}"
     with open(f"{run_dir}/spawner.pid", "w") as file:

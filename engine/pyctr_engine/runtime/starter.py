@@ -25,6 +25,10 @@ from pyctr_engine.runtime.orders import Descriptors, Handover
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 
+class NoSpawner(Exception):
+    """Nobody is there any more who could clone a monitor."""
+
+
 class Reserve:
     """A monitor that waits for a container: its process, our end of the socket to it, and what is made already.
 
@@ -121,6 +125,11 @@ class Starter:
             assert self.birth is not None
             if self.birth.hear_init():
                 self._started()
+
+    def part(self) -> None:
+        """There will be no monitor for it: unless its start is under way, let the caller find another starter."""
+        if self.request is None:
+            self._end()
 
     # -- the start ----------------------------------------------------------------------------------------------
 
@@ -224,7 +233,6 @@ class Starter:
             oom=request.cgroup.oom,
             monitor_directories=request.cgroup.monitor_directories,
             monitor_attach=request.cgroup.monitor_attach,
-            unpublish=request.network.unpublish if request.network else [],
             reap=request.reap,
         )
 
@@ -236,6 +244,8 @@ class Starter:
         step = self.birth.steps.current if self.birth else "prepare"
         try:
             yield
+        except NoSpawner:  # nothing was begun: who has no answer finds another starter, with a spawner
+            self._end()
         except birth.BirthError as error:
             self._refuse(error.failure)
         except EngineError as error:

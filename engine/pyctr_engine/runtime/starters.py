@@ -7,7 +7,6 @@ the spawner, which clones monitors, does nothing else, and this one, which works
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import select
@@ -24,7 +23,7 @@ from pyctr_engine.runtime import passing
 from pyctr_engine.runtime.birth import Birth
 from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.protocol import Cgroup, Preparation
-from pyctr_engine.runtime.starter import Reserve, Starter
+from pyctr_engine.runtime.starter import NoSpawner, Reserve, Starter
 
 LEAVE = b"."
 """What the spawner says when it wants to leave."""
@@ -86,6 +85,8 @@ class Starters:
         if message != LEAVE:
             self.loop.remove(self.listener.fileno())
             self.listener.close()
+            for starter in list(self.active):
+                starter.part()
 
     def _on_caller(self, _: int) -> None:
         try:
@@ -104,7 +105,7 @@ class Starters:
         return lambda: self.active.discard(starter)
 
     def _take(self) -> Reserve:
-        """A monitor that has begun with a container, if it can. Raises OSError."""
+        """A monitor that has begun with a container, if it can. Raises OSError, NoSpawner."""
         taken = self.reserve
         if taken is not None and taken.birth is not None:
             self.loop.remove(taken.channel.fileno())
@@ -117,7 +118,7 @@ class Starters:
         return taken
 
     def _blank(self) -> Reserve:
-        """A monitor that has begun with nothing. Raises OSError."""
+        """A monitor that has begun with nothing. Raises OSError, NoSpawner."""
         if self.reserve is not None and self.reserve.birth is None:
             taken, self.reserve = self.reserve, None
             return taken
@@ -128,16 +129,17 @@ class Starters:
         if message == LEAVE:  # our question met it half way
             self.loop.stop()
             message, _ = passing.receive(self.spawner)
-        pid = int(message or -errno.ESRCH)
+        if not message:
+            raise NoSpawner
+        pid = int(message)
         if pid < 0:
-            ours.close()
-            raise OSError(-pid, "the spawner was killed" if not message else os.strerror(-pid))
+            raise OSError(-pid, os.strerror(-pid))
         return Reserve(pid, ours)
 
     def _replenish(self) -> None:
         """Have a monitor in reserve, unless we are about to go."""
         if self.reserve is None and self.loop.is_running:
-            with contextlib.suppress(OSError):  # the spawner was killed, or can clone no more: a start will say so
+            with contextlib.suppress(OSError, NoSpawner):  # a start will say so
                 self.reserve = self._blank()
 
     def _prepare(self, reserve: Reserve) -> None:
