@@ -168,6 +168,12 @@ class Birth:
             os.close(self.pidfd)
             self.pidfd = -1
 
+    def undo(self) -> None:
+        """What its monitor does when nothing comes of it, should that have been killed; init ends with either."""
+        self.control.close()
+        self.forget()
+        control_groups.remove(self.preparation.cgroup.directories, timeout=0.1)
+
     def _map_ids(self, request: StartRequest) -> int:
         """Write the maps; the user namespace as a descriptor, -1 when it is the host's."""
         if self.preparation.userns:

@@ -142,7 +142,10 @@ class Spawner:
         By clone3, because a fork of Python's touches memory that can be shared; and with as little else as can be:
         each page that is written here is one that every monitor has to itself.
         """
-        message, ancillary, _, _ = self.channel.recvmsg(1, _ONE_FD, socket.MSG_CMSG_CLOEXEC)
+        try:
+            message, ancillary, _, _ = self.channel.recvmsg(1, _ONE_FD, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:  # they were killed with our answer unread
+            return
         if not message:  # they were killed
             return
         answer = -errno.EMFILE  # what keeps a descriptor from coming along

@@ -58,8 +58,7 @@ class Reserve:
         """Let it go: it undoes what was made, and ends."""
         self.channel.close()
         if self.birth is not None:
-            self.birth.control.close()
-            self.birth.forget()
+            self.birth.undo()
 
 
 class Starter:

@@ -59,6 +59,18 @@ def test_a_reserve_whose_first_process_was_killed_is_not_used(bench: Bench) -> N
     assert bench.run("echo", "still").out == "still\n"
 
 
+def test_of_a_reserve_whose_monitor_was_killed_nothing_stays(bench: Bench) -> None:
+    bench.run("true")
+    until(lambda: reserved_init(bench))
+    init = reserved_init(bench)
+    id = spawner.reserved_id(bench.engine.paths)
+    (monitor,) = set(processes(bench, "pyctr-monitor")) - {init}
+    os.kill(monitor, signal.SIGKILL)
+    context = bench.engine._context
+    until(lambda: not context.cgroups.existing(context.cgroup_parent, id))
+    assert bench.run("echo", "still").out == "still\n"
+
+
 @pytest.mark.parametrize("victim", ["pyctr-spawner", "pyctr-starter"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_callers_who_wait_when_it_goes_are_served(bench: Bench, victim: str, number: signal.Signals) -> None:
