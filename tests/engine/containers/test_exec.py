@@ -24,6 +24,11 @@ def test_it_runs_inside_with_the_containers_own_limits_on_it(bench: Bench) -> No
     assert first[5] == os.readlink(f"/proc/{container.status.pid}/ns/user")
 
 
+def test_limits_that_were_asked_for_are_its_own_too(bench: Bench) -> None:
+    container = bench.start(ulimits={"nofile": (77, 99)})
+    assert bench.exec(container, "sh", "-c", "ulimit -Sn; ulimit -Hn").out == "77\n99\n"
+
+
 def test_it_is_counted_in_the_containers_cgroup(bench: Bench) -> None:
     container = bench.start()
     session = bench.engine.exec(container.id, ExecRequest(("sleep", "1000")))
