@@ -227,7 +227,7 @@ class Monitor:
             connection.setblocking(False)
             client = Client(self.loop, connection, self._on_frame, self._on_gone)
             self.clients.add(client)
-            self.main.attach(client)
+            self.main.attach(client, owns_input=True)
         else:
             os.close(fd)
         self.main.begin()
@@ -403,8 +403,10 @@ class Monitor:
         )
         self.sessions[executed.pid] = program
         client.send(protocol.frame_json(protocol.STARTED, {"pid": executed.pid}))
-        program.attach(client)
+        program.attach(client, owns_input=True)
         program.begin()
+        if client not in self.clients:  # it went while its program was made
+            program.detach(client)
 
     def _session_ended(self, program: Program) -> None:
         self.sessions.pop(program.pid, None)

@@ -149,6 +149,7 @@ class Program:
         self._into = streams.into
         self._input = bytearray()
         self._input_ends = False
+        self._owner: Client | None = None
         self._ended = False
         self._outputs = {streams.out: ("stdout", protocol.STDOUT)}
         if streams.err >= 0:
@@ -170,15 +171,20 @@ class Program:
 
     # -- clients ------------------------------------------------------------------------------------------------
 
-    def attach(self, client: Client) -> None:
-        """Let a client see what it writes from now on, and write to it."""
+    def attach(self, client: Client, owns_input: bool = False) -> None:
+        """Let a client see what it writes from now on, and write to it; ``owns_input``: that ends with the client."""
         client.program = self
         self.clients.append(client)
+        if owns_input:
+            self._owner = client
 
     def detach(self, client: Client) -> None:
         """Let go of a client."""
         if client in self.clients:
             self.clients.remove(client)
+        if client is self._owner and not self._ended:
+            self._input_ends = True
+            self._write_input()
         self.relieve()
 
     def on_frame(self, client: Client, kind: bytes, payload: bytes) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pyctr_engine.errors import CommandError, Conflict, InvalidValue
 from pyctr_engine.model.spec import ExecRequest
 from tests.engine.containers.conftest import Bench, collect
+from tests.engine.containers.test_lifecycle import until
 
 pytestmark = pytest.mark.root
 
@@ -27,6 +28,15 @@ def test_it_runs_inside_with_the_containers_own_limits_on_it(bench: Bench) -> No
 def test_limits_that_were_asked_for_are_its_own_too(bench: Bench) -> None:
     container = bench.start(ulimits={"nofile": (77, 99)})
     assert bench.exec(container, "sh", "-c", "ulimit -Sn; ulimit -Hn").out == "77\n99\n"
+
+
+def test_its_input_ends_with_whoever_asked_for_it(bench: Bench) -> None:
+    """Else a ``cat`` whose caller was killed would stay for ever."""
+    container = bench.start()
+    session = bench.engine.exec(container.id, ExecRequest(("cat",), stdin=True))
+    assert len(bench.engine.processes(container.id)) == 2
+    session.close()
+    until(lambda: len(bench.engine.processes(container.id)) == 1)
 
 
 def test_it_is_counted_in_the_containers_cgroup(bench: Bench) -> None:
