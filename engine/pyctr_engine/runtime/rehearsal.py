@@ -23,7 +23,7 @@ def rehearse() -> None:
         with starter, channel:
             fds = [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), *os.pipe2(os.O_CLOEXEC), *os.pipe2(os.O_CLOEXEC)]
             fds += _take_orders(starter, channel, fds[0])
-            given = Handover("", "", "", "", "", {"pid": 0}, [], False, False, 1, 1, [], "", [], [], [], [])
+            given = Handover("", "", "", "", "", {"pid": 0}, [], False, False, 1, 1, [], "", [], [], [])
             given.send(starter, Descriptors(fds[0], fds[0], starter.fileno(), Streams(-1, fds[1], fds[3])), [])
             for fd in fds:
                 os.close(fd)

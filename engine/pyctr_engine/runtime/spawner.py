@@ -82,13 +82,13 @@ class Spawner:
         self.children: dict[int, int] = {}  # pidfd: pid
         self.poller = select.poll()
         self._clone_starters()
+        signal.signal(signal.SIGTERM, self._on_terminate)
 
     def serve(self) -> None:
         """Return after ``patience`` ms in which nobody wanted anything, with no monitor at work.
 
         Raises KeyboardInterrupt on SIGTERM, but never while something is half done: the starters wait for an answer.
         """
-        signal.signal(signal.SIGTERM, self._on_terminate)
         while True:
             self.interruptible = True
             if self.leaving:
