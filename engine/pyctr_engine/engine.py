@@ -152,7 +152,7 @@ class Engine:
                 spec = create.create(self._context, request, choose_id, image)
                 try:
                     session = start.start(self._context, spec, attach=True, connection=connection)
-                except EngineError:
+                except BaseException:  # Ctrl+C too
                     remove.remove(self._context, spec, force=True, volumes=True)
                     raise
             failing.pop_all()
