@@ -75,10 +75,16 @@ def users(specs: list[ContainerSpec], volume: str) -> tuple[str, ...]:
 
 
 def whole(context: Context) -> int:
-    """Bytes of all blobs, layers, containers and volumes; the directories that hold them are not counted."""
+    """Bytes of all blobs and parts of such, layers, containers, volumes; not of the directories that hold them."""
     counter = Counter()
     paths = context.paths
-    for directory in (f"{paths.oci}/blobs/sha256", paths.layers, paths.containers, paths.volumes):
+    for directory in (
+        f"{paths.oci}/blobs/sha256",
+        f"{paths.oci}/partial",
+        paths.layers,
+        paths.containers,
+        paths.volumes,
+    ):
         if os.path.isdir(directory):
             for name in os.listdir(directory):
                 counter.add(f"{directory}/{name}")

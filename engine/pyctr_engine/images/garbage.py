@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine import reserve
 from pyctr_engine.errors import Conflict, EngineError, ImageFormatError, StoreError
-from pyctr_engine.images import pending
+from pyctr_engine.images import partial, pending
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layout import ASIDE, entry_name, named, read_object
 from pyctr_engine.model.oci import MANIFEST, Descriptor, ImageConfig, Manifest
@@ -32,7 +32,7 @@ def remove(store: ImageStore, ref: str, force: bool) -> list[str]:
     """See `ImageStore.remove`."""
     reserve.make_room(store.state)
     slip = pending.put_slip(store.layout.directory)
-    deleted = ""
+    deleted, ended = "", False
     try:
         with store.layout.edit() as entries:
             stored = store.find(ref)
@@ -49,10 +49,12 @@ def remove(store: ImageStore, ref: str, force: bool) -> list[str]:
                 entries.append(named(stored.entry, ""))
             elif is_last:
                 deleted = stored.id
+        for name in removed:  # nor what an interrupted pull of that name has left
+            ended |= pending.end_lease(store.layout.directory, name)
     finally:
-        if not deleted:
+        if not deleted and not ended:
             pending.take_slip(slip)
-    if deleted:
+    if deleted or ended:
         collect(store)
         reserve.keep(store.state)
     return [f"Untagged: {name}" for name in removed] + ([f"Deleted: {deleted}"] if deleted else [])
@@ -87,10 +89,11 @@ def _few(uses: Sequence[Use]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Unneeded:
-    """What nothing refers to: paths in the layout, names in the layers directory."""
+    """What nothing refers to: paths in the layout, names in the layers directory; parts of blobs that may go."""
 
     blobs: tuple[str, ...]
     layers: tuple[str, ...]
+    parts: tuple[str, ...]
 
 
 def collect(store: ImageStore, sink: Callable[[Unneeded], None] | None = None, leases: bool = False) -> bool:
@@ -111,7 +114,7 @@ def collect(store: ImageStore, sink: Callable[[Unneeded], None] | None = None, l
             slips = pending.slips(store.layout.directory)
             pending.drop_leases(store.layout.directory, only_ended=not leases)
             try:
-                found = unneeded(store)
+                found = unneeded(store, leases=not leases)
             except (StoreError, ImageFormatError):
                 return False
             if sink is not None:
@@ -125,7 +128,7 @@ def collect(store: ImageStore, sink: Callable[[Unneeded], None] | None = None, l
 
 
 def _sweep(store: ImageStore, found: Unneeded) -> None:
-    for path in found.blobs:
+    for path in (*found.blobs, *found.parts):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
     for name in found.layers:
@@ -140,10 +143,14 @@ def unneeded(
 
     Args:
         without: Ids of images, and ``users`` names of containers, that are taken for gone.
-        leases: Whether what is leased is needed.
+        leases: Whether what is leased is needed, and parts of blobs are kept for their time.
     """
     blobs, chains = needed(store, without, users, leases)
-    return Unneeded(tuple(unneeded_blobs(store, blobs)), tuple(unneeded_layers(store, chains)))
+    return Unneeded(
+        tuple(unneeded_blobs(store, blobs)),
+        tuple(unneeded_layers(store, chains)),
+        tuple(partial.idle(store.layout.directory, partial.KEPT_SECONDS if leases else 0)),
+    )
 
 
 def needed(

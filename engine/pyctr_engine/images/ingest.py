@@ -116,7 +116,7 @@ def unpacking(layers: LayerStore, chunks: Iterable[bytes], bottom: bool, diff_id
         yield Staged(layers, aside, tap.digest, unpacked, compression)
 
 
-def _through(chunks: Iterable[bytes], also: Callable[[bytes], None]) -> Iterator[bytes]:
+def _through(chunks: Iterable[bytes], also: Callable[[bytes], object]) -> Iterator[bytes]:
     for chunk in chunks:
         also(chunk)
         yield chunk
@@ -162,12 +162,20 @@ def counted(
             progress(Progress(subject, text, done, total))
 
 
-def unpack_stored(layout: Layout, layers: LayerStore, descriptor: Descriptor, diff_ids: tuple[str, ...]) -> Layer:
-    """Unpack a layer whose blob is in the store already, as the topmost of ``diff_ids``."""
+def unpack_stored(
+    layout: Layout,
+    layers: LayerStore,
+    descriptor: Descriptor,
+    diff_ids: tuple[str, ...],
+    check: Callable[[], object] = lambda: None,
+) -> Layer:
+    """Unpack a layer whose blob is in the store already, as the topmost of ``diff_ids``; ``check`` may end it."""
     with (
         layout.adding(),
         _opened(layout, descriptor) as fd,
-        unpacking(layers, read_file(fd), len(diff_ids) == 1, diff_ids[-1]) as staged,
+        unpacking(
+            layers, _through(read_file(fd), lambda _chunk: check()), len(diff_ids) == 1, diff_ids[-1]
+        ) as staged,
     ):
         return staged.publish(diff_ids[:-1])
 

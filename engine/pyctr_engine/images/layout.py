@@ -146,8 +146,8 @@ class Layout:
                 self.tidy()
 
     def tidy(self) -> None:
-        """Collect what a slip tells of, if there is one and nobody is adding."""
-        if self._collect is not None and pending.slips(self.directory):
+        """Collect what a slip or a lease that has run out tells of, if there is one and nobody is adding."""
+        if self._collect is not None and pending.owes(self.directory):
             with contextlib.suppress(EngineError, OSError):  # the slip stays: the next one to leave tries again
                 self._collect()
 

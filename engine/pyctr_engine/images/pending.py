@@ -5,7 +5,8 @@ Both are files in a directory of the layout that other tools don't look at.
 - A *slip* is put down before anything that may leave blobs or layers that nothing refers to, and taken away when it
   turns out that it left none. Slips outlive a killed process: whoever collects next knows that there is work to do.
 - A *lease* keeps blobs and layers that no image names: what an interrupted pull had complete, so that the next one
-  takes it up. It ends when the pull ends well, after `LEASE_SECONDS`, or with a `prune`.
+  takes it up. It ends when the pull ends well or its name is removed, with a `prune`, and with the first collection
+  after `LEASE_SECONDS`; it is a debt from then on.
 """
 
 from __future__ import annotations
@@ -44,11 +45,17 @@ def slips(layout: str) -> list[str]:
     return [f"{layout}/{DIRECTORY}/{name}" for name in _names(layout) if name.startswith(_SLIP)]
 
 
+def owes(layout: str) -> bool:
+    """Whether there may be something to collect: a slip, or a lease that has run out."""
+    return any(name.startswith(_SLIP) or _has_run_out(f"{layout}/{DIRECTORY}/{name}") for name in _names(layout))
+
+
 def lease(layout: str, name: str, digests: Iterable[str], chains: Iterable[str] = ()) -> None:
     """Keep blobs (``sha256:…``) and layers (chain ids, hex) for a while, though no image names them.
 
     Args:
-        name: Whose they are, e.g. the reference that is pulled; a second lease of the same name replaces the first.
+        name: Whose they are, e.g. the reference that is pulled; a second lease of the same name replaces the first,
+            and leaves a slip if that kept more.
 
     Raises:
         OSError: it can't be written.
@@ -56,31 +63,32 @@ def lease(layout: str, name: str, digests: Iterable[str], chains: Iterable[str] 
     from pyctr_engine.images.layout import write_file
 
     os.makedirs(f"{layout}/{DIRECTORY}", mode=0o700, exist_ok=True)
-    document = {"name": name, "blobs": sorted(set(digests)), "layers": sorted(set(chains))}
-    write_file(_lease_path(layout, name), json.dumps(document).encode())
+    path = _lease_path(layout, name)
+    blobs, layers = set(digests), set(chains)
+    before = _kept(path)
+    if before[0] - blobs or before[1] - layers:
+        put_slip(layout)
+    write_file(path, json.dumps({"name": name, "blobs": sorted(blobs), "layers": sorted(layers)}).encode())
 
 
-def end_lease(layout: str, name: str) -> None:
-    """Keep them no longer; nothing happens when there is no such lease."""
-    with contextlib.suppress(FileNotFoundError):
+def end_lease(layout: str, name: str) -> bool:
+    """Keep them no longer; whether there was such a lease. What no image names is to be collected then."""
+    try:
         os.unlink(_lease_path(layout, name))
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def leased(layout: str) -> tuple[set[str], set[str]]:
-    """Digests and chain ids under a lease that has not run out."""
+    """Digests and chain ids under a lease; under one that has run out as well, until it is dropped."""
     blobs: set[str] = set()
     chains: set[str] = set()
     for name in _names(layout):
-        if not name.startswith(_LEASE):
-            continue
-        path = f"{layout}/{DIRECTORY}/{name}"
-        with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-            if os.stat(path).st_mtime + LEASE_SECONDS < time.time():
-                continue
-            with open(path, "rb") as file:
-                document = json.loads(file.read())
-            blobs.update(map(str, document["blobs"]))
-            chains.update(map(str, document["layers"]))
+        if name.startswith(_LEASE):
+            more = _kept(f"{layout}/{DIRECTORY}/{name}")
+            blobs |= more[0]
+            chains |= more[1]
     return blobs, chains
 
 
@@ -88,11 +96,24 @@ def drop_leases(layout: str, only_ended: bool = True) -> None:
     """Forget leases that have run out, or all of them."""
     for name in _names(layout):
         path = f"{layout}/{DIRECTORY}/{name}"
-        with contextlib.suppress(FileNotFoundError):
-            if not name.startswith(_SLIP) and (
-                not only_ended or os.stat(path).st_mtime + LEASE_SECONDS < time.time()
-            ):
+        if not name.startswith(_SLIP) and (not only_ended or _has_run_out(path)):
+            with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
+
+
+def _kept(path: str) -> tuple[set[str], set[str]]:
+    """What a lease keeps; nothing if there is none, or none that can be read."""
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        with open(path, "rb") as file:
+            document = json.loads(file.read())
+        return set(map(str, document["blobs"])), set(map(str, document["layers"]))
+    return set(), set()
+
+
+def _has_run_out(path: str) -> bool:
+    with contextlib.suppress(FileNotFoundError):
+        return os.stat(path).st_mtime + LEASE_SECONDS < time.time()
+    return False
 
 
 def _lease_path(layout: str, name: str) -> str:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine import reserve
 from pyctr_engine.errors import EngineError
-from pyctr_engine.images import pending
+from pyctr_engine.images import partial, pending
 from pyctr_engine.images.garbage import Unneeded, unneeded
 from pyctr_engine.images.layer_store import chain_ids
-from pyctr_engine.linux.diskusage import DiskUsage
+from pyctr_engine.linux.diskusage import DiskUsage, allocated
 from pyctr_engine.model.oci import ImageConfig
 from pyctr_engine.model.tidy import ImageUsage, LayerUsage
 from pyctr_engine.record import dataclass
@@ -52,7 +52,7 @@ def remove_unused(store: ImageStore, accept: Accept) -> list[Stored]:
 
 @dataclass(frozen=True, slots=True)
 class StoreUsage:
-    """What images take: see `model.tidy`; ``blobs`` and ``active_blobs`` are (how many, bytes)."""
+    """What images take: see `model.tidy`; ``blobs`` (parts of such too) and ``active_blobs``: (how many, bytes)."""
 
     images: tuple[ImageUsage, ...]
     layers: tuple[LayerUsage, ...]
@@ -68,6 +68,7 @@ def usage(store: ImageStore) -> StoreUsage:
 
     layers = _layer_sizes(store)
     blobs = _blob_sizes(store)
+    parts_there = _parts_there(store)
     used = [use.image_id for use in store.uses()]
     parts: dict[str, tuple[list[str], list[str], ImageConfig]] = {}
     owners: dict[str, set[str]] = {}
@@ -100,7 +101,7 @@ def usage(store: ImageStore) -> StoreUsage:
             LayerUsage(chain, size, entries, tuple(sorted({ids[owner] for owner in owners.get(chain, ())})))
             for chain, (size, entries) in layers.items()
         ),
-        (len(blobs), sum(blobs.values())),
+        (len(blobs) + parts_there[0], sum(blobs.values()) + parts_there[1]),
         (len(active & blobs.keys()), sum(blobs[digest] for digest in active & blobs.keys())),
         (len(active & layers.keys()), sum(layers[chain][0] for chain in active & layers.keys())),
         _unreferenced(store),
@@ -131,6 +132,11 @@ def _blob_sizes(store: ImageStore) -> dict[str, int]:
     return found
 
 
+def _parts_there(store: ImageStore) -> tuple[int, int]:
+    paths = partial.paths(store.layout.directory)
+    return len(paths), allocated(*paths)
+
+
 def _unreferenced(store: ImageStore) -> int:
     with store.layout.collecting() as alone:
         if not alone:
@@ -142,7 +148,7 @@ def _unreferenced(store: ImageStore) -> int:
 
 def measure(store: ImageStore, found: Unneeded, counter: DiskUsage) -> None:
     """Count what removing it gives back."""
-    for path in found.blobs:
+    for path in (*found.blobs, *found.parts):
         counter.add(path)
     for name in found.layers:
         counter.add(f"{store.layers_on_disk.directory}/{name}")

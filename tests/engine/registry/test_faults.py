@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.errors import Cancelled, EngineError, ImageFormatError, RegistryError
-from pyctr_engine.images.registry.download import partial_directory, remove_stale
+from pyctr_engine.images import partial
 from pyctr_engine.images.store import ImageStore
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.paths import Paths
@@ -58,8 +58,8 @@ def left(store: ImageStore) -> dict[str, list[str]]:
     found = {
         "blobs": os.listdir(store.layout.blobs) if os.path.isdir(store.layout.blobs) else [],
         "layers": store.layers_on_disk.chains() + store.layers_on_disk.leftovers(),
-        "partial": os.listdir(partial_directory(store.layout))
-        if os.path.isdir(partial_directory(store.layout))
+        "partial": os.listdir(partial.directory(store.layout.directory))
+        if os.path.isdir(partial.directory(store.layout.directory))
         else [],
         "images": [stored.id for stored in store.all()],
     }
@@ -106,9 +106,9 @@ def test_the_next_pull_takes_up_what_has_come(store: ImageStore, name: str, faul
     with pytest.raises(RegistryError, match="500 Internal Server Error") as caught:
         store.pull(name)
     assert caught.value.hint == "try again: what has come is kept"
-    assert [os.stat(f"{partial_directory(store.layout)}/{part}").st_size for part in left(store)["partial"]] == [
-        3_000_000
-    ]
+    assert [
+        os.stat(f"{partial.directory(store.layout.directory)}/{part}").st_size for part in left(store)["partial"]
+    ] == [3_000_000]
     assert "layers" not in left(store)
     faulty.faults.clear()
     faulty.seen.clear()
@@ -124,7 +124,7 @@ def test_a_part_that_was_damaged_since_is_fetched_anew(store: ImageStore, name: 
     with pytest.raises(RegistryError):
         store.pull(name)
     (part,) = left(store)["partial"]
-    with open(f"{partial_directory(store.layout)}/{part}", "r+b") as file:
+    with open(f"{partial.directory(store.layout.directory)}/{part}", "r+b") as file:
         file.seek(1_000_000)
         file.write(bytes(100))
     store.pull(name)
@@ -143,8 +143,12 @@ def test_parts_are_thrown_away_in_time(store: ImageStore, name: str, faulty: Pro
     faulty.wrong("GET", LAYER, says(500))
     with pytest.raises(RegistryError):
         store.pull(name)
-    assert remove_stale(store.layout) == 0
-    assert remove_stale(store.layout, older_than=-1) == 1000
+    partial.remove_idle(store.layout.directory)
+    assert "partial" in left(store)
+    (part,) = partial.paths(store.layout.directory)
+    os.utime(part, (0, 0))
+    with pytest.raises(RegistryError):
+        store.pull(name)  # which fetches nothing, but looks
     assert "partial" not in left(store)
 
 
@@ -366,8 +370,8 @@ def test_a_program_that_is_ended_leaves_nothing_half_done(
     process = subprocess.Popen(
         [*program, "pull", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    while not os.path.isdir(partial_directory(store.layout)) or not any(
-        entry.stat().st_size == 3_000_000 for entry in os.scandir(partial_directory(store.layout))
+    while not os.path.isdir(partial.directory(store.layout.directory)) or not any(
+        entry.stat().st_size == 3_000_000 for entry in os.scandir(partial.directory(store.layout.directory))
     ):
         assert process.poll() is None
         time.sleep(0.01)

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import stat
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,14 +50,17 @@ class _Steps:
     def __init__(self, at: int, trouble: Trouble, state: str, record: Callable[[Step], None] | None) -> None:
         self._at, self._trouble, self._state, self._record = at, trouble, state, record
         self._count = 0
+        self._counting = threading.Lock()
 
     def step(self, call: str, what: object) -> None:
         if self._trouble == "full" and call not in _NEEDS_ROOM:
             return
-        self._count += 1
+        with self._counting:
+            self._count += 1
+            number = self._count
         if self._record is not None:
-            self._record(Step(self._count, call, self._shown(what)))
-        if self._count != self._at:
+            self._record(Step(number, call, self._shown(what)))
+        if number != self._at:
             return
         if self._trouble == "kill":
             os._exit(KILLED)

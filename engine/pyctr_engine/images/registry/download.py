@@ -1,7 +1,7 @@
 """A blob on its way in: written aside under its digest, so that what came before a cut is not fetched again.
 
 One thread fetches (`Download.run`) while another reads what has come so far (`Download.chunks`): a slow reader holds
-up nothing and no bytes wait in memory. ``oci/partial/<hex>`` is locked by who writes it, in whatever process.
+up nothing and no bytes wait in memory.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import fcntl
 import hashlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError, RegistryError, from_os_error
+from pyctr_engine.images import partial
 from pyctr_engine.images.layout import Layout, write_all
 from pyctr_engine.images.registry.transport import Answer, Interrupted, Transport, retry_after, status
 from pyctr_engine.linux.tree import sync_directory
@@ -28,28 +28,7 @@ _READ = 1 << 20
 _PROGRESS_THAT_COUNTS = 1 << 20
 """Bytes that an attempt must bring for the count of attempts to begin anew."""
 
-_KEPT_SECONDS = 7 * 24 * 3600
 _LOCK_POLL = 0.1
-
-
-def partial_directory(layout: Layout) -> str:
-    """Where what is not complete yet lies: files that can be removed while nobody pulls."""
-    return f"{layout.directory}/partial"
-
-
-def remove_stale(layout: Layout, older_than: float = _KEPT_SECONDS) -> int:
-    """Remove parts of blobs that nobody went on with for so many seconds; how many bytes."""
-    directory, freed = partial_directory(layout), 0
-    with contextlib.suppress(FileNotFoundError):
-        for name in os.listdir(directory):
-            path = f"{directory}/{name}"
-            with contextlib.suppress(OSError), open(path, "rb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                found = os.fstat(file.fileno())
-                if time.time() - found.st_mtime >= older_than:
-                    os.unlink(path)
-                    freed += found.st_size
-    return freed
 
 
 class Restarted(Exception):
@@ -81,8 +60,9 @@ class Download:
         self._sources = sources
         self._transport: Transport = sources[0].transport
         self._tell = tell
-        self._path = f"{partial_directory(layout)}/{descriptor.digest.removeprefix('sha256:')}"
+        self._path = partial.path(layout.directory, descriptor.digest)
         self._fd = -1
+        self._is_aside = False
         self._hash = hashlib.sha256()
         self._changed = threading.Condition()
         self._error: BaseException | None = None
@@ -124,11 +104,20 @@ class Download:
                 self._error = error
                 self._changed.notify_all()
 
-    def close(self) -> None:
-        """Let go of it, when nobody reads any more."""
+    def close(self, keep: bool = True) -> None:
+        """Let go of it, when nobody reads any more; ``keep`` what has come for the next attempt."""
         if self._fd >= 0:
+            if not keep:
+                self._drop()
             os.close(self._fd)
             self._fd = -1
+
+    def _drop(self) -> None:
+        """Remove what is aside, once: the next file of that name is somebody else's."""
+        if self._is_aside:
+            self._is_aside = False
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
 
     # -- fetching -----------------------------------------------------------------------------------------------
 
@@ -145,9 +134,8 @@ class Download:
         except BaseException as error:  # noqa: BLE001  it is raised in the threads that wait
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):  # that is the teller's
                 error = from_os_error(error, "write the blob")
-            if self._fd >= 0 and (self.done == 0 or isinstance(error, WrongContent)):
-                with contextlib.suppress(OSError):
-                    os.unlink(self._path)
+            if self.done == 0 or isinstance(error, WrongContent):
+                self._drop()
             with self._changed:
                 self._error = error
                 self._changed.notify_all()
@@ -164,6 +152,7 @@ class Download:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if os.stat(self._path).st_ino == os.fstat(fd).st_ino:
                     self._fd, fd = fd, -1
+                    self._is_aside = True
                     break
             except (BlockingIOError, FileNotFoundError):
                 self._transport.wait(_LOCK_POLL)
@@ -271,6 +260,7 @@ class Download:
             raise self._wrong(f"other bytes, with the digest sha256:{self._hash.hexdigest()}")
         os.fsync(self._fd)
         os.rename(self._path, self._layout.path(self.descriptor.digest))
+        self._is_aside = False
         sync_directory(self._layout.blobs)
         with self._changed:
             self._verified = True

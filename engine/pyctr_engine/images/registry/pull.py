@@ -2,25 +2,26 @@
 
 A layer's blob has its place as soon as it is whole and right, a layer's files once those of all layers below have;
 the image gets its name last. So a pull that is cut or cancelled leaves whole layers and parts of blobs, which the
-next one takes up, and nothing half-done.
+next one takes up, and nothing half-done. One that fails since the image is not as it should be, or since the disk
+is full, leaves nothing: no attempt would bring it, and a full disk harms all that runs.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import Cancelled, EngineError, ImageFormatError, NotFound, RegistryError
-from pyctr_engine.images import pending
-from pyctr_engine.images.garbage import collect
+from pyctr_engine.errors import Cancelled, EngineError, ImageFormatError, NoSpace, NotFound, RegistryError
+from pyctr_engine.images import partial, pending
 from pyctr_engine.images.ingest import unpack_stored, unpacking
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layout import MAX_DOCUMENT, parse_object
 from pyctr_engine.images.platform import Platform
 from pyctr_engine.images.registry.client import Repository
-from pyctr_engine.images.registry.download import Download, Restarted, remove_stale
+from pyctr_engine.images.registry.download import Download, Restarted
 from pyctr_engine.images.registry.manifests import Found, choose, digest_of
 from pyctr_engine.images.registry.sources import connections, repositories
 from pyctr_engine.images.registry.transport import Transport
@@ -70,15 +71,19 @@ def pull(
     wanted = Platform.parse(platform)
     try:
         with store.layout.adding(), connections(cancel) as transport:
-            remove_stale(store.layout)
+            partial.remove_idle(store.layout.directory)
             return _Pull(store, transport, reference, wanted, bool(platform), progress).run()
     except Cancelled:
         raise Cancelled(
             f"the pull of {reference.familiar} was cancelled", "the next one takes up what has come"
         ) from None
-    except ImageFormatError:  # no attempt will bring it, so nothing of it is kept
-        collect(store)
-        raise
+
+
+def _is_final(error: BaseException | None) -> bool:
+    """Whether nothing that has come is kept for another attempt."""
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(error, (ImageFormatError, NoSpace))
 
 
 class _Pull:
@@ -103,6 +108,15 @@ class _Pull:
         self._telling = threading.Lock()
 
     def run(self) -> Outcome:
+        """Pull; the caller holds `Layout.adding`, which collects what a failure leaves and no lease keeps."""
+        try:
+            return self._run()
+        except (EngineError, OSError) as error:
+            if _is_final(error):
+                pending.end_lease(self._store.layout.directory, self._title)
+            raise
+
+    def _run(self) -> Outcome:
         before = self._present()
         found, sources = self._find()
         config_bytes = self._config(found, sources)
@@ -111,13 +125,10 @@ class _Pull:
         layout = self._store.layout
         layers = _Layers(self._store, sources, self._transport, self._tell)
         # What is complete when this is cut is taken up by the next pull: until then no image names it.
-        blobs = [layer.digest for layer in found.manifest.layers]
+        documents = [digest_of(found.data), found.manifest.config.digest]
+        blobs = [*documents, *(layer.digest for layer in found.manifest.layers)]
         pending.lease(layout.directory, self._title, blobs, chain_ids(config.diff_ids))
-        try:
-            layers.fetch(found.manifest.layers, config.diff_ids)
-        except ImageFormatError:
-            pending.end_lease(layout.directory, self._title)
-            raise
+        layers.fetch(found.manifest.layers, config.diff_ids)
         self._transport.check()
         layout.write_bytes(config_bytes, found.manifest.config.media_type)
         written = layout.write_bytes(found.data, found.media_type)
@@ -238,8 +249,9 @@ class _Layers:
                     download.abandon(Cancelled("cancelled"))
             unpackers.shutdown(cancel_futures=True)
             fetchers.shutdown(cancel_futures=True)
+            is_final = any(_is_final(future.exception()) for future in futures if not future.cancelled())
             for download in self._downloads.values():
-                download.close()
+                download.close(keep=not is_final)
         _raise_first(futures)
 
     def _take(self, layer: Descriptor, diff_ids: tuple[str, ...], below: Future[None] | None) -> None:
@@ -256,11 +268,14 @@ class _Layers:
             if below is not None:
                 below.result()
             self._tell(Progress(subject, "unpacking", 0, layer.size))
-            unpack_stored(self._layout, self._layers, layer, diff_ids)
+            unpack_stored(self._layout, self._layers, layer, diff_ids, self._transport.check)
         self._tell(Progress(subject, "pulled", layer.size, layer.size, finished=True))
 
     def _stream(self, download: Download, diff_ids: tuple[str, ...], below: Future[None] | None) -> bool:
-        """Unpack a layer while it comes; False when what came first was wrong but is right now."""
+        """Unpack a layer while it comes; False when what came first was wrong but is right now.
+
+        Only what an earlier pull left is not known to be what the registry sends.
+        """
         try:
             with unpacking(self._layers, self._unpacking(download), len(diff_ids) == 1, diff_ids[-1]) as staged:
                 download.wait()
@@ -270,7 +285,7 @@ class _Layers:
                 staged.publish(diff_ids[:-1])
         except Restarted:
             pass
-        except EngineError:
+        except ImageFormatError:
             if not download.resumed:
                 raise
         else:

@@ -70,10 +70,12 @@ def push(
         raise InvalidValue(f"cannot push {name}: a digest can't be chosen", "use name:tag")
     if compression not in _COMPRESSIONS:
         raise InvalidValue(f"there is no compression {compression!r}", f"one of: {', '.join(_COMPRESSIONS)}")
-    stored = store.find(reference.familiar)
-    if not any(store.is_name(own, reference.familiar) for own in stored.names):
-        raise NotFound(f"no image is called {reference.familiar}", f"`pyctr-tui tag {name} NAME:TAG` gives a name")
-    with store.layout.adding(), connections(cancel) as transport:
+    with store.layout.keeping(), connections(cancel) as transport:
+        stored = store.find(reference.familiar)
+        if not any(store.is_name(own, reference.familiar) for own in stored.names):
+            raise NotFound(
+                f"no image is called {reference.familiar}", f"`pyctr-tui tag {name} NAME:TAG` gives a name"
+            )
         repository = registry_repository(transport, reference)
         try:
             chosen = None if compression == "none" else compression
