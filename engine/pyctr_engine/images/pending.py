@@ -93,10 +93,11 @@ def leased(layout: str) -> tuple[set[str], set[str]]:
 
 
 def drop_leases(layout: str, only_ended: bool = True) -> None:
-    """Forget leases that have run out, or all of them."""
+    """Forget leases that have run out, or all of them, and what who was killed left aside; while nobody is adding."""
     for name in _names(layout):
         path = f"{layout}/{DIRECTORY}/{name}"
-        if not name.startswith(_SLIP) and (not only_ended or _has_run_out(path)):
+        is_aside = not name.startswith((_SLIP, _LEASE))
+        if is_aside or (name.startswith(_LEASE) and (not only_ended or _has_run_out(path))):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
 

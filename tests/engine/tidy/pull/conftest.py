@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pyctr_engine.errors import RegistryError
 from pyctr_engine.images import partial, pending
+from pyctr_engine.model.spec import ContainerRequest
 from tests.engine.registry.conftest import address, configure, faulty, publisher
-from tests.engine.registry.publisher import Publisher, compressed, digest, files
+from tests.engine.registry.publisher import Publisher, digest, files
 from tests.engine.registry.servers import PATIENCE, Handler, Proxy, cuts, says
 from tests.engine.tidy.conftest import Place, busybox
 
@@ -28,13 +29,12 @@ class Published:
 
     def __init__(self, publisher: Publisher, proxy: Proxy) -> None:
         self.tars = {tag: (BASE, files(own=os.urandom(300_000))) for tag in ("1", "2")}
-        self.sizes: dict[str, int] = {}
+        base = gzip.compress(BASE, 1, mtime=0)
+        self.blobs = {tag: (base, gzip.compress(tars[1], 1, mtime=0)) for tag, tars in self.tars.items()}
+        self.sizes = {digest(blob)[7:]: len(blob) for blobs in self.blobs.values() for blob in blobs}
+        self.own = {tag: digest(blobs[1])[7:] for tag, blobs in self.blobs.items()}
         for tag, tars in self.tars.items():
-            publisher.image(tag, tars)
-            for layer in tars:
-                blob = compressed(layer, "gzip")
-                self.sizes[digest(blob)[7:]] = len(blob)
-        self.own = {tag: digest(compressed(tars[1], "gzip"))[7:] for tag, tars in self.tars.items()}
+            publisher.image(tag, tars, blobs=self.blobs[tag])
         self.proxy = proxy
         self.direct = f"{publisher.address}/{publisher.path}"
         self.name = f"{proxy.address}/{publisher.path}"
@@ -53,8 +53,8 @@ class Published:
         """What a pull has to ask for: neither what is whole, nor what there is a part of."""
         layout = place.paths.oci
         expected = {}
-        for layer in self.tars[tag]:
-            hex = digest(compressed(layer, "gzip"))[7:]
+        for blob in self.blobs[tag]:
+            hex = digest(blob)[7:]
             if os.path.exists(f"{layout}/blobs/sha256/{hex}"):
                 continue
             part = partial.path(layout, hex)
@@ -65,9 +65,9 @@ class Published:
 
 
 @pytest.fixture
-def published(publisher: Publisher, faulty: Proxy) -> Iterator[Published]:
+def published(publisher: Publisher, faulty: Proxy) -> Published:
     """Two images; ask for them by the proxy, which counts, or directly."""
-    yield Published(publisher, faulty)
+    return Published(publisher, faulty)
 
 
 def owed(place: Place) -> list[str]:
@@ -81,10 +81,9 @@ def cut(place: Place, published: Published, tag: str) -> None:
     proxy, own = published.proxy, published.own[tag]
 
     def when_the_base_has_come(handler: Handler) -> bool:
-        base = digest(compressed(published.tars[tag][0], "gzip"))[7:]
         deadline = time.monotonic() + PATIENCE
         while not os.path.exists(f"{place.paths.layers}/{digest(published.tars[tag][0])[7:]}"):
-            assert time.monotonic() < deadline, f"{base} does not come"
+            assert time.monotonic() < deadline, "the base does not come"
             time.sleep(0.01)
         return cuts(100_000)(handler)
 
@@ -94,3 +93,11 @@ def cut(place: Place, published: Published, tag: str) -> None:
         place.engine.pull(f"{published.name}:{tag}")
     proxy.faults.clear()
     proxy.seen.clear()
+
+
+def runs(place: Place, name: str) -> None:
+    """A container of an image that was pulled runs, and finds its files."""
+    container, session = place.engine.run(ContainerRequest(name, command=("cat", "/data/seed")))
+    assert session.wait() == 0
+    session.close()
+    place.engine.remove(container.id)

@@ -8,11 +8,10 @@ import shutil
 import pytest
 
 from pyctr_engine.engine import Engine
-from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.model.tidy import PruneRequest
 from tests.engine.tidy.conftest import Place
 from tests.engine.tidy.faults import Trouble
-from tests.engine.tidy.pull.conftest import Published, cut, owed
+from tests.engine.tidy.pull.conftest import Published, cut, owed, runs
 from tests.engine.tidy.test_crashes import TROUBLES, forget, suffer
 
 pytestmark = pytest.mark.root
@@ -31,7 +30,7 @@ def test_pull(place: Place, published: Published, trouble: Trouble) -> None:
 
     def again(engine: Engine) -> None:
         missing = published.missing(place, "1")
-        published.fetched()
+        published.proxy.seen.clear()
         if trouble == "full" and name not in {name for image in engine.images() for name in image.names}:
             assert set(missing.values()) == {""}
             assert len(missing) == 2
@@ -44,8 +43,7 @@ def test_pull(place: Place, published: Published, trouble: Trouble) -> None:
     suffer(place, trouble, lambda engine: engine.pull(name), before, again)
     assert 2 in asked
     assert trouble == "full" or {0, 1} & set(asked), "something was taken up"
-    _, session = place.engine.run(ContainerRequest(name, command=("cat", "/data/seed"), auto_remove=True))
-    assert session.wait() == 0
+    runs(place, name)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)

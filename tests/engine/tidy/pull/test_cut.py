@@ -8,14 +8,13 @@ import time
 
 import pytest
 
-from pyctr_engine.errors import Cancelled, RegistryError
+from pyctr_engine.errors import Cancelled, ImageFormatError, RegistryError
 from pyctr_engine.images import pending
-from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.model.tidy import PruneRequest
 from tests.engine.registry.publisher import Publisher
 from tests.engine.registry.servers import cuts, says, stalls
 from tests.engine.tidy.conftest import Place
-from tests.engine.tidy.pull.conftest import Published, cut, owed
+from tests.engine.tidy.pull.conftest import Published, cut, owed, runs
 from tests.engine.tidy.test_prune import pruned
 
 pytestmark = pytest.mark.root
@@ -113,8 +112,7 @@ def test_what_was_kept_goes_in_time(place: Place, published: Published) -> None:
     for path in owed(place):
         os.utime(path, (0, 0))
     assert place.wrong() == []
-    _, session = place.engine.run(ContainerRequest("small", auto_remove=True))
-    assert session.wait() == 0
+    runs(place, "small")
     with place.engine._context.images.layout.keeping():
         pass
     assert owed(place) == []
@@ -123,11 +121,7 @@ def test_what_was_kept_goes_in_time(place: Place, published: Published) -> None:
 
 def test_an_image_that_is_wrong_leaves_no_part(place: Place, published: Published, publisher: Publisher) -> None:
     """One layer is not what the configuration says, another is still coming: nothing is kept of either."""
-    from pyctr_engine.errors import ImageFormatError
-    from tests.engine.registry.publisher import compressed
-
-    base, own = published.tars["1"]
-    publisher.image("1", [base, own], blobs=[compressed(published.tars["2"][1], "gzip"), compressed(own, "gzip")])
+    publisher.image("1", published.tars["1"], blobs=[published.blobs["2"][1], published.blobs["1"][1]])
     published.proxy.wrong("GET", published.own["1"], stalls(100_000), times=1)
     before = place.engine.disk_usage()
     with pytest.raises(ImageFormatError):

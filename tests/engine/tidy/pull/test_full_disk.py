@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.errors import NoSpace
-from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.paths import Paths
 from tests.engine.images.tars import write
 from tests.engine.registry.publisher import Publisher, files
 from tests.engine.tidy.conftest import Place, busybox
-from tests.engine.tidy.pull.conftest import BASE, Published, owed
+from tests.engine.tidy.pull.conftest import BASE, Published, owed, runs
 from tests.engine.tidy.test_full_disk import drain, fill, refused, small_disk
 
 __all__ = ["small_disk"]
@@ -48,8 +47,7 @@ def test_a_pull_says_so_and_leaves_nothing(place: Place, publisher: Publisher) -
         assert owed(place) == [], leave
         assert place.engine.disk_usage().totals == before, leave
     place.engine.pull(name)
-    _, session = place.engine.run(ContainerRequest(name, command=("cat", "/data/seed"), auto_remove=True))
-    assert session.wait() == 0
+    runs(place, name)
     assert place.wrong() == []
 
 

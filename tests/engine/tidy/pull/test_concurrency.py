@@ -1,0 +1,100 @@
+"""Pulls of one image and of its relative, pushes, commits, loads, prunes, removals, at once in several processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from pyctr_engine.engine import Engine
+from pyctr_engine.model.spec import CommitRequest, ContainerRequest
+from pyctr_engine.model.tidy import PruneRequest
+from tests.engine.tidy.conftest import Place
+from tests.engine.tidy.pull.conftest import Published, owed, runs
+from tests.engine.tidy.test_concurrency import ROUNDS, Work, Worker, is_sound
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def works(place: Place, published: Published, tmp_path: Path) -> list[Work]:
+    """What the processes do; all but one work on images that share layers."""
+    names = [f"{published.direct}:{tag}" for tag in ("1", "2")]
+    for name in names:
+        place.engine.pull(name)
+    container, session = place.engine.run(
+        ContainerRequest(names[0], command=("sh", "-c", "echo 1 > /one"), name="made")
+    )
+    assert session.wait() == 0
+    session.close()
+    place.engine.save([names[1], "small"], str(tmp_path / "both.tar"))
+
+    def pull(engine: Engine, turn: int) -> None:
+        engine.pull(names[turn % 2])
+
+    def pull_the_same(engine: Engine, turn: int) -> None:
+        engine.pull(names[0])
+
+    def push(engine: Engine, turn: int) -> None:
+        engine.tag(names[turn % 2], f"{published.direct}/pushed:{turn % 3}")
+        engine.push(f"{published.direct}/pushed:{turn % 3}")
+
+    def load(engine: Engine, turn: int) -> None:
+        engine.load(str(tmp_path / "both.tar"))
+
+    def commit(engine: Engine, turn: int) -> None:
+        engine.commit(container.id, CommitRequest(name=f"committed:{turn % 3}"))
+
+    def use(engine: Engine, turn: int) -> None:
+        made = engine.create(ContainerRequest(random.choice(names), command=("true",)))
+        engine.start(made.id)
+        engine.wait(made.id)
+        engine.remove(made.id)
+
+    def remove(engine: Engine, turn: int) -> None:
+        present = [name for image in engine.images() for name in image.names]
+        engine.remove_image(random.choice([*present, *names]), force=turn % 2 == 0)
+
+    def prune(engine: Engine, turn: int) -> None:
+        engine.prune(PruneRequest(images=True, all_images=turn % 2 == 0))
+
+    return [pull_the_same, pull, pull_the_same, commit, load, prune, remove, use, push]
+
+
+def all_run(place: Place) -> None:
+    """Each image that has a name runs, and nothing is owed."""
+    is_sound(place)
+    names = [name for image in place.engine.images() for name in image.names]
+    for name in names:
+        runs(place, name)
+    assert owed(place) == []
+
+
+def test_all_at_once(place: Place, works: list[Work]) -> None:
+    place.rest()
+    workers = [Worker(place, number, work, ROUNDS) for number, work in enumerate(works)]
+    assert [worker.join() for worker in workers] == [0] * len(works)
+    all_run(place)
+
+
+def test_all_at_once_and_killed(place: Place, works: list[Work]) -> None:
+    random.seed(11)
+    place.rest()
+    workers = [Worker(place, number, work, 1000) for number, work in enumerate(works)]
+    ends = []
+    for turn in range(ROUNDS * 2):
+        time.sleep(random.uniform(0.02, 0.2))
+        victim = random.randrange(len(workers))
+        os.kill(workers[victim].pid, signal.SIGKILL)
+        ends.append(workers[victim].join())
+        workers[victim] = Worker(place, 100 + turn, workers[victim].work, 1000)
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGKILL)
+        ends.append(worker.join())
+    assert set(ends) == {-signal.SIGKILL}, "no one failed before it was killed"
+    place.engine.prune(PruneRequest(images=True))
+    all_run(place)
