@@ -179,6 +179,7 @@ class Handler(BaseHTTPRequestHandler):
     """One connection to a proxy."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     proxy: Proxy
 
     def log_message(self, format: str, *args: object) -> None:

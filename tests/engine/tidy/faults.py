@@ -40,8 +40,11 @@ class Step:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """The call and the place, three levels deep: what is told apart when not every step is tried."""
-        return self.call, "/".join(self.where.split("/")[:4])
+        """The call and the place, three levels deep: what is told apart when not every step is tried.
+
+        What is named within an open directory is alike: trees are removed so.
+        """
+        return self.call, "/".join(self.where.split("/")[:4]) if self.where.startswith("/") else "*"
 
 
 class _Steps:

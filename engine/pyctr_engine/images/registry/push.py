@@ -290,7 +290,8 @@ class _Push:
         path = self._memory(layer, descriptor.media_type)
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            write_file(path, json.dumps(descriptor.to_json()).encode())
+            # one name aside for each: nobody sweeps here what a killed process left, but the next push writes over it
+            write_file(path, json.dumps(descriptor.to_json()).encode(), f".{os.path.basename(path)}.new")
 
 
 class _Counted(io.RawIOBase):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-import shutil
+import os
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,7 @@ def test_prune_after_a_pull_that_was_cut(place: Place, published: Published, tro
 def test_push(place: Place, published: Published, trouble: Trouble) -> None:
     """Layers are compressed aside on the way out."""
     numbers = itertools.count()
+    memory = Path(place.paths.cache, "compressed")
     names = [""]
 
     def before() -> None:
@@ -72,10 +74,13 @@ def test_push(place: Place, published: Published, trouble: Trouble) -> None:
             forget(place.engine, names[0])
         names[0] = f"{published.direct}/{next(numbers)}:1"
         place.engine.tag("small", names[0])
-        shutil.rmtree(f"{place.paths.cache}/compressed", ignore_errors=True)
+        for note in memory.glob("*.json"):
+            note.unlink()
 
     def again(engine: Engine) -> None:
         engine.push(names[0])
         assert owed(place) == []
+        shown = [path.name for path in memory.glob("[!.]*")]
+        assert len(os.listdir(memory)) - len(shown) <= 1, "one name aside, whoever was killed"
 
     suffer(place, trouble, lambda engine: engine.push(names[0]), before, again)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 
@@ -10,6 +11,8 @@ import pytest
 
 from pyctr_engine.errors import Cancelled, ImageFormatError, RegistryError
 from pyctr_engine.images import pending
+from pyctr_engine.images.layer_store import chain_ids
+from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.tidy import PruneRequest
 from tests.engine.registry.publisher import Publisher
 from tests.engine.registry.servers import cuts, says, stalls
@@ -136,3 +139,29 @@ def test_a_registry_that_fails_meanwhile_keeps_what_has_come(place: Place, publi
     with pytest.raises(RegistryError):
         place.engine.pull(f"{published.name}:1")
     assert [os.path.basename(path)[:6] for path in owed(place)] == [published.own["1"][:6], "lease-"]
+
+
+def test_a_pull_that_only_unpacks_can_be_cancelled(place: Place, published: Published) -> None:
+    """A blob has come, its files have not; the next pull unpacks it, and fetches nothing."""
+    name = f"{published.name}:1"
+    cancel = threading.Event()
+    with place.engine._context.images.layout.keeping():
+        place.engine.pull(name)
+        own = chain_ids(place.engine._context.images.resolve(name).config.diff_ids)[-1]
+        place.engine.remove_image(name)
+        shutil.rmtree(f"{place.paths.layers}/{own}")
+        published.fetched()
+
+        def cancel_it(step: Progress) -> None:
+            if step.text == "unpacking":
+                cancel.set()
+                time.sleep(0.3)
+
+        with pytest.raises(Cancelled):
+            place.engine.pull(name, progress=cancel_it, cancel=cancel)
+        assert not os.path.exists(f"{place.paths.layers}/{own}")
+    assert place.wrong() == []
+    place.engine.pull(name)
+    assert published.fetched() == {}
+    assert owed(place) == []
+    runs(place, name)
