@@ -147,6 +147,18 @@ class Proxy:
     realm: str = ""
     pass_credentials: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
+    connections: int = 0
+
+    def settle(self) -> None:
+        """Wait until all that was asked before is seen, also by processes that were killed since."""
+        last = http.client.HTTPConnection(self.address)  # accepted after theirs
+        last.request("GET", "/v2/")
+        last.getresponse().read()
+        last.close()
+        deadline = time.monotonic() + PATIENCE
+        while self.connections:
+            assert time.monotonic() < deadline, "a connection stays open"
+            time.sleep(0.001)
 
     def wrong(self, method: str, path: str, act: Callable[[Handler], bool], times: int = 1_000_000) -> None:
         """Do something wrong from now on."""
@@ -376,7 +388,19 @@ def proxy(upstream: str, context: ssl.SSLContext | None = None) -> Iterator[Prox
     """A proxy in front of ``upstream``, over TLS when ``context`` says so."""
     made = Proxy(upstream)
     handler = type("Handler", (Handler,), {"proxy": made})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+
+    class Server(ThreadingHTTPServer):
+        def process_request(self, request: Any, client_address: Any) -> None:
+            with made.lock:
+                made.connections += 1
+            super().process_request(request, client_address)
+
+        def process_request_thread(self, request: Any, client_address: Any) -> None:
+            super().process_request_thread(request, client_address)
+            with made.lock:
+                made.connections -= 1
+
+    server = Server(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True)

@@ -31,6 +31,7 @@ def test_pull(place: Place, published: Published, trouble: Trouble) -> None:
 
     def again(engine: Engine) -> None:
         missing = published.missing(place, "1")
+        published.proxy.settle()
         published.proxy.seen.clear()
         if trouble == "full" and name not in {name for image in engine.images() for name in image.names}:
             assert set(missing.values()) == {""}
