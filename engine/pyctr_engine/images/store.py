@@ -415,8 +415,9 @@ class ImageStore:
             cancel: Ends it when it is set, from whatever thread.
 
         Raises:
-            NotFound, NotPermitted, RegistryError, ImageFormatError, InvalidValue, NoSpace: the name is as it was;
-                whole layers and parts of blobs stay for the next attempt. Cancelled.
+            NotFound, NotPermitted, RegistryError, InvalidValue, Cancelled: the name is as it was; whole layers and
+                parts of blobs stay for the next attempt.
+            ImageFormatError, NoSpace: the name is as it was; nothing stays.
         """
         from pyctr_engine.images.registry.pull import pull
 
