@@ -18,6 +18,7 @@ from pyctr_engine.images import index
 from pyctr_engine.images.implicit import adopt_attributes, drop_idle_whiteouts
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
+from pyctr_engine.images.stage import Stage
 from pyctr_engine.images.streams import CHUNK, MEDIA_TYPES, Compression, decompress, read_file, recognise
 from pyctr_engine.images.unpack import Unpacked, Unpacker
 from pyctr_engine.model.oci import Descriptor
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 ProgressSink = Callable[[Progress], None]
+
+_WAITING = 4
+"""Pieces that wait for their digest at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +42,27 @@ class Ingested:
     notes: tuple[str, ...] = ()
 
 
-class _Tap:
-    """Lets a stream through and takes its digest."""
+class _Digest:
+    """Takes the digest of a stream beside what else is done with it. A context; complete at its end."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self) -> None:
         import hashlib
 
-        self._chunks = chunks
         self._hash: _Hash = hashlib.sha256()
+        self._stage: Stage[bytes] = Stage(self._hash.update)
 
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self._hash.update(chunk)
-            yield chunk
+    def __enter__(self) -> _Digest:
+        return self
 
-    @property
-    def digest(self) -> str:
+    def __exit__(self, *_exception: object) -> None:
+        self._stage.end()
+
+    def add(self, piece: bytes) -> None:
+        """The next piece."""
+        self._stage.put(piece)
+        self._stage.wait(_WAITING)
+
+    def __str__(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
 
 
@@ -108,12 +117,14 @@ def unpacking(layers: LayerStore, chunks: Iterable[bytes], bottom: bool, diff_id
     compression = recognise(head)
     with layers.staged() as aside:
         with Unpacker(f"{aside}/fs", bottom) as unpacker:
-            tap = _Tap(decompress(itertools.chain([head], stream), compression))
-            for piece in tap:
-                unpacker.write(piece)
+            with _Digest() as digest:
+                for piece in decompress(itertools.chain([head], stream), compression):
+                    digest.add(piece)
+                    unpacker.write(piece)
             unpacked = unpacker.finish()
-        _check_diff_id(tap.digest, diff_id or tap.digest)
-        yield Staged(layers, aside, tap.digest, unpacked, compression)
+        found = str(digest)
+        _check_diff_id(found, diff_id or found)
+        yield Staged(layers, aside, found, unpacked, compression)
 
 
 def _through(chunks: Iterable[bytes], also: Callable[[bytes], None]) -> Iterator[bytes]:

@@ -102,7 +102,7 @@ _HALF = BLOCK // 2
 
 
 def _sum(data: bytes) -> int:
-    """The sum of as many bytes as do not reach what Adler-32 divides by: its lower half (RFC 1950), ten times faster."""
+    """The sum of so few bytes that Adler-32 (RFC 1950) has it in its lower half, undivided: ten times faster."""
     return (zlib.adler32(data) & 0xFFFF) - 1
 
 

@@ -167,7 +167,7 @@ class TarReader:
         return entry
 
     def read(self, size: int) -> bytes | memoryview:
-        """Up to ``size`` bytes (`CHUNK` at most) of the entry's contents, valid until the next call; empty at the end.
+        """Up to ``size`` bytes (`CHUNK` at most) of the contents, valid until the next call; empty at their end.
 
         Of a sparse file the pieces alone.
         """

@@ -102,7 +102,7 @@ def sync_file_system(path: str) -> None:
 
 
 def spread_directories(path: str) -> None:
-    """Have each directory made in ``path`` begin in a part of the disk that is little used, where there is such a flag.
+    """Have each directory made in ``path`` begin in a part of the disk that is little used, if such a flag is there.
 
     ext4 puts what is made in a directory near it, and goes by every inode that was freed there in the last minute: a
     tree made soon after one was removed takes three times as long. Source: chattr(1), T; ioctl_iflags(2).
