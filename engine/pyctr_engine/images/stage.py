@@ -1,6 +1,6 @@
-"""One of the things that are done with a stream of pieces, in a thread of its own: hashing, writing.
+"""One of the things that are done with a stream of pieces, in a thread of its own: hashing, writing, syncing.
 
-Both let other threads go on meanwhile, so they take no longer than the slowest.
+All let other threads go on meanwhile, so together they take no longer than the slowest.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Piece = TypeVar("Piece")
 
 
 class Stage(Generic[Piece]):
-    """A thread that does one thing with each piece, in order; after a failure it only takes them."""
+    """A thread that does one thing with each piece, in order; after a failure it only takes them. A context."""
 
     def __init__(self, work: Callable[[Piece], object]) -> None:
         """What goes wrong with a piece may be an OSError and nothing else."""
@@ -25,6 +25,12 @@ class Stage(Generic[Piece]):
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def __enter__(self) -> Stage[Piece]:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.end()
 
     def put(self, piece: Piece) -> None:
         """Hand on a piece, which must stay as it is until it is done."""
