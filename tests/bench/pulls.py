@@ -180,7 +180,8 @@ def compared(what: str, samples: dict[str, list[float]], target: float) -> list[
     rivals = [figure for figure in figures if figure.name.endswith((" docker", " podman"))]
     if rivals:
         best = min(rivals, key=lambda figure: figure.median)
-        figures.append(ratio(f"{what}: ours to {best.name.rpartition(' ')[2]}", figures[0], best, target))
+        ours = next(figure for figure in figures if figure.name.endswith(" pyctr-tui"))
+        figures.append(ratio(f"{what}: ours to {best.name.rpartition(' ')[2]}", ours, best, target))
     return figures
 
 
@@ -274,7 +275,9 @@ def main() -> None:
         samples: dict[str, dict[str, list[float]]] = {}
         for kinds in (FIRST, LAST):
             for number in range(rounds + 1):
-                for what, (name, commands) in itertools.product(kinds, peers.all.items()):
+                turn = number % len(peers.all)  # what one leaves to be written or freed is the next one's trouble
+                order = [*peers.all.items()][turn:] + [*peers.all.items()][:turn]
+                for what, (name, commands) in itertools.product(kinds, order):
                     measure(what, name, commands(what, number, f"{source}/debian:{number}"), samples, bool(number))
         figures = compared("pull", samples["pull"], TARGET)
         for what in (*FIRST[1:], *LAST):
