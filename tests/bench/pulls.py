@@ -1,8 +1,9 @@
-"""``python -m tests.bench.pulls``: pulling and pushing a Debian image, side by side with what else is installed.
+"""``python -m tests.bench.pulls``: a Debian image in and out, side by side with what else is installed.
 
 A registry on loopback, fresh stores, one image per round: each has a layer of its own (a small gzip member before a
-common big one), so nobody finds anything there, and nothing is removed between rounds, which would slow ext4 down
-for whoever comes next. Peers: docker (its daemon is started for this), podman, skopeo with umoci.
+common big one), so nobody finds anything there. What removes comes last, which slows ext4 down for whoever is next:
+then ``load`` brings back what ``save`` wrote. Peers: docker (its daemon is started for this), podman, skopeo with
+umoci.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import argparse
 import contextlib
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import resource
@@ -35,7 +37,10 @@ TARGET = 1 / 3
 """Of the faster of docker and podman."""
 
 Peer = Callable[[str, int, str], list[list[str]]]
-"""Commands of a round: ``pull`` or ``push``, the round, the image."""
+"""Commands of a round: one of `FIRST` or `LAST`, the round, the image. None for what a peer can't do."""
+
+FIRST, LAST = ("pull", "push", "save", "import"), ("rmi", "load")
+"""``rmi`` removes the image with the name that ``push`` gave it, and the one of ``import``."""
 
 
 def minbase() -> Path:
@@ -72,6 +77,7 @@ class Peers:
     def __init__(self, base: str, target: str) -> None:
         self._base = base
         self._target = target
+        self.plain = str(minbase())
         self.all: dict[str, Peer] = {"pyctr-tui": self._ours}
         if shutil.which("podman"):
             self.all["podman"] = self._podman
@@ -81,34 +87,40 @@ class Peers:
     def _ours(self, what: str, number: int, image: str) -> list[list[str]]:
         program = os.path.join(os.path.dirname(sys.executable), "pyctr-tui")
         call = [program, "--state-dir", f"{self._base}/ours{number}", "--run-dir", f"{self._base}/ours-run"]
-        if what == "pull":
-            return [[*call, "pull", "-q", image]]
-        there = f"{self._target}/ours/debian:{number}"
-        return [[*call, "tag", image, there], [*call, "push", "-q", there]]
+        return self._commands(call, "ours", what, number, image)
 
     def _podman(self, what: str, number: int, image: str) -> list[list[str]]:
         call = ["podman", "--root", f"{self._base}/podman{number}", "--runroot", f"{self._base}/podman-run"]
-        call += ["--storage-driver", "overlay"]
-        if what == "pull":
-            return [[*call, "pull", "-q", "--tls-verify=false", image]]
-        there = f"{self._target}/podman/debian:{number}"
-        return [[*call, "tag", image, there], [*call, "push", "-q", "--tls-verify=false", there]]
+        return self._commands([*call, "--storage-driver", "overlay"], "podman", what, number, image)
+
+    def docker(self, what: str, number: int, image: str) -> list[list[str]]:
+        """By its own daemon."""
+        call = ["docker", "-H", f"unix://{self._base}/docker.sock"]
+        return self._commands(call, "docker", what, number, image)
+
+    def _commands(self, call: list[str], who: str, what: str, number: int, image: str) -> list[list[str]]:
+        """What all three take, in docker's words."""
+        plain = ["--tls-verify=false"] if who == "podman" else []
+        archive, there = f"{self._base}/{who}{number}.tar", f"{self._target}/{who}/debian:{number}"
+        imported = f"localhost/imported:{number}"
+        return {
+            "pull": [[*call, "pull", "-q", *plain, image]],
+            "push": [[*call, "tag", image, there], [*call, "push", "-q", *plain, there]],
+            "save": [[*call, "save", "-o", archive, image]],
+            "import": [[*call, "import", self.plain, imported]],
+            "rmi": [[*call, "rmi", image, there, imported]],
+            "load": [[*call, "load", "-q", "-i", archive]],
+        }[what]
 
     def _skopeo(self, what: str, number: int, image: str) -> list[list[str]]:
         layout = f"{self._base}/skopeo{number}"
         if what == "pull":
             copy = ["skopeo", "copy", "-q", "--src-tls-verify=false", f"docker://{image}", f"oci:{layout}:x"]
             return [copy, ["umoci", "unpack", "--image", f"{layout}:x", f"{layout}-bundle"]]
+        if what != "push":
+            return []
         there = f"docker://{self._target}/skopeo/debian:{number}"
         return [["skopeo", "copy", "-q", "--dest-tls-verify=false", f"oci:{layout}:x", there]]
-
-    def docker(self, what: str, number: int, image: str) -> list[list[str]]:
-        """By its own daemon."""
-        call = ["docker", "-H", f"unix://{self._base}/docker.sock"]
-        if what == "pull":
-            return [[*call, "pull", "-q", image]]
-        there = f"{self._target}/docker/debian:{number}"
-        return [[*call, "tag", image, there], [*call, "push", "-q", there]]
 
 
 @contextlib.contextmanager
@@ -147,13 +159,29 @@ def timed(commands: list[list[str]]) -> tuple[float, float]:
     return time.perf_counter() - began, used
 
 
+def measure(
+    what: str, name: str, commands: list[list[str]], samples: dict[str, dict[str, list[float]]], counts: bool
+) -> None:
+    """Run the commands and add to ``samples``, unless the round is one that warms up."""
+    if not commands:
+        return
+    os.sync()
+    seconds, used = timed(commands)
+    print(f"  {what} {name} {seconds:.2f} s, CPU {used:.2f} s", file=sys.stderr, flush=True)
+    if counts:
+        samples.setdefault(what, {}).setdefault(name, []).append(seconds)
+        if name != "docker":  # what its daemon uses is not its caller's
+            samples.setdefault(f"{what}, CPU", {}).setdefault(name, []).append(used)
+
+
 def compared(what: str, samples: dict[str, list[float]], target: float) -> list[Figure]:
     """A figure for each, and how ours compares with the faster of docker and podman."""
     figures = [Figure(f"{what}, {name}", tuple(taken), "s") for name, taken in samples.items()]
     rivals = [figure for figure in figures if figure.name.endswith((" docker", " podman"))]
     if rivals:
         best = min(rivals, key=lambda figure: figure.median)
-        figures.append(ratio(f"{what}: ours to {best.name.rpartition(' ')[2]}", figures[0], best, target))
+        ours = next(figure for figure in figures if figure.name.endswith(" pyctr-tui"))
+        figures.append(ratio(f"{what}: ours to {best.name.rpartition(' ')[2]}", ours, best, target))
     return figures
 
 
@@ -244,22 +272,20 @@ def main() -> None:
         peers = Peers(base, target)
         if after.enter_context(daemon(base)):
             peers.all["docker"] = peers.docker
-        samples: dict[str, dict[str, list[float]]] = {
-            what: {name: [] for name in peers.all} for what in ("pull", "push")
-        }
-        for number in range(rounds + 1):
-            for what in ("pull", "push"):
-                for name, commands in peers.all.items():
-                    os.sync()
-                    seconds, used = timed(commands(what, number, f"{source}/debian:{number}"))
-                    if number:  # the first round warms up
-                        samples.setdefault(what, {}).setdefault(name, []).append(seconds)
-                        if name != "docker":  # what its daemon uses is not its caller's
-                            samples.setdefault(f"{what}, CPU", {}).setdefault(name, []).append(used)
-                        print(f"  {what} {name} {seconds:.2f} s, CPU {used:.2f} s", file=sys.stderr, flush=True)
-        figures = compared("pull", samples["pull"], TARGET) + compared("push", samples["push"], 1.0)
-        for what in ("pull, CPU", "push, CPU"):
-            figures += [Figure(f"{what}, {name}", tuple(taken), "s") for name, taken in samples[what].items()]
+        samples: dict[str, dict[str, list[float]]] = {}
+        for kinds in (FIRST, LAST):
+            for number in range(rounds + 1):
+                turn = number % len(peers.all)  # what one leaves to be written or freed is the next one's trouble
+                order = [*peers.all.items()][turn:] + [*peers.all.items()][:turn]
+                for what, (name, commands) in itertools.product(kinds, order):
+                    measure(what, name, commands(what, number, f"{source}/debian:{number}"), samples, bool(number))
+        figures = compared("pull", samples["pull"], TARGET)
+        for what in (*FIRST[1:], *LAST):
+            figures += compared(what, samples[what], 1.0)
+        for what in (*FIRST, *LAST):
+            figures += [
+                Figure(f"{what}, CPU, {name}", tuple(taken), "s") for name, taken in samples[f"{what}, CPU"].items()
+            ]
         figures += parts(source, min(rounds, 3))
         figures.append(memory(base, f"{source}/debian:{rounds + 1}"))
         print(f"A layer of {size >> 20} MiB, {minbase().stat().st_size >> 20} MiB unpacked.\n\n{table(figures)}")

@@ -11,11 +11,9 @@ import errno
 import fcntl
 import mmap
 import os
-import queue
-import threading
-from collections.abc import Callable
 
 from pyctr_engine.images.layout import ASIDE, Layout, write_all
+from pyctr_engine.images.stage import Stage
 from pyctr_engine.linux.tree import sync_directory
 from pyctr_engine.model.oci import Descriptor
 
@@ -37,7 +35,7 @@ class BlobStream:
         self._turn = 0
         self.size = 0
         self._fd = _create(self._aside)
-        self._stages = (_Stage(self._hash.update), _Stage(self._write))
+        self._stages: tuple[Stage[memoryview], ...] = (Stage(self._hash.update), Stage(self._write))
 
     def __enter__(self) -> BlobStream:
         return self
@@ -105,49 +103,6 @@ class BlobStream:
             stage.end()
         for stage in self._stages:
             stage.check()
-
-
-class _Stage:
-    """A thread that does one thing with each piece, in order; after a failure it only takes them."""
-
-    def __init__(self, work: Callable[[memoryview], object]) -> None:
-        self._work = work
-        self._pieces: queue.SimpleQueue[memoryview | None] = queue.SimpleQueue()
-        self._done = threading.Semaphore(0)
-        self._given = 0
-        self._error: OSError | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def put(self, piece: memoryview) -> None:
-        self._given += 1
-        self._pieces.put(piece)
-
-    def wait(self, most: int) -> None:
-        """Until at most that many are under way. Raises what it met."""
-        while self._given > most:
-            self._done.acquire()
-            self._given -= 1
-        self.check()
-
-    def end(self) -> None:
-        if self._thread.is_alive():
-            self._pieces.put(None)
-            self._thread.join()
-
-    def check(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def _run(self) -> None:
-        while (piece := self._pieces.get()) is not None:
-            try:
-                if self._error is None:
-                    self._work(piece)
-            except OSError as error:
-                self._error = error
-            finally:
-                self._done.release()
 
 
 def _create(path: str) -> int:

@@ -13,7 +13,7 @@ import sys
 from pyctr_engine.images import confinement
 from pyctr_engine.images.extractor import Extractor, OverLimit
 from pyctr_engine.images.tar_format import Refused
-from pyctr_engine.images.tar_reader import CHUNK, Pipe, TarReader
+from pyctr_engine.images.tar_reader import Stream, TarReader
 
 
 def extract(reader: TarReader, extractor: Extractor) -> dict[str, object]:
@@ -40,8 +40,7 @@ def main() -> None:
     options = json.loads(sys.argv[1])
     try:
         confinement.enter(options.pop("directory"))
-        with open(0, "rb", buffering=CHUNK, closefd=False) as tar:
-            report = extract(TarReader(Pipe(tar)), Extractor(**options))
+        report = extract(TarReader(Stream(0)), Extractor(**options))
     except OSError as error:
         report = {"error": f"cannot confine the unpacking process: {error}", "errno": error.errno, "entry": None}
     os.close(0)  # whoever still writes learns it now, before this waits for the report to be read

@@ -15,7 +15,7 @@ from pyctr_engine.images.holes import fill
 from pyctr_engine.images.layer_format import OPAQUE, SPEC_DEVICES, WHITEOUT, keeps_xattr
 from pyctr_engine.images.tar_format import CHARACTER, DIRECTORY, FIFO, FILE, LINK, SYMLINK, Entry, Refused
 from pyctr_engine.images.tar_reader import TarReader
-from pyctr_engine.linux.tree import change_directory, remove_tree, sync_file_system
+from pyctr_engine.linux.tree import change_directory, remove_tree
 
 OPAQUE_XATTR = "user.overlay.opaque"
 
@@ -103,7 +103,7 @@ class Extractor:
             raise Refused(f"an unknown type {kind!r}")
 
     def finish(self) -> dict[str, object]:
-        """Set what comes last of each directory, make all durable, and tell what there is."""
+        """Set what comes last of each directory, and tell what there is."""
         whiteouts = []
         for path, directory in self._directories.items():  # each after the one that holds it
             self._enter(path)
@@ -119,7 +119,6 @@ class Extractor:
             if directory.default_acl:  # before now, what was made inside would have inherited it
                 self._set_xattr(b".", _DEFAULT_ACL, directory.default_acl)
             os.utime(b".", ns=(directory.time, directory.time))
-        sync_file_system("/")
         return {
             "size": self._size,
             "entries": self._entries,

@@ -29,12 +29,12 @@ def fill(fd: int, entry: Entry, reader: TarReader) -> None:
         os.ftruncate(fd, entry.size)
 
 
-def _write(fd: int, data: bytes) -> bool:
+def _write(fd: int, data: bytes | memoryview) -> bool:
     """Write all but the zeros, in `_HOLE` pieces; whether some were left out."""
     begin = 0
     hole = False
     for at in range(0, len(data) - _HOLE + 1, _HOLE):
-        if data[at] or data[at + _HOLE - 1] or data[at : at + _HOLE] != _ZEROS:
+        if data[at] or data[at + _HOLE - 1] or bytes(data[at : at + _HOLE]) != _ZEROS:
             continue
         _write_all(fd, data[begin:at])
         os.lseek(fd, _HOLE, os.SEEK_CUR)
@@ -44,6 +44,6 @@ def _write(fd: int, data: bytes) -> bool:
     return hole
 
 
-def _write_all(fd: int, data: bytes) -> None:
+def _write_all(fd: int, data: bytes | memoryview) -> None:
     while data:
         data = data[os.write(fd, data) :]

@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import ImageFormatError, StoreError
+from pyctr_engine.errors import ImageFormatError, StoreError, from_os_error
 from pyctr_engine.images import index
 from pyctr_engine.images.implicit import adopt_attributes, drop_idle_whiteouts
 from pyctr_engine.images.layer_store import Layer, LayerStore, chain_ids
 from pyctr_engine.images.layout import BlobWriter, Layout
+from pyctr_engine.images.stage import Stage
 from pyctr_engine.images.streams import CHUNK, MEDIA_TYPES, Compression, decompress, read_file, recognise
 from pyctr_engine.images.unpack import Unpacked, Unpacker
+from pyctr_engine.linux.tree import sync_file_system
 from pyctr_engine.model.oci import Descriptor
 from pyctr_engine.model.progress import Progress
 
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from hashlib import _Hash
 
 ProgressSink = Callable[[Progress], None]
+
+_WAITING = 4
+"""Pieces that wait for their digest at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +43,27 @@ class Ingested:
     notes: tuple[str, ...] = ()
 
 
-class _Tap:
-    """Lets a stream through and takes its digest."""
+class _Digest:
+    """Takes the digest of a stream beside what else is done with it. A context; complete at its end."""
 
-    def __init__(self, chunks: Iterable[bytes]) -> None:
+    def __init__(self) -> None:
         import hashlib
 
-        self._chunks = chunks
         self._hash: _Hash = hashlib.sha256()
+        self._stage: Stage[bytes] = Stage(self._hash.update)
 
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._chunks:
-            self._hash.update(chunk)
-            yield chunk
+    def __enter__(self) -> _Digest:
+        return self
 
-    @property
-    def digest(self) -> str:
+    def __exit__(self, *_exception: object) -> None:
+        self._stage.end()
+
+    def add(self, piece: bytes) -> None:
+        """The next piece."""
+        self._stage.put(piece)
+        self._stage.wait(_WAITING)
+
+    def __str__(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
 
 
@@ -82,17 +92,18 @@ def ingest(
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A layer unpacked aside, without a place yet; ``compression`` is what its blob had."""
+    """A layer unpacked aside, without a place yet, and being made durable; ``compression`` is what its blob had."""
 
     layers: LayerStore
     aside: str
     diff_id: str
     unpacked: Unpacked
     compression: Compression
+    sync: Stage[str]
 
     def publish(self, below: tuple[str, ...]) -> Layer:
         """Give it its place on top of the layers with diff ids ``below``, which have theirs."""
-        return _publish(self.layers, self.aside, (*below, self.diff_id), self.unpacked)
+        return _publish(self, (*below, self.diff_id))
 
 
 @contextlib.contextmanager
@@ -106,14 +117,17 @@ def unpacking(layers: LayerStore, chunks: Iterable[bytes], bottom: bool, diff_id
     stream = iter(chunks)
     head = next(stream, b"")
     compression = recognise(head)
-    with layers.staged() as aside:
+    with layers.staged() as aside, Stage(sync_file_system) as sync:
         with Unpacker(f"{aside}/fs", bottom) as unpacker:
-            tap = _Tap(decompress(itertools.chain([head], stream), compression))
-            for piece in tap:
-                unpacker.write(piece)
+            with _Digest() as digest:
+                for piece in decompress(itertools.chain([head], stream), compression):
+                    digest.add(piece)
+                    unpacker.write(piece)
             unpacked = unpacker.finish()
-        _check_diff_id(tap.digest, diff_id or tap.digest)
-        yield Staged(layers, aside, tap.digest, unpacked, compression)
+        sync.put(aside)
+        found = str(digest)
+        _check_diff_id(found, diff_id or found)
+        yield Staged(layers, aside, found, unpacked, compression, sync)
 
 
 def _through(chunks: Iterable[bytes], also: Callable[[bytes], object]) -> Iterator[bytes]:
@@ -127,14 +141,19 @@ def _check_diff_id(found: str, expected: str) -> None:
         raise ImageFormatError(f"a layer is not what its image says: {found} instead of {expected}")
 
 
-def _publish(layers: LayerStore, aside: str, diff_ids: tuple[str, ...], unpacked: Unpacked) -> Layer:
+def _publish(staged: Staged, diff_ids: tuple[str, ...]) -> Layer:
     """Give an unpacked layer its place; directories it didn't describe become those of the layers below."""
+    layers, aside, unpacked = staged.layers, staged.aside, staged.unpacked
     chains = chain_ids(diff_ids)
     below = _seen(layers, chains[:-1])
     adopt_attributes(f"{aside}/fs", unpacked.implicit, below)
     drop_idle_whiteouts(f"{aside}/fs", unpacked.whiteouts, below)
     with contextlib.suppress(OSError, StoreError):  # it can be made later; a layer is whole without
         index.build(aside)
+    try:
+        staged.sync.wait(0)
+    except OSError as error:
+        raise from_os_error(error, "write the layer to the disk") from error
     layer = Layer(chains[-1], diff_ids[-1], "", unpacked.size, unpacked.entries, unpacked.ids, unpacked.opaque)
     return layers.publish(aside, layer)
 

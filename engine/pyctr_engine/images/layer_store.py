@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 
 from pyctr_engine.errors import StoreError
 from pyctr_engine.images.layout import ASIDE, write_file
-from pyctr_engine.linux.tree import remove_tree, sync_directory
+from pyctr_engine.linux.tree import remove_tree, spread_directories, sync_directory
 from pyctr_engine.record import dataclass
 
 _SHORT = 6
@@ -99,6 +99,7 @@ class LayerStore:
     def staged(self) -> Iterator[str]:
         """A directory aside with an empty ``fs`` in it; removed at the end unless it was published."""
         os.makedirs(f"{self.directory}/l", mode=0o700, exist_ok=True)
+        spread_directories(self.directory)
         aside = f"{self.directory}/{ASIDE}{os.urandom(8).hex()}"
         os.mkdir(aside, 0o700)
         try:

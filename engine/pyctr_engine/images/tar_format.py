@@ -6,7 +6,9 @@ Standard library only: the confined child imports it.
 
 from __future__ import annotations
 
+import functools
 import struct
+import zlib
 
 BLOCK = 512
 ZERO = bytes(BLOCK)
@@ -87,13 +89,21 @@ _STAR = int.from_bytes(b"tar\0", "little")
 
 def _check(block: bytes, told: int) -> None:
     """The checksum: of unsigned bytes, or of signed ones as some old tars had it."""
-    field = sum(block[148:156])
-    found = sum(block) - field + 8 * 0x20
+    field = _sum(block[148:156])
+    found = _sum(block[:_HALF]) + _sum(block[_HALF:]) - field + 8 * 0x20
     if told == found:
         return
     without = block[:148] + block[156:]
     if told != found - 256 * sum(byte > 127 for byte in without):
         raise Refused("the tar is damaged: a header's checksum is wrong")
+
+
+_HALF = BLOCK // 2
+
+
+def _sum(data: bytes) -> int:
+    """The sum of so few bytes that Adler-32 (RFC 1950) has it in its lower half, undivided: ten times faster."""
+    return (zlib.adler32(data) & 0xFFFF) - 1
 
 
 def text(field: bytes) -> bytes:
@@ -102,8 +112,12 @@ def text(field: bytes) -> bytes:
     return field if end < 0 else field[:end]
 
 
+@functools.lru_cache(4096)
 def number(field: bytes) -> int:
-    """An octal number, or one in base 256 (GNU); raises Refused for what is neither."""
+    """An octal number, or one in base 256 (GNU); raises Refused for what is neither.
+
+    Owners, modes and times are the same in most entries.
+    """
     if field[0] & 0x80:
         if field[0] & 0x40:  # negative, in two's complement
             return int.from_bytes(field, "big", signed=True)

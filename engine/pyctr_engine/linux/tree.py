@@ -6,8 +6,10 @@ Nothing here follows a symlink, so a hostile tree can't lead out of itself.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
+import struct
 
 from pyctr_engine.linux.libc import syscall
 
@@ -16,6 +18,8 @@ _MAX_DEPTH = 128
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
+_GET_FLAGS, _SET_FLAGS = 0x80086601, 0x40086602
+_TOP_DIRECTORY = 0x00020000
 
 _MAX_PATH = 4000
 """Bytes of a path that every call takes: PATH_MAX is 4,096."""
@@ -93,5 +97,22 @@ def sync_file_system(path: str) -> None:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         syscall("syncfs", fd, path=path)
+    finally:
+        os.close(fd)
+
+
+def spread_directories(path: str) -> None:
+    """Have each directory made in ``path`` begin in a part of the disk that is little used, if such a flag is there.
+
+    ext4 puts what is made in a directory near it. Where it has no journal, it then goes by every inode that was freed
+    there in the last minute: making a tree soon after one was removed takes twice as long. Source: chattr(1), T;
+    ioctl_iflags(2); recently_deleted() of Linux's fs/ext4/ialloc.c.
+    """
+    fd = os.open(path, _DIRECTORY)
+    try:
+        with contextlib.suppress(OSError):  # it is a hint: other file systems have no such flag
+            (flags,) = struct.unpack("I", fcntl.ioctl(fd, _GET_FLAGS, bytes(4)))
+            if not flags & _TOP_DIRECTORY:
+                fcntl.ioctl(fd, _SET_FLAGS, struct.pack("I", flags | _TOP_DIRECTORY))
     finally:
         os.close(fd)

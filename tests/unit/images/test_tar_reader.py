@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import random
 import struct
 import subprocess
 import tarfile
+import tempfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,7 @@ from hypothesis import strategies as st
 
 from pyctr_engine.images import tar_format, tar_reader
 from pyctr_engine.images.tar_format import Entry, Refused
-from pyctr_engine.images.tar_reader import CHUNK, MAX_EXTENDED, Pipe, TarReader
+from pyctr_engine.images.tar_reader import CHUNK, MAX_EXTENDED, Pipe, Source, Stream, TarReader
 from pyctr_engine.images.tar_writer import BLOCK, END, header, padding
 
 
@@ -33,7 +37,14 @@ class Watched(io.BytesIO):
 def read(data: bytes) -> list[tuple[Entry, bytes]]:
     """All entries with their contents."""
     source = Watched(data)
-    reader = TarReader(Pipe(source))
+    found = read_all(Pipe(source))
+    assert source.most <= max(CHUNK, MAX_EXTENDED)
+    return found
+
+
+def read_all(source: Source) -> list[tuple[Entry, bytes]]:
+    """All entries with their contents, of a whole tar."""
+    reader = TarReader(source)
     found = []
     while entry := reader.next():
         contents = b""
@@ -41,8 +52,47 @@ def read(data: bytes) -> list[tuple[Entry, bytes]]:
             contents += piece
         found.append((entry, contents))
     reader.drain()
-    assert source.most <= max(CHUNK, MAX_EXTENDED)
     return found
+
+
+@pytest.mark.parametrize("pieces", [1 << 20, 4096, 700])
+def test_a_descriptor_gives_what_a_file_gives_whatever_comes_at_once(pieces: int) -> None:
+    rng = random.Random(pieces)
+    sizes = [0, 1, 511, 512, 513, 70_000, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK + 5, 0]
+    contents = [rng.randbytes(size) for size in sizes]
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for number, data in enumerate(contents):
+            info = tarfile.TarInfo(f"{number}" + "/long" * 60 * (number % 2))
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    out, into = os.pipe()
+
+    def send() -> None:
+        with os.fdopen(into, "wb", buffering=0) as pipe:
+            for at in range(0, len(file.getvalue()), pieces):
+                pipe.write(file.getvalue()[at : at + pieces])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        found = read_all(Stream(out))
+    finally:
+        os.close(out)
+        sender.join()
+    assert [data for _entry, data in found] == contents
+    assert [entry.name for entry, _data in found] == [entry.name for entry, _data in read(file.getvalue())]
+
+
+def test_what_is_passed_over_in_a_descriptor_must_be_there() -> None:
+    with tempfile.TemporaryFile() as file:
+        file.write(bytes(CHUNK + 5))
+        file.seek(0)
+        stream = Stream(file.fileno())
+        stream.skip(CHUNK + 2)
+        assert bytes(stream.read(7)) == bytes(3)
+        with pytest.raises(Refused):
+            stream.skip(1)
 
 
 def whole(entry: Entry, contents: bytes) -> bytes:

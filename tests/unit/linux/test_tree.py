@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from pyctr_engine.linux.tree import remove_tree
+from pyctr_engine.linux.tree import remove_tree, spread_directories
 
 
 def test_nothing_there_is_fine(tmp_path: Path) -> None:
@@ -41,3 +42,14 @@ def test_no_tree_is_too_deep(tmp_path: Path, depth: int) -> None:
     os.close(directory)
     remove_tree(os.fsencode(tmp_path / "tree"))
     assert os.listdir(tmp_path) == []
+
+
+def test_spreading_directories_is_a_flag_that_stays_or_nothing(tmp_path: Path) -> None:
+    """Whether ``tmp_path`` can have it is up to its file system; the flag is T of lsattr(1)."""
+    settable = subprocess.run(["chattr", "+T", tmp_path], capture_output=True, check=False).returncode == 0
+    subprocess.run(["chattr", "-T", tmp_path], capture_output=True, check=False)
+    for _ in range(2):
+        spread_directories(str(tmp_path))
+        shown = subprocess.run(["lsattr", "-d", tmp_path], capture_output=True, text=True, check=False).stdout
+        assert ("T" in shown.partition(" ")[0]) == settable
+    spread_directories("/proc")
