@@ -129,31 +129,22 @@ def _gunzip(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _unzstd(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """RFC 8878, one frame after another.
-
-    The decoder doesn't tell an early end from a good one. So a frame of our own comes last: it is read as such only
-    if the one before it was complete.
-    """
+    """RFC 8878, one frame after another."""
     import zstandard
 
-    seal = os.urandom(16)
-    held = b""
+    from pyctr_engine.images.zstd_frames import Frames
+
+    frames = Frames()
     decoder = zstandard.ZstdDecompressor(max_window_size=1 << 27)
-    source = cast(IO[bytes], _Source(itertools.chain(chunks, [zstandard.compress(seal)])))
+    source = cast(IO[bytes], _Source(frames.through(chunks)))
     with decoder.stream_reader(source, read_size=CHUNK, read_across_frames=True) as reader:
         try:
             while piece := reader.read(CHUNK):
-                if len(piece) < len(seal):
-                    held += piece
-                    continue
-                if held:
-                    yield held
-                held = piece
+                yield piece
         except zstandard.ZstdError as error:
             raise ImageFormatError(f"the zstd stream is damaged or ends early: {error}") from error
-    if not held.endswith(seal):
+    if not frames.at_end:
         raise ImageFormatError("the zstd stream ends early")
-    yield held[: -len(seal)]
 
 
 class _Source:
