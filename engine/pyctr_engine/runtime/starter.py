@@ -173,7 +173,6 @@ class Starter:
         if not self.birth.joining and not self.letting_go:
             self.letting_go = True
             self.birth.let_go()
-            self.relieve()
 
     def _started(self) -> None:
         """Init has become the program: record it, answer, hand over."""
