@@ -3,8 +3,9 @@
 It owns the first process's pidfd, the standard streams, the log, the exec sessions and ``state.json``, and serves
 ``monitor.sock`` (see `protocol`). One thread, one epoll. When it has nothing left to look after, it ends.
 
-What takes much code is done elsewhere: a start by the spawner (`starter`), which hands over what it made; execs by
-children that end soon (`exec`). So the monitor waits for nobody, and most of its memory stays shared with others.
+What takes much code is done elsewhere: a start by the starters' process (`starter`), which hands over what it made;
+execs by children that end soon (`exec`). So the monitor waits for nobody, and most of its memory stays shared with
+others.
 """
 
 from __future__ import annotations

@@ -251,7 +251,7 @@ class Starter:
         except OSError as error:
             path = error.filename if isinstance(error.filename, str) else os.fsdecode(error.filename or b"")
             self._refuse(Failure(self._step(step), error.strerror or str(error), error.errno or 0, path, 125))
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the spawner, or leave a caller waiting
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the others' starts, or leave a caller waiting
             self._refuse(Failure(self._step(step), f"{type(error).__name__}: {error}", 0, "", 125))
 
     def _step(self, before: str) -> str:
@@ -272,10 +272,11 @@ class Starter:
         if self.monitor is None:
             self._say_failed()
             return
-        for held in (self.connection, self.monitor.channel, *([self.birth.control] if self.birth else [])):
+        channel = self.monitor.channel
+        for held in (self.connection, channel, *([self.birth.control] if self.birth else [])):
             self.loop.remove(held.fileno())
-        self.monitor_taken.channel.shutdown(socket.SHUT_WR)  # it undoes all then, and ends
-        self.loop.add(self.monitor_taken.channel.fileno(), select.EPOLLIN, self._on_undone)
+        channel.shutdown(socket.SHUT_WR)  # it undoes all then, and ends
+        self.loop.add(channel.fileno(), select.EPOLLIN, self._on_undone)
 
     def _on_undone(self, _: int) -> None:
         with self._failing():
@@ -327,16 +328,12 @@ class Starter:
 
     def _state(self) -> dict[str, Any]:
         assert self.request is not None
-        try:
-            started = namespaces.start_time(self.monitor_taken.pid)
-        except (OSError, AssertionError):  # it has gone, or there was none yet
-            return {"id": self.request.id, "state": "created", "monitor_pid": 0, "monitor_start": 0}
-        return {
-            "id": self.request.id,
-            "state": "created",
-            "monitor_pid": self.monitor_taken.pid,
-            "monitor_start": started,
-        }
+        pid = started = 0
+        if self.monitor is not None:
+            with contextlib.suppress(OSError):  # it has gone
+                started = namespaces.start_time(self.monitor.pid)
+                pid = self.monitor.pid
+        return {"id": self.request.id, "state": "created", "monitor_pid": pid, "monitor_start": started}
 
     def _hold_ports(self) -> None:
         """Bind the published ports, so that no other program takes them and a taken one is an error now."""
@@ -353,7 +350,7 @@ class Starter:
                 ) from error
 
     def _go_on_in_child(self) -> None:
-        """Leave the rest to a fork with a loop of its own; the spawner goes on without."""
+        """Leave the rest to a fork with a loop of its own; the others' starts go on without it."""
         assert self.birth is not None
         if os.fork():  # it is reaped by the kernel: see `Starters.serve`
             self._end()
