@@ -99,6 +99,30 @@ def works(place: Place, tmp_path: Path) -> list[Work]:
     return [load, bring, commit, use, remove, prune, load, use]
 
 
+def work_to_the_end(place: Place, works: list[Work]) -> None:
+    """All at once; each does its rounds, and none fails."""
+    place.rest()
+    workers = [Worker(place, number, work, ROUNDS) for number, work in enumerate(works)]
+    assert [worker.join() for worker in workers] == [0] * len(works)
+
+
+def work_and_be_killed(place: Place, works: list[Work], pause: tuple[float, float]) -> None:
+    """All at once; now and then one is killed and another takes its place. ``pause``: seconds between them."""
+    place.rest()
+    workers = [Worker(place, number, work, 1000) for number, work in enumerate(works)]
+    ends = []
+    for turn in range(ROUNDS * 2):
+        time.sleep(random.uniform(*pause))
+        victim = random.randrange(len(workers))
+        os.kill(workers[victim].pid, signal.SIGKILL)
+        ends.append(workers[victim].join())
+        workers[victim] = Worker(place, 100 + turn, workers[victim].work, 1000)
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGKILL)
+        ends.append(worker.join())
+    assert set(ends) == {-signal.SIGKILL}, "no one failed before it was killed"
+
+
 def is_sound(place: Place) -> None:
     """A check is clean, and every container can be started: what it needs is there."""
     assert place.wrong() == []
@@ -109,27 +133,13 @@ def is_sound(place: Place) -> None:
 
 
 def test_all_at_once(place: Place, works: list[Work]) -> None:
-    place.rest()
-    workers = [Worker(place, number, work, ROUNDS) for number, work in enumerate(works)]
-    assert [worker.join() for worker in workers] == [0] * len(works)
+    work_to_the_end(place, works)
     is_sound(place)
 
 
 def test_all_at_once_and_killed(place: Place, works: list[Work]) -> None:
     random.seed(7)
-    place.rest()
-    workers = [Worker(place, number, work, 1000) for number, work in enumerate(works)]
-    ends = []
-    for turn in range(ROUNDS * 2):
-        time.sleep(random.uniform(0.01, 0.12))
-        victim = random.randrange(len(workers))
-        os.kill(workers[victim].pid, signal.SIGKILL)
-        ends.append(workers[victim].join())
-        workers[victim] = Worker(place, 100 + turn, workers[victim].work, 1000)
-    for worker in workers:
-        os.kill(worker.pid, signal.SIGKILL)
-        ends.append(worker.join())
-    assert set(ends) == {-signal.SIGKILL}, "no one failed before it was killed"
+    work_and_be_killed(place, works, pause=(0.01, 0.12))
     for image in place.engine.images():  # the next calls
         if image.names and not image.used_by:
             place.engine.remove_image(image.names[0], force=True)

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import random
-import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from pyctr_engine.model.spec import CommitRequest, ContainerRequest
 from pyctr_engine.model.tidy import PruneRequest
 from tests.engine.tidy.conftest import Place
 from tests.engine.tidy.pull.conftest import Published, owed, runs
-from tests.engine.tidy.test_concurrency import ROUNDS, Work, Worker, is_sound
+from tests.engine.tidy.test_concurrency import Work, is_sound, work_and_be_killed, work_to_the_end
 
 pytestmark = pytest.mark.root
 
@@ -71,26 +68,12 @@ def all_run(place: Place) -> None:
 
 
 def test_all_at_once(place: Place, works: list[Work]) -> None:
-    place.rest()
-    workers = [Worker(place, number, work, ROUNDS) for number, work in enumerate(works)]
-    assert [worker.join() for worker in workers] == [0] * len(works)
+    work_to_the_end(place, works)
     all_run(place)
 
 
 def test_all_at_once_and_killed(place: Place, works: list[Work]) -> None:
     random.seed(11)
-    place.rest()
-    workers = [Worker(place, number, work, 1000) for number, work in enumerate(works)]
-    ends = []
-    for turn in range(ROUNDS * 2):
-        time.sleep(random.uniform(0.02, 0.2))
-        victim = random.randrange(len(workers))
-        os.kill(workers[victim].pid, signal.SIGKILL)
-        ends.append(workers[victim].join())
-        workers[victim] = Worker(place, 100 + turn, workers[victim].work, 1000)
-    for worker in workers:
-        os.kill(worker.pid, signal.SIGKILL)
-        ends.append(worker.join())
-    assert set(ends) == {-signal.SIGKILL}, "no one failed before it was killed"
+    work_and_be_killed(place, works, pause=(0.02, 0.2))
     place.engine.prune(PruneRequest(images=True))
     all_run(place)
