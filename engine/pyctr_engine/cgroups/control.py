@@ -367,26 +367,3 @@ def oom_kills(path: str) -> int:
     Read it before the cgroup is removed. On v1 a count belongs to one cgroup, on v2 it includes those below.
     """
     return max(0, files.pick(path, "oom_kill")[0]) if path else 0
-
-
-def watch_oom(path: str) -> tuple[int, int]:
-    """A file descriptor that wakes when memory ran out, and the poll events to wait for; raises OSError.
-
-    On v1 an eventfd (read 8 bytes from it when it wakes; it also wakes when the cgroup is removed), on v2 the
-    events file itself (read it from its start; it also wakes for other events). Either way `oom_kills` tells.
-    """
-    if path.endswith("/memory.events"):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        os.read(fd, 4096)  # what is there already is no news
-        return fd, select.POLLPRI
-    event = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-    try:
-        control = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            files.write(f"{os.path.dirname(path)}/cgroup.event_control", f"{event} {control}")
-        finally:
-            os.close(control)
-    except OSError:
-        os.close(event)
-        raise
-    return event, select.POLLIN

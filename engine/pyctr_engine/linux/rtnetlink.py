@@ -148,10 +148,6 @@ class Socket:
         """Give an interface an IPv4 address, ``a.b.c.d/len``; EEXIST when it has it already."""
         self._exchange(address, _new_address(index, address))
 
-    def add_default_route(self, gateway: str) -> None:
-        """Send what is not for a known network to ``gateway``, an IPv4 address on an interface that is up."""
-        self._exchange(gateway, _new_default_route(gateway))
-
     def set_up_member(self, index: int, address: str, gateway: str) -> None:
         """All that an end of a veth pair needs in a namespace of its own, and ``lo`` up, at one go."""
         configured = (_up(1), _new_address(index, address), _up(index), _new_default_route(gateway))

@@ -33,20 +33,6 @@ class State(StrEnum):
         """Whether a further program can be run in it."""
         return self is State.RUNNING
 
-    def can_become(self, next: State) -> bool:
-        """Whether ``next`` may follow this state."""
-        return next in _TRANSITIONS[self]
-
-
-_TRANSITIONS = {
-    State.CREATED: {State.RUNNING, State.EXITED, State.DEAD},
-    State.RUNNING: {State.PAUSED, State.RESTARTING, State.EXITED},
-    State.PAUSED: {State.RUNNING, State.EXITED},
-    State.RESTARTING: {State.RUNNING, State.EXITED},
-    State.EXITED: {State.RUNNING, State.DEAD},
-    State.DEAD: set[State](),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class ContainerStatus:

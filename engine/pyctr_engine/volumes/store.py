@@ -35,11 +35,6 @@ def check_name(name: str) -> None:
     )
 
 
-def anonymous_name() -> str:
-    """A name for a volume that nobody named."""
-    return os.urandom(32).hex()
-
-
 class VolumeStore:
     """The volumes of one state directory. Methods may be called inside a transaction of the database or outside."""
 

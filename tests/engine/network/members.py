@@ -41,11 +41,7 @@ namespaces.unshare(namespaces.CLONE_NEWNET)
 print("born", flush=True)
 sys.stdin.readline()
 with rtnetlink.Socket() as netlink:
-    netlink.set_loopback_up()
-    index = rtnetlink.link_index("eth0")
-    netlink.add_address(index, address)
-    netlink.set_up(index)
-    netlink.add_default_route(gateway)
+    netlink.set_up_member(rtnetlink.link_index("eth0"), address, gateway)
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.bind(("", 53))
 for serve, server in ((serve_tcp, socket.create_server(("", 80))), (serve_udp, udp)):
