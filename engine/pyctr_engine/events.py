@@ -31,9 +31,10 @@ def append(
     id: str,
     name: str = "",
     attributes: Mapping[str, str] | None = None,
+    when: float = 0.0,
 ) -> None:
-    """Append one event. Never raises: losing an event must not lose what it tells of."""
-    record = {"t": round(time.time(), 6), "type": type, "action": action, "id": id, "name": name}
+    """Append one event, of now or of ``when``. Never raises: losing an event must not lose what it tells of."""
+    record = {"t": round(when or time.time(), 6), "type": type, "action": action, "id": id, "name": name}
     if attributes:
         record["attributes"] = dict(attributes)
     line = json.dumps(record, separators=(",", ":")).encode() + b"\n"

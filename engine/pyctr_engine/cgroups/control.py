@@ -59,6 +59,34 @@ def limit(settings: Writes, defaults: Writes = ()) -> None:
             _write(path, value)
 
 
+def change(settings: Writes, defaults: Writes = ()) -> None:
+    """Write a running container's new limits: all of them, or none.
+
+    v1 refuses a limit of memory above that of memory and swap, so the order depends on what is there: what is refused
+    is tried again after the others. Raises as `prepare`, with all as it was.
+    """
+    left = [*settings, *((path, value) for path, value in defaults if os.path.exists(path))]
+    before: list[tuple[str, str]] = []
+    while left:
+        refused: list[Sequence[str]] = []
+        for path, value in left:
+            try:
+                held = files.read(path).strip()
+                files.write(path, value)
+            except OSError as error:
+                refused.append((path, value))
+                reason = error
+            else:
+                before.append((path, held))
+        if len(refused) == len(left):
+            for path, value in reversed(before):
+                with contextlib.suppress(OSError):
+                    files.write(path, value)
+            path, value = refused[0]
+            raise _failure(f"write {value!r} to {path}", reason)
+        left = refused
+
+
 def _make(parents: Sequence[tuple[str, Writes]], directories: Sequence[str], made: list[str]) -> bool:
     """Make parents and directories, noting what was made; false when a parent vanished meanwhile."""
     try:
@@ -367,3 +395,35 @@ def oom_kills(path: str) -> int:
     Read it before the cgroup is removed. On v1 a count belongs to one cgroup, on v2 it includes those below.
     """
     return max(0, files.pick(path, "oom_kill")[0]) if path else 0
+
+
+def is_frozen(unified: str, directories: Sequence[str] = ()) -> bool:
+    """Whether a container is held still; False when it is gone."""
+    path = f"{unified}/cgroup.freeze" if unified else f"{_freezer(directories)}/freezer.state"
+    with contextlib.suppress(OSError):
+        return files.read(path).strip() in ("1", "FROZEN")
+    return False
+
+
+_LIMIT_EVENTS = (
+    ("memory.events", "max", "memory"),
+    ("memory.events", "high", "memory_high"),
+    ("pids.events", "max", "pids"),
+    ("cpu.stat", "nr_throttled", "cpu"),
+)
+
+
+def limit_events(unified: str, directories: Sequence[str]) -> dict[str, int]:
+    """How often each of its limits held a container back, those that ever did: memory, memory_high, pids, cpu.
+
+    Read it before the cgroups are removed. v1 counts memory in ``memory.failcnt``.
+    """
+    found: dict[str, int] = {}
+    for directory in {unified, *directories} - {""}:
+        for file, key, name in _LIMIT_EVENTS:
+            path = f"{directory}/{file}"
+            if os.path.exists(path):
+                found[name] = max(found.get(name, 0), *files.pick(path, key))
+        if os.path.exists(f"{directory}/memory.failcnt"):
+            found["memory"] = max(found.get("memory", 0), files.number(f"{directory}/memory.failcnt"))
+    return {name: count for name, count in found.items() if count > 0}

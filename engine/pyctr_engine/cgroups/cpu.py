@@ -47,6 +47,16 @@ def settings(resources: Resources, version: int) -> list[Setting]:
     return found
 
 
+def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
+    """Writes that take back the limits which only ``before`` has."""
+    found = []
+    if before.cpu_shares and not after.cpu_shares:
+        found.append(Setting("cpu.weight", "100") if version == 2 else Setting("cpu.shares", "1024"))
+    if before.cpus is not None and after.cpus is None:
+        found.append(Setting("cpu.max", f"max {PERIOD}") if version == 2 else Setting("cpu.cfs_quota_us", "-1"))
+    return found
+
+
 def weight(shares: int) -> int:
     """v1 shares (2 to 262144, usually 1024) as a v2 weight (1 to 10000, usually 100).
 

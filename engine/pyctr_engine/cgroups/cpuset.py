@@ -30,6 +30,13 @@ def settings(resources: Resources, version: int) -> list[Setting]:
     return [Setting("cpuset.cpus", resources.cpuset)]
 
 
+def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
+    """Writes that take back the limits which only ``before`` has; v1 takes no empty set, so all CPUs there are."""
+    if not before.cpuset or after.cpuset:
+        return []
+    return [Setting("cpuset.cpus", "\n" if version == 2 else files.read("/sys/devices/system/cpu/present").strip())]
+
+
 def inherited(base: str) -> tuple[tuple[str, str], ...]:
     """What each v1 cpuset must be given before anything may join it: all that the hierarchy's root has.
 

@@ -33,6 +33,11 @@ def settings(resources: Resources, version: int) -> list[Setting]:
     return []
 
 
+def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
+    """Writes that take back limits: there are none yet."""
+    return []
+
+
 def counting(sys_block: str = "/sys/block") -> tuple[tuple[str, str], ...]:
     """The writes into a v1 parent that make the kernel count: a limit of "unlimited" for each disk.
 

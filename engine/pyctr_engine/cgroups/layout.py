@@ -25,7 +25,7 @@ from typing import Any, Literal, Protocol
 
 from pyctr_engine.cgroups import cpu, cpuset, files, io, memory, pids
 from pyctr_engine.cgroups.setting import Setting
-from pyctr_engine.errors import Unsupported
+from pyctr_engine.errors import Conflict, Unsupported
 from pyctr_engine.model.spec import Resources
 from pyctr_engine.record import asdict, dataclass
 
@@ -44,6 +44,9 @@ class Controller(Protocol):
 
     def settings(self, resources: Resources, version: int) -> list[Setting]:
         """Limits as writes, in order, for version 1 or 2; raises InvalidValue."""
+
+    def lifted(self, before: Resources, after: Resources, version: int) -> list[Setting]:
+        """Writes that take back the limits which only ``before`` has."""
 
 
 _CONTROLLERS: tuple[Controller, ...] = (cpu, memory, pids, io, cpuset)
@@ -170,6 +173,24 @@ class Layout:
             unified=unified,
             oom=self.oom_file(parent, id),
         )
+
+    def changes(self, parent: str, id: str, before: Resources, after: Resources) -> tuple[Writes, Writes]:
+        """What turns a running container's limits into others: writes, and those left out where the file is missing.
+
+        Raises InvalidValue, Unsupported as `plan`; Conflict for a limit whose cgroup it did not join at its start.
+        """
+        now, then = self.plan(parent, id, before), self.plan(parent, id, after)
+        if set(then.directories) - set(now.directories):
+            raise Conflict(
+                "it can't be given its first CPU set while it runs", "stop it, update it, and start it again"
+            )
+        settings, defaults = list(then.settings), list(then.defaults)
+        for module in _CONTROLLERS:
+            version, base = self.home(module.NAME)
+            for setting in module.lifted(before, after, version) if version else ():
+                path = f"{base}/{parent}/containers/{id}/{setting.file}"
+                (settings if setting.asked else defaults).append((path, setting.value))
+        return tuple(settings), tuple(defaults)
 
     def directory(self, controller: str, parent: str, id: str) -> tuple[int, str]:
         """A container's directory in a controller's hierarchy, with its version; ``(0, "")`` without that controller.

@@ -44,6 +44,21 @@ def settings(resources: Resources, version: int) -> list[Setting]:
     return found
 
 
+def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
+    """Writes that take back the limits which only ``before`` has."""
+    v2 = version == 2
+    found = []
+    if before.memory is not None and after.memory is None:
+        # memory and swap together first: v1 refuses a limit of memory above it. A kernel may lack that file.
+        found.append(
+            Setting("memory.swap.max" if v2 else "memory.memsw.limit_in_bytes", "max" if v2 else "-1", False)
+        )
+        found.append(Setting("memory.max" if v2 else "memory.limit_in_bytes", "max" if v2 else "-1"))
+    if before.memory_reservation is not None and after.memory_reservation is None:
+        found.append(Setting("memory.low", "0") if v2 else Setting("memory.soft_limit_in_bytes", "-1"))
+    return found
+
+
 def _swap(memory: int, total: int | None, v2: bool) -> list[Setting]:
     """The limit of swap: ``total`` is memory and swap together, -1 unlimited, ``None`` as much swap as memory."""
     asked_for = total is not None

@@ -27,6 +27,11 @@ def settings(resources: Resources, version: int) -> list[Setting]:
     return [] if count is None else [Setting("pids.max", str(count))]
 
 
+def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
+    """Writes that take back the limits which only ``before`` has."""
+    return [Setting("pids.max", "max")] if limit(before) is not None and limit(after) is None else []
+
+
 def limit(resources: Resources) -> int | None:
     """The limit; ``None`` without one. 0 and -1 are docker's words for no limit."""
     count = resources.pids

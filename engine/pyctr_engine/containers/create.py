@@ -170,6 +170,7 @@ def _record(context: Context, request: ContainerRequest, image: Image, id: str) 
             ids=ids,
             address=address,
             created=time.time(),
+            health=resolve.health(request, config),
         )
         store.insert(connection, spec)
     return spec

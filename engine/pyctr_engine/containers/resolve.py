@@ -6,17 +6,19 @@ import os
 import re
 import signal
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.linux.capabilities import NAMES as CAPABILITIES
-from pyctr_engine.model.spec import ContainerRequest, Mount
+from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Mount
 from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
     from pyctr_engine.model.oci import ImageConfig
 
 _SYSCTL = re.compile(r"(net\.[a-z0-9_./-]+|kernel\.(msg|sem|shm)[a-z_]*|fs\.mqueue\.[a-z_]+)")
+MIN_LOG = 64 << 10
+MAX_LOG_FILES = 9
 MIN_MEMORY = 6 << 20
 """docker's least memory limit: with less, not even an exec succeeds."""
 
@@ -80,6 +82,7 @@ def check(request: ContainerRequest) -> None:
     working_directory(request.working_dir)
     if request.stop_signal:
         signal_number(request.stop_signal)
+    _check_life(request)
     if resources.memory is not None and resources.memory < MIN_MEMORY:
         raise InvalidValue(f"a memory limit of {resources.memory} bytes is too small", "6m is the least")
     if resources.cpus is not None and not 0.01 <= resources.cpus <= (os.cpu_count() or 1):
@@ -104,6 +107,64 @@ def check(request: ContainerRequest) -> None:
     for device in request.devices:
         if not os.path.exists(device.source):
             raise InvalidValue(f"no such device: {device.source}", "`ls -l /dev` lists the host's")
+
+
+_NO_CHECK = ("NONE",)
+_LEAST_SECONDS = 0.001
+
+
+def health(request: ContainerRequest, config: ImageConfig) -> HealthCheck | None:
+    """The request's check, filled up by the image's and then by docker's figures; ``None`` for no checks.
+
+    Raises InvalidValue.
+    """
+    asked = request.health
+    image = config.config_extra.get("Healthcheck")
+    images: dict[str, Any] = image if isinstance(image, dict) else {}
+    test = asked.test or tuple(str(word) for word in images.get("Test") or ())
+    if not test or test == _NO_CHECK:
+        return None
+    if test[0] not in ("CMD", "CMD-SHELL") or len(test) < 2:
+        raise InvalidValue(
+            f"a health check can't begin with {test[0]!r}", "CMD and a program, or CMD-SHELL and a line"
+        )
+
+    def seconds(own: float | None, name: str, usual: float) -> float:
+        value = float(images.get(name) or 0) / 1e9 if own is None else own
+        if value and value < _LEAST_SECONDS:
+            raise InvalidValue(f"{value:g} seconds are too short for a health check", "1ms is the least")
+        return value or usual
+
+    retries = int(images.get("Retries") or 0) if asked.retries is None else asked.retries
+    if retries < 0:
+        raise InvalidValue(f"a health check can't have {retries} retries", "1 or more; 0 takes the usual 3")
+    return HealthCheck(
+        test=test,
+        interval=seconds(asked.interval, "Interval", 30.0),
+        timeout=seconds(asked.timeout, "Timeout", 30.0),
+        retries=retries or 3,
+        start_period=seconds(asked.start_period, "StartPeriod", 0.0),
+        start_interval=seconds(asked.start_interval, "StartInterval", 5.0),
+    )
+
+
+def _check_life(request: ContainerRequest) -> None:
+    """Restarts and logs."""
+    restart, logging = request.restart, request.logging
+    if request.auto_remove and restart.name != "no":
+        raise InvalidValue(
+            "a container that is removed at its end (--rm) can't be restarted", "leave out --rm, or --restart"
+        )
+    if restart.max_retries < 0 or (restart.max_retries and restart.name != "on-failure"):
+        raise InvalidValue(
+            f"restart {restart.name} can't have {restart.max_retries} retries", "only on-failure:N counts them"
+        )
+    if logging.max_size and logging.max_size < MIN_LOG:
+        raise InvalidValue(f"a log of {logging.max_size} bytes is too small", "64k is the least")
+    if not 1 <= logging.max_files <= MAX_LOG_FILES:
+        raise InvalidValue(f"a log can't have {logging.max_files} files", f"1 to {MAX_LOG_FILES}")
+    if logging.rate < 0:
+        raise InvalidValue(f"a log can't take {logging.rate} lines a second", "1 or more; 0 takes all")
 
 
 def signal_number(text: str) -> int:

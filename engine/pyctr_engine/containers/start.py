@@ -8,23 +8,20 @@ import resource
 import socket
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession, Unanswered
 from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
 from pyctr_engine.linux import capabilities, rtnetlink
-from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port
+from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port, Resources
 from pyctr_engine.model.status import State
 from pyctr_engine.runtime import protocol
 from pyctr_engine.snapshots import stack as snapshots
 
 if TYPE_CHECKING:
     from pyctr_engine.model.network import Network
-
-LOG_BYTES = 10 << 20
-LOG_FILES = 3
 
 
 def start(
@@ -182,11 +179,34 @@ def build_request(
         shm_size=asked.shm_size,
         rlimits=_rlimits(spec),
         sysctls=_sysctls(spec, net),
-        log_bytes=LOG_BYTES,
-        log_files=LOG_FILES,
+        log=[asked.logging.max_size, asked.logging.max_files, asked.logging.rate],
+        restart=[asked.restart.name, asked.restart.max_retries],
+        health=_health(spec),
+        limits=limits_in_history(asked.resources),
+        layout=_layout(context),
         reap=_reaper(context, spec) if asked.auto_remove else [],
         attach=attach,
     )
+
+
+def _health(spec: ContainerSpec) -> list[Any] | None:
+    """The check as the monitor takes it: a command line, a shell's where the test is one's."""
+    check = spec.health
+    if check is None:
+        return None
+    kind, *words = check.test
+    argv = ["/bin/sh", "-c", *words] if kind == "CMD-SHELL" else words
+    return [argv, check.interval, check.timeout, check.retries, check.start_period, check.start_interval]
+
+
+def limits_in_history(resources: Resources) -> list[float]:
+    """CPUs, bytes of memory, processes; 0 for no limit."""
+    return [resources.cpus or 0.0, resources.memory or 0, max(0, resources.pids or 0)]
+
+
+def _layout(context: Context) -> list[Any]:
+    layout = context.cgroups
+    return [layout.mode, layout.unified, sorted(layout.available), dict(layout.v1), context.cgroup_parent]
 
 
 def _shared_network(context: Context, spec: ContainerSpec) -> tuple[str, protocol.Join | None]:

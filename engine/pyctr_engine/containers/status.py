@@ -80,4 +80,10 @@ def status_of(state: dict[str, Any], frozen: bool = False) -> ContainerStatus:
         monitor_pid=int(state.get("monitor_pid", 0)) if alive else 0,
         interface=str(state.get("interface", "")) if alive else "",
         start_ms=float(state.get("start_ms", 0.0)),
+        signal=int(state.get("signal", 0)),
+        restart_count=int(state.get("restart_count", 0)),
+        restart_at=float(state.get("restart_at", 0.0)) if name is State.RESTARTING else 0.0,
+        health=str(state.get("health", "")) if alive and name is not State.RESTARTING else "",
+        health_streak=int(state.get("health_streak", 0)),
+        stopped_by=str(state.get("stopped_by", "")),
     )

@@ -12,7 +12,9 @@ from pyctr_engine.model.spec import (
     ContainerRequest,
     ContainerSpec,
     Device,
+    HealthCheck,
     IdExtent,
+    Logging,
     Mount,
     Port,
     Resources,
@@ -87,6 +89,7 @@ def decode(text: str) -> ContainerSpec:
     value["ids"] = tuple(IdExtent(**item) for item in value["ids"])
     for key in ("argv", "env", "chain"):
         value[key] = tuple(value[key])
+    value["health"] = _health(value["health"]) if value.get("health") else None
     return ContainerSpec(**value)
 
 
@@ -106,4 +109,10 @@ def _request(value: dict[str, Any]) -> ContainerRequest:
         **{**security, "cap_add": tuple(security["cap_add"]), "cap_drop": tuple(security["cap_drop"])}
     )
     value["restart"] = RestartPolicy(**value["restart"])
+    value["health"] = _health(value.get("health", {}))
+    value["logging"] = Logging(**value.get("logging", {}))
     return ContainerRequest(**value)
+
+
+def _health(value: dict[str, Any]) -> HealthCheck:
+    return HealthCheck(**{**value, "test": tuple(value.get("test", ()))})

@@ -88,6 +88,44 @@ class RestartPolicy:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """A program run in the container now and then, whose exit code says how it is.
+
+    In a request a field that is empty or ``None`` takes the image's value, then docker's; in a spec all are set.
+
+    Attributes:
+        test: ``("CMD", program, argument…)``, ``("CMD-SHELL", line)``, ``("NONE",)`` for no checks at all.
+        interval: Seconds between two probes, and before the first.
+        timeout: Seconds that one may take.
+        retries: So many in a row must fail to make it unhealthy.
+        start_period: Seconds after the start within which failures don't count.
+        start_interval: The interval within the start period, until the first success.
+    """
+
+    test: tuple[str, ...] = ()
+    interval: float | None = None
+    timeout: float | None = None
+    retries: int | None = None
+    start_period: float | None = None
+    start_interval: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """How much of what it writes is kept.
+
+    Attributes:
+        max_size: Bytes of one file; 0 keeps nothing.
+        max_files: Files, the one being written among them.
+        rate: Lines a second that are kept at most, 0 for all; how many are dropped is noted in the log.
+    """
+
+    max_size: int = 10 << 20
+    max_files: int = 3
+    rate: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Security:
     """What holds a container in, where it differs from the default.
 
@@ -131,6 +169,8 @@ class ContainerRequest:
         pull: When its image is pulled: ``missing``, ``always`` or ``never``.
         platform: ``os/architecture[/variant]`` that the image must be for; empty for any that is there, and for this
             machine's when it is pulled.
+        health: How its health is checked, where it differs from the image's.
+        logging: How much of what it writes is kept.
     """
 
     image: str
@@ -166,6 +206,8 @@ class ContainerRequest:
     auto_remove: bool = False
     pull: str = "missing"
     platform: str = ""
+    health: HealthCheck = HealthCheck()
+    logging: Logging = Logging()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +231,7 @@ class ContainerSpec:
         ids: The user namespace's map; empty means the host's user namespace.
         address: Leased IPv4 address with prefix length on its network (``10.0.0.2/16``); empty without one.
         created: Seconds since the epoch.
+        health: How its health is checked; ``None`` for not at all.
     """
 
     id: str
@@ -208,6 +251,7 @@ class ContainerSpec:
     ids: tuple[IdExtent, ...]
     address: str
     created: float
+    health: HealthCheck | None = None
 
 
 @dataclass(frozen=True, slots=True)

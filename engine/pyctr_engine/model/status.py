@@ -28,10 +28,33 @@ class State(StrEnum):
         """Whether `start` makes sense."""
         return self in (State.CREATED, State.EXITED)
 
+    def may_become(self, other: State) -> bool:
+        """Whether ``other`` may follow.
+
+        ::
+
+            created ──▶ running ◀──▶ paused
+               │         │ ▲ │          │
+               │         ▼ │ └────────┐ │
+               │      restarting ────▶ ▼▼
+               └─────────────────────▶ exited ──▶ running, or dead: its removal failed half way
+        """
+        return other in _FOLLOWING[self]
+
     @property
     def can_exec(self) -> bool:
         """Whether a further program can be run in it."""
         return self is State.RUNNING
+
+
+_FOLLOWING: dict[State, tuple[State, ...]] = {
+    State.CREATED: (State.RUNNING, State.EXITED, State.DEAD),
+    State.RUNNING: (State.PAUSED, State.RESTARTING, State.EXITED),
+    State.PAUSED: (State.RUNNING, State.RESTARTING, State.EXITED),
+    State.RESTARTING: (State.RUNNING, State.EXITED),
+    State.EXITED: (State.RUNNING, State.EXITED, State.DEAD),
+    State.DEAD: (State.DEAD,),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +66,13 @@ class ContainerStatus:
         pid: Its first process as the host numbers it; 0 when not running.
         exit_code: 0 to 255; 128+n after signal n; ``None`` before the first end.
         started_at, finished_at: Seconds since the epoch; 0 for never.
-        oom_killed: Whether the kernel killed it for want of memory.
+        signal: The signal that its first process ended of; 0 for none.
+        oom_killed: Whether the kernel killed something in it for want of memory.
+        restart_count: How often it was started again under its policy, since it was started.
+        restart_at: When it will be, in state ``restarting``; seconds since the epoch.
+        health: ``starting``, ``healthy`` or ``unhealthy``; empty without checks, and when it doesn't run.
+        health_streak: Probes that failed in a row.
+        stopped_by: Who ended it on purpose: ``stop``, ``kill`` or ``rm``; empty when it ended by itself.
         error: Why the last start failed; empty otherwise.
         monitor_pid: Its monitor; 0 when there is none.
         interface: The host's end of its veth pair; empty without one.
@@ -60,6 +89,12 @@ class ContainerStatus:
     monitor_pid: int = 0
     interface: str = ""
     start_ms: float = 0.0
+    signal: int = 0
+    restart_count: int = 0
+    restart_at: float = 0.0
+    health: str = ""
+    health_streak: int = 0
+    stopped_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, rtnetlink
 from pyctr_engine.runtime import init, orders, passing, trees
-from pyctr_engine.runtime.orders import Streams
+from pyctr_engine.runtime.orders import NOTHING_KEPT, Streams
 from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 
 
@@ -46,6 +46,7 @@ class Birth:
         self.joining = 0
         self.executed = False
         self.streams = Streams(-1, -1, -1)
+        self.kept = NOTHING_KEPT
         self.plain_binds: list[str] = []
 
     def begin(self) -> None:
@@ -70,6 +71,22 @@ class Birth:
         except OSError:
             control_groups.remove(cgroup.directories)
             raise
+        finally:
+            self.inits_end.close()
+            if directory >= 0:
+                os.close(directory)
+
+    def begin_again(self) -> None:
+        """Have init cloned in the namespaces and cgroups of its earlier run, which the monitor keeps."""
+        cgroup = self.preparation.cgroup
+        flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
+        self.steps.begin("namespaces")
+        directory = (
+            os.open(cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if cgroup.clone_into else -1
+        )
+        try:
+            orders.CloneOrder(flags, (), cgroup.attach, [], []).send(self.monitor, self.inits_end.fileno(), directory)
+            self.joining = 1
         finally:
             self.inits_end.close()
             if directory >= 0:
@@ -116,8 +133,11 @@ class Birth:
             orders.send_join(self.monitor, procs, cgroup.directories)
             self.joining += 1
 
-    def proceed(self, request: StartRequest, memfd: int) -> None:
-        """Give init all it needs but its cgroups; ``memfd`` holds the request."""
+    def proceed(self, request: StartRequest, memfd: int, again: bool = False) -> None:
+        """Give init all it needs but its cgroups; ``memfd`` holds the request.
+
+        ``again``: its namespaces are those of an earlier run, maps and interface and all.
+        """
         steps = self.steps
         steps.begin("standard streams")
         self.streams, theirs = open_streams(request.tty, request.stdin)
@@ -128,11 +148,16 @@ class Birth:
             for fd in {*theirs}:
                 os.close(fd)
         steps.begin("id maps")
-        userns = self._map_ids(request)
+        userns = self._map_ids(request, again)
         steps.begin("open mounts")
         self._send_trees(request, userns)
+        if again:
+            passing.tell(self.control, init.NET + init.IS_UP)
+            return
         steps.begin("network interface")
         self._move_interface(request)
+        if request.restart[0] != "no":
+            self.kept = orders.keep_namespaces(self.pid)  # once the program has ended it is too late
         passing.tell(self.control, init.NET)
 
     def let_go(self) -> None:
@@ -164,9 +189,9 @@ class Birth:
         """Close what it holds: it was handed over, or nothing comes of it."""
         self.streams.close()  # else a program would not see the end of its input
         self.streams = Streams(-1, -1, -1)
-        if self.pidfd >= 0:
-            os.close(self.pidfd)
-            self.pidfd = -1
+        for fd in {self.pidfd, *self.kept} - {-1}:
+            os.close(fd)
+        self.pidfd, self.kept = -1, NOTHING_KEPT
 
     def undo(self) -> None:
         """What its monitor does when nothing comes of it, should that have been killed; init ends with either."""
@@ -174,9 +199,9 @@ class Birth:
         self.forget()
         control_groups.remove(self.preparation.cgroup.directories, timeout=0.1)
 
-    def _map_ids(self, request: StartRequest) -> int:
+    def _map_ids(self, request: StartRequest, again: bool) -> int:
         """Write the maps; the user namespace as a descriptor, -1 when it is the host's."""
-        if self.preparation.userns:
+        if self.preparation.userns and not again:
             text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in request.ids).encode()
             for which in ("uid_map", "gid_map"):
                 map = os.open(f"/proc/{self.pid}/{which}", os.O_WRONLY | os.O_CLOEXEC)

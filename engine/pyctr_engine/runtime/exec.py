@@ -31,6 +31,8 @@ _ALL = (
     | namespaces.CLONE_NEWCGROUP
 )
 _TTY, _FAILED = init.TTY, init.FAILED
+THE_CONTAINERS = -1
+"""As capabilities: those that the container itself was given."""
 
 
 class ExecCommand(NamedTuple):
@@ -220,9 +222,10 @@ def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> N
     steps.begin("exec", command.argv[0])
     program = users.find_program(command.argv[0], env)
     steps.begin("capabilities")
+    keep = request.capabilities if command.capabilities == THE_CONTAINERS else command.capabilities
     profile = "" if command.privileged else request.seccomp
-    capabilities.drop_bounding(command.capabilities, capabilities.last_capability())
-    init.drop_privileges(command.capabilities, profile, request.no_new_privs, user, command.privileged)
+    capabilities.drop_bounding(keep, capabilities.last_capability())
+    init.drop_privileges(keep, profile, request.no_new_privs, user, command.privileged)
     steps.begin("exec", command.argv[0])
     namespaces.close_on_exec_from(3)
     os.execve(program, command.argv, env)

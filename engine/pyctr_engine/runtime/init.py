@@ -39,6 +39,8 @@ from pyctr_engine.runtime import passing, reaper, rootfs, users
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 REQUEST, GO, NET, CGROUP, TTY, STEPS, FAILED = b"r", b"g", b"n", b"c", b"t", b"s", b"-"
+IS_UP = b"u"
+"""After NET: the network namespace is that of an earlier run, and as it should be."""
 
 
 IGNORED = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -132,9 +134,10 @@ def _start(control: socket.socket, steps: Steps) -> None:
         steps.begin("terminal")
         stdio = _open_terminal(control)
     steps.begin("wait for network")
-    _expect(control, NET)
+    message, _ = _expect(control, NET)
     steps.begin("network")
-    _set_up_network(request)
+    if message != NET + IS_UP:
+        _set_up_network(request)
     steps.begin("wait for cgroups")
     _expect(control, CGROUP)
     steps.begin("cgroup namespace")

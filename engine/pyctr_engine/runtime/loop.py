@@ -1,4 +1,4 @@
-"""A small event loop: descriptors, what to call when they are ready, nothing else."""
+"""A small event loop: descriptors and times, what to call when they are ready or due, nothing else."""
 
 from __future__ import annotations
 
@@ -9,14 +9,25 @@ from collections.abc import Callable
 Callback = Callable[[int], None]
 
 
-class Loop:
-    """epoll with a callback per descriptor."""
+class Timer:
+    """Something to be called at a time; `Loop.cancel` forgets it."""
 
-    __slots__ = ("_callbacks", "_epoll", "_running")
+    __slots__ = ("callback", "due")
+
+    def __init__(self, due: float, callback: Callable[[], None]) -> None:
+        self.due = due
+        self.callback = callback
+
+
+class Loop:
+    """epoll with a callback per descriptor, and a few timers. Times are monotonic: nobody can set that clock."""
+
+    __slots__ = ("_callbacks", "_epoll", "_running", "_timers")
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
+        self._timers: list[Timer] = []
         self._running = True
 
     def add(self, fd: int, events: int, callback: Callback) -> None:
@@ -33,6 +44,17 @@ class Loop:
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
 
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
+        """Call ``callback()`` once, in so many seconds."""
+        timer = Timer(time.monotonic() + seconds, callback)
+        self._timers.append(timer)
+        return timer
+
+    def cancel(self, timer: Timer | None) -> None:
+        """Forget a timer; one that is none, or was called already, is no error."""
+        if timer in self._timers:
+            self._timers.remove(timer)
+
     def close(self) -> None:
         """Forget all descriptors."""
         self._epoll.close()
@@ -42,13 +64,6 @@ class Loop:
         """Serve until `stop`."""
         while self._running:
             self.turn(-1)
-
-    def run_for(self, seconds: float) -> bool:
-        """Serve for that long, or until `stop`; whether it was not stopped."""
-        deadline = time.monotonic() + seconds
-        while self._running and (left := deadline - time.monotonic()) > 0:
-            self.turn(left)
-        return self._running
 
     @property
     def is_running(self) -> bool:
@@ -60,10 +75,24 @@ class Loop:
         self._running = False
 
     def turn(self, timeout: float) -> bool:
-        """Wait once (seconds; -1 for ever) and call what is ready; whether anything was."""
+        """Wait once (seconds; -1 for ever) and call what is ready and what is due; whether anything was."""
+        if self._timers:
+            left = max(0.0, min(timer.due for timer in self._timers) - time.monotonic())
+            timeout = left if timeout < 0 else min(timeout, left)
         ready = self._epoll.poll(timeout)
         for fd, events in ready:
             callback = self._callbacks.get(fd)
             if callback is not None:  # an earlier callback of this turn may have removed it
                 callback(events)
-        return bool(ready)
+        return self._call_due() or bool(ready)
+
+    def _call_due(self) -> bool:
+        if not self._timers:
+            return False
+        now = time.monotonic()
+        due = [timer for timer in self._timers if timer.due <= now]
+        for timer in due:
+            if timer in self._timers:  # an earlier one may have cancelled it
+                self._timers.remove(timer)
+                timer.callback()
+        return bool(due)

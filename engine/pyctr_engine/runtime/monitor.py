@@ -1,16 +1,18 @@
 """The monitor: looks after one container from its start to its end, whoever comes or goes.
 
-It owns the first process's pidfd, the standard streams, the log, the exec sessions and ``state.json``, and serves
-``monitor.sock`` (see `protocol`). One thread, one epoll. When it has nothing left to look after, it ends.
+It owns the first process's pidfd, the standard streams, the log, the exec sessions, the health checks, the history
+and ``state.json``, starts the container again when its policy says so, and serves ``monitor.sock`` (see `protocol`).
+One epoll; a second thread writes to the disk (`disk`). When it has nothing left to look after, it ends.
 
 What takes much code is done elsewhere: a start by the starters' process (`starter`), which hands over what it made;
-execs by children that end soon (`exec`). So the monitor waits for nobody, and most of its memory stays shared with
-others.
+execs and restarts by children that end soon (`exec`, `restarts`). So the monitor waits for nobody, and most of its
+memory stays shared with others.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import select
@@ -18,22 +20,30 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections import deque
+from typing import Any
 
 from pyctr_engine import events
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces
 from pyctr_engine.linux import pidfd as pidfds
+from pyctr_engine.model.status import State
+from pyctr_engine.runtime import cloning, health, history, logs, orders, passing, protocol, restarts, statefile
 from pyctr_engine.runtime import exec as execs
-from pyctr_engine.runtime import init, logs, orders, passing, protocol, statefile
-from pyctr_engine.runtime.loop import Loop
+from pyctr_engine.runtime.disk import Disk
+from pyctr_engine.runtime.loop import Loop, Timer
 from pyctr_engine.runtime.orders import Descriptors, Handover
 from pyctr_engine.runtime.program import Client, Program
+from pyctr_engine.runtime.sessions import Session
 
 _FLUSH_SECONDS = 5.0
+_DISK_SECONDS = 10.0
+"""How long the end of a container waits for its disk."""
 _SETTLE_SECONDS = 0.03
 """What a container is not waited for is done when it has lived this long; many live shorter."""
+_ENDED_SESSIONS = 8
+"""So many that have ended are still listed."""
 
 
 def main(fd: int) -> None:
@@ -44,10 +54,10 @@ def main(fd: int) -> None:
     channel = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fd)
     os.setsid()
     _set_name(b"pyctr-monitor")
-    monitor = _wait(channel)
+    handed = cloning.obey(channel)
     channel.close()
-    if monitor is not None:
-        monitor.run()
+    if handed is not None:
+        Monitor(*handed).run()
 
 
 def _set_name(name: bytes) -> None:
@@ -57,115 +67,14 @@ def _set_name(name: bytes) -> None:
     os.close(fd)
 
 
-def _wait(channel: socket.socket) -> Monitor | None:
-    """Do what a starter orders until it hands over; ``None`` when nothing came of it."""
-    directories, parents = list[str](), list[str]()
-    pid, pidfd = 0, -1
-    while True:
-        message, fds = passing.receive(channel)
-        if message[:1] == orders.HANDOVER:
-            return Monitor(pidfd, *orders.handover(message, fds))
-        if message[:1] == orders.CLONE:
-            order = orders.clone_order(message)
-            directories, parents = order.directories, order.parents
-            pid, pidfd = _give_birth(order, fds, channel)
-            if pid:
-                _join(order.procs, pid, channel)
-        elif message[:1] == orders.JOIN:
-            procs, directories = orders.loads(message)
-            _join(procs, pid, channel)
-        else:
-            break
-    if pid:
-        with contextlib.suppress(ProcessLookupError):
-            pidfds.send_signal(pidfd, signal.SIGKILL)
-        os.waitpid(pid, 0)
-    control_groups.remove(directories)
-    control_groups.remove_shared(parents)
-    return None
-
-
-def _give_birth(order: orders.CloneOrder, fds: list[int], channel: socket.socket) -> tuple[int, int]:
-    """Clone init and say so; its process and pidfd, (0, -1) when there is none."""
-    control, cgroup = fds[0], fds[1] if len(fds) > 1 else -1
-
-    def child() -> None:
-        init.main(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control))
-
-    try:
-        if order.join:
-            pid, pidfd = clone_beside(order.join[0], order.join[1], order.flags, child, cgroup)
-        else:
-            pid, pidfd = namespaces.clone3(order.flags, cgroup)
-            if pid == 0:
-                child()
-    except OSError as error:
-        where = error.filename if isinstance(error.filename, str) else ""
-        failure = protocol.Failure("namespaces", error.strerror or str(error), error.errno or 0, where, 125)
-        orders.answer(channel, orders.REFUSED, tuple(failure))
-        return 0, -1
-    finally:
-        for fd in fds:
-            os.close(fd)
-    orders.answer(channel, orders.BORN, pid, (pidfd,))
-    return pid, pidfd
-
-
-def _join(procs: list[str], pid: int, channel: socket.socket) -> None:
-    """Move init into v1 cgroups.
-
-    The first move after some idle time waits 6 to 15 ms for the kernel (RCU), by far the longest step of a start:
-    the starter goes on meanwhile.
-    """
-    try:
-        control_groups.attach(procs, pid)
-    except EngineError as error:
-        orders.answer(channel, orders.REFUSED, tuple(protocol.Failure("cgroups", error.message, 0, "", 125)))
-    else:
-        orders.answer(channel, orders.JOINED, None)
-
-
-def clone_beside(
-    pid: int, started: int, flags: int, child: Callable[[], None], cgroup_fd: int = -1
-) -> tuple[int, int]:
-    """Clone ``child`` as this process's own child, in the user and network namespaces of process ``pid``.
-
-    A helper joins them and clones with CLONE_PARENT; this process itself never leaves its namespaces.
-    """
-    target = pidfds.open_pidfd(pid)
-    if not namespaces.is_running(pid, started):
-        raise OSError(3, "the container whose network is shared has ended")
-    reading, writing = os.pipe2(os.O_CLOEXEC)
-    helper = os.fork()
-    if helper == 0:
-        code = 1
-        try:
-            namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
-            same_user = os.stat(f"/proc/{pid}/ns/user").st_ino == os.stat("/proc/self/ns/user").st_ino
-            namespaces.setns(target, namespaces.CLONE_NEWNET | (0 if same_user else namespaces.CLONE_NEWUSER))
-            born, _ = namespaces.clone3(flags | namespaces.CLONE_PARENT, cgroup_fd)
-            if born == 0:
-                child()
-            os.write(writing, b"%d" % born)
-            code = 0
-        except OSError as error:
-            code = error.errno or 1
-        os._exit(code)
-    os.close(writing)
-    os.close(target)
-    answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
-    os.close(reading)
-    _, status = os.waitpid(helper, 0)
-    if not answer:
-        code = namespaces.exit_code(status)
-        raise OSError(code, os.strerror(code), "namespaces")
-    return int(answer), pidfds.open_pidfd(int(answer))
-
-
 def pass_on(number: int) -> bool:
-    """Pass a signal on to the container that this process looks after; False when it is no monitor (yet)."""
+    """Pass a signal on to the container that this process looks after; False when it is no monitor (yet).
+
+    Whoever ends monitors shuts the machine down: the container is not started again by this one.
+    """
     if _monitor is None:
         return False
+    _monitor.end_after_this()
     _monitor.signal(number)
     return True
 
@@ -196,17 +105,30 @@ class Monitor:
         self.state = given.state
         self.held_ports = ports
         self.request = fds.request
+        self.kept = fds.kept
         self.loop = Loop()
         self.pidfd = pidfd
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fds.listener)
-        self.sessions: dict[int, Program] = {}
-        self.launches: dict[execs.Launch, Client] = {}
+        self.sessions: dict[str, Session] = {}
+        self.ended_sessions: deque[Session] = deque(maxlen=_ENDED_SESSIONS)
+        self.launches: dict[execs.Launch, tuple[Client, Session]] = {}
         self.waiters: list[Client] = []
         self.clients: set[Client] = set()
         self.reaps = False
         self.settled = False
-        self.log = logs.LogWriter(given.state_dir, given.log_bytes, given.log_files)
-        self.main = Program(self.loop, given.state["pid"], pidfd, fds.streams, given.tty, self._main_ended, self.log)
+        self.ending = False
+        self.disk = Disk(self.loop, self._relieve)
+        self.log = logs.LogWriter(given.state_dir, logs.Rotation(*given.log))
+        self.policy = restarts.Policy(*given.restart)
+        self.restart_timer: Timer | None = None
+        self.restart: execs.Launch | None = None
+        self.began_at = 0.0
+        self.newborn = (0, -1)
+        self.health: health.Health | None = None
+        self.recorder: history.Recorder | None = None
+        self.ooms = 0
+        self.main: Program | None = None
+        self._begin_program(given.state["pid"], pidfd, fds.streams)
         self._greet(fds.connection)
 
     # -- the life of a container --------------------------------------------------------------------------------
@@ -216,13 +138,19 @@ class Monitor:
         global _monitor
         _monitor = self
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._accept)
-        if self.loop.run_for(_SETTLE_SECONDS):
-            self._settle()
-            self.loop.run()
+        self.loop.call_later(_SETTLE_SECONDS, self._settle)
+        self.loop.run()
         self._finish()
+
+    def _begin_program(self, pid: int, pidfd: int, streams: orders.Streams) -> None:
+        self.pidfd = pidfd
+        self.main = Program(
+            self.loop, pid, pidfd, streams, self.given.tty, self._main_ended, self._log, lambda: self.disk.is_full
+        )
 
     def _greet(self, fd: int) -> None:
         """The caller has its answer already; with ``attach``, its connection becomes the first client."""
+        assert self.main is not None
         if self.given.attach:
             connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fd)
             connection.setblocking(False)
@@ -233,9 +161,20 @@ class Monitor:
             os.close(fd)
         self.main.begin()
 
+    def _log(self, kind: bytes, data: bytes) -> None:
+        if not self.given.log[0]:
+            return
+        stream = "stderr" if kind == protocol.STDERR else "stdout"
+        self.disk.submit(functools.partial(self.log.write, stream, data, time.time()), len(data))
+
+    def _relieve(self) -> None:
+        """The disk has taken most of what waited for it."""
+        if self.main is not None:
+            self.main.relieve()
+
     def listen_anew(self) -> None:
         """Make socket and state file again: somebody wiped the run directory."""
-        if self.state["state"] == "exited":
+        if self.state["state"] == State.EXITED:
             return
         directory = self.given.run_dir
         with contextlib.suppress(OSError):
@@ -246,51 +185,243 @@ class Monitor:
             self.listener = listener
             self.loop.add(listener.fileno(), select.EPOLLIN, self._accept)
             statefile.write(self.state, directory)
+            self._write_health()
 
     def _settle(self) -> None:
         """What need not be waited for: the monitor's own cgroup, and what outlives a reboot of one that is to go."""
-        if self.given.reap:  # most of these (--rm) have ended by now, and nobody has to clean up after them
-            statefile.write_trace(self.given.trace, self.given.state_dir)
-            statefile.write(self.state, self.given.state_dir)
-        for directory in self.given.monitor_directories:
+        given = self.given
+        if given.reap:  # most of these (--rm) have ended by now, and nobody has to clean up after them
+            self.disk.submit(functools.partial(statefile.write_trace, given.trace, given.state_dir))
+            self._keep_state()
+        for directory in given.monitor_directories:
             with contextlib.suppress(OSError):
                 os.mkdir(directory, 0o755)
         with contextlib.suppress(EngineError):  # without it only a lost run directory is harder to rebuild
-            control_groups.attach(self.given.monitor_attach, 0)
+            control_groups.attach(given.monitor_attach, 0)
         self.settled = True
+        self._watch()
+
+    def _watch(self) -> None:
+        """Begin with health checks and records, for each run of the program anew."""
+        if self.main is None:
+            return
+        given = self.given
+        if given.health and self.health is None:
+            self.health = health.Health(
+                self.loop, health.Check(*given.health), self._launch_probe, self._can_probe, self._on_health
+            )
+            self._on_health(True)
+        if self.recorder is None:
+            source = history.Source(*given.layout)
+            self.recorder = history.Recorder(
+                source, given.id, self.state.get("interface", ""), given.limits, given.state_dir
+            )
+            self.loop.call_later(history.PERIOD, self._record)
+
+    def _become(self, state: State, **changes: Any) -> None:
+        """Take the next state; the live file is written at once, the durable one when the disk does."""
+        before = State(self.state["state"])
+        if not before.may_become(state):
+            raise ValueError(f"{before} does not become {state}")
+        self.state.update(state=str(state), **changes)
+
+    def _keep_state(self) -> None:
+        """Have the durable copy written as it is now."""
+        self.disk.submit(functools.partial(statefile.write, dict(self.state), self.given.state_dir))
+
+    def _append_event(self, action: str, **attributes: str) -> None:
+        given = self.given
+        self.disk.submit(
+            functools.partial(
+                events.append, given.events_dir, "container", action, given.id, given.name, attributes, time.time()
+            )
+        )
+
+    # -- its end, and what may follow -----------------------------------------------------------------------------
 
     def _main_ended(self, program: Program) -> None:
-        """The first process has ended, and with it its pid namespace: record it, tell everybody."""
-        self.log.close()  # first: whoever sees the end may count on the whole log
-        self.state.update(
-            state="exited",
-            pid=0,
-            exit_code=program.code,
-            finished_at=time.time(),
-            oom_killed=self._oom_killed(),
-        )
-        given = self.given
-        # The live copy last: who reads of the end there may count on nothing more being written.
-        # One that goes at its end (--rm) needs no copy that outlives a reboot.
-        statefile.write(self.state, *([] if given.reap else [given.state_dir]), given.run_dir)
-        attributes = {"exitCode": str(program.code)}
-        if self.state["oom_killed"]:
-            events.append(given.events_dir, "container", "oom", given.id, given.name)
-        events.append(given.events_dir, "container", "die", given.id, given.name, attributes)
-        self.reaps = bool(given.reap) and not (given.attach and program.clients)
+        """The first process has ended, and with it its pid namespace: start it again, or record how it ended."""
+        self.main = None
+        kills = control_groups.oom_kills(self.given.oom)
+        now = time.time()
+        lived = time.monotonic() - program.began
+        told: dict[str, Any] = {
+            "pid": 0,
+            "exit_code": program.code,
+            "signal": program.signal,
+            "finished_at": now,
+            "oom_killed": kills > self.ooms,
+            "limits": control_groups.limit_events(self.given.unified, self.given.directories),
+            "lived": round(lived, 3),
+        }
+        self.ooms = kills
+        self._stop_watching()
         for launch in list(self.launches):
             self._launched(launch)
         for session in list(self.sessions.values()):
-            session.wait_for_end()
+            if session.program is not None:
+                session.program.wait_for_end()
+        pause = None if self.ending or self.given.reap else self.policy.next_pause(program.code, lived)
+        if pause is None:
+            self._end(program.code, told)
+            self.reaps = bool(self.given.reap) and not (self.given.attach and program.clients)
+        else:
+            self._await_restart(pause, told)
         program.tell_end()
         for waiter in self.waiters:
             waiter.send(protocol.frame_json(protocol.EXIT, {"code": program.code}))
             waiter.close_when_sent()
+        self.waiters.clear()
+
+    def _end(self, code: int, told: dict[str, Any]) -> None:
+        """Record the last end; nothing follows."""
+        given = self.given
+        self._become(State.EXITED, **told)
+        # The live copy last: who reads of the end there may count on nothing more being written.
+        # One that goes at its end (--rm) needs no copy that outlives a reboot.
+        self.disk.finish(self._close_files, _DISK_SECONDS)
+        statefile.write(self.state, given.run_dir)
+        self.disk.finish(functools.partial(self._append_ends, code), _DISK_SECONDS)
         self.loop.stop()
 
-    def _oom_killed(self) -> bool:
-        """Whether the kernel killed something in it for want of memory."""
-        return control_groups.oom_kills(self.given.oom) > 0
+    def _close_files(self) -> None:
+        """The last that is written: lines without an end, records, how it ended."""
+        self.log.close()
+        recorder, given = self.recorder, self.given
+        if recorder is not None and not given.reap:
+            recorder.write(recorder.pending)
+            statefile.write_value(f"{given.state_dir}/processes.json", [recorder.processes_at, recorder.processes])
+        if self.health is not None and not given.reap:
+            statefile.write_value(f"{given.state_dir}/health.json", self.health.results)
+        if not given.reap:
+            statefile.write(self.state, given.state_dir)
+
+    def _append_ends(self, code: int) -> None:
+        given = self.given
+        if self.state["oom_killed"]:
+            events.append(given.events_dir, "container", "oom", given.id, given.name)
+        events.append(given.events_dir, "container", "die", given.id, given.name, self._die_attributes(code))
+
+    def _die_attributes(self, code: int) -> dict[str, str]:
+        attributes = {"exitCode": str(code), "execDuration": str(int(self.state["lived"]))}
+        if self.state["signal"]:
+            attributes["signal"] = str(self.state["signal"])
+        return attributes
+
+    def _await_restart(self, pause: float, told: dict[str, Any]) -> None:
+        """It will be started again, in so many seconds."""
+        self.disk.submit(self.log.finish_lines)
+        self._become(State.RESTARTING, restart_at=time.time() + pause, error="", **told)
+        statefile.write(self.state, self.given.run_dir)
+        self._keep_state()
+        if self.state["oom_killed"]:
+            self._append_event("oom")
+        self._append_event("die", **self._die_attributes(self.state["exit_code"]))
+        self.restart_timer = self.loop.call_later(pause, self._begin_restart)
+
+    def _begin_restart(self) -> None:
+        self.restart_timer = None
+        try:
+            self.restart = restarts.begin(self.request)
+        except OSError as error:  # no more processes, or descriptors: later there may be
+            self._restart_failed(protocol.Failure("restart", error.strerror or str(error), error.errno or 0, "", 125))
+            return
+        self.began_at = time.monotonic()
+        self.loop.add(self.restart.channel.fileno(), select.EPOLLIN, self._on_restart)
+
+    def _on_restart(self, _: int) -> None:
+        """The helper wants init cloned, or tells what became of it."""
+        assert self.restart is not None
+        channel = self.restart.channel
+        message, fds = passing.receive(channel)
+        if message[:1] == orders.CLONE:
+            order = orders.clone_order(message)
+            self.newborn = cloning.give_birth(order, fds, channel, self.kept)
+            if self.newborn[0]:
+                cloning.join(order.procs, self.newborn[0], channel)
+            return
+        failure = protocol.Failure("restart", "its helper was killed: out of memory, perhaps", 0, "", 125)
+        try:
+            if message[:1] == orders.AGAIN:
+                pid, plain_binds, streams = orders.again(message, fds)
+                self._restarted(pid, plain_binds, streams)
+                return
+            if message[:1] == orders.REFUSED:
+                failure = protocol.Failure(*orders.loads(message))
+        except ValueError:  # too many files are open
+            pass
+        self._drop_restart()
+        self._restart_failed(failure)
+
+    def _restarted(self, pid: int, plain_binds: list[str], streams: orders.Streams) -> None:
+        _, pidfd = self.newborn
+        self.newborn = (0, -1)
+        self._let_go_of_helper()
+        self._become(
+            State.RUNNING,
+            pid=pid,
+            pid_start=namespaces.start_time(pid),
+            started_at=time.time(),
+            start_ms=round((time.monotonic() - self.began_at) * 1000, 3),
+            plain_binds=plain_binds,
+            restart_count=self.state.get("restart_count", 0) + 1,
+        )
+        self._begin_program(pid, pidfd, streams)
+        assert self.main is not None
+        self.main.begin()
+        statefile.write(self.state, self.given.run_dir)
+        self._keep_state()
+        self._append_event("start", reason="restart")
+        self._watch()
+
+    def _restart_failed(self, failure: protocol.Failure) -> None:
+        """It could not be started: try again later, if the policy has more tries, as if it had run and failed."""
+        pause = None if self.ending else self.policy.next_pause(failure.code, 0.0)
+        told = {"error": failure.describe(), "exit_code": failure.code, "signal": 0, "finished_at": time.time()}
+        told["lived"] = 0.0
+        if pause is None:
+            self._end(failure.code, told)
+            return
+        self.state.update(**told, restart_at=time.time() + pause)
+        statefile.write(self.state, self.given.run_dir)
+        self.restart_timer = self.loop.call_later(pause, self._begin_restart)
+
+    def _let_go_of_helper(self) -> None:
+        assert self.restart is not None
+        self.loop.remove(self.restart.channel.fileno())
+        self.restart.channel.close()
+        os.waitpid(self.restart.helper, 0)
+        self.restart = None
+
+    def _drop_restart(self) -> None:
+        """Undo a restart that is under way."""
+        self._let_go_of_helper()
+        pid, pidfd = self.newborn
+        if pid:
+            self.newborn = (0, -1)
+            with contextlib.suppress(ProcessLookupError):
+                pidfds.send_signal(pidfd, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            os.close(pidfd)
+
+    def end_after_this(self) -> None:
+        """No more restarts; one that is awaited, or under way, does not take place."""
+        self.ending = True
+        if self.main is not None:
+            return
+        if self.restart is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.restart.helper, signal.SIGKILL)  # our own child, not yet waited for
+            self._drop_restart()
+        elif self.restart_timer is None:
+            return
+        self.loop.cancel(self.restart_timer)
+        self.restart_timer = None
+        self._end(self.state["exit_code"], {"pid": 0})
+        for waiter in self.waiters:
+            waiter.send(protocol.frame_json(protocol.EXIT, {"code": self.state["exit_code"]}))
+            waiter.close_when_sent()
+        self.waiters.clear()
 
     def _finish(self) -> None:
         """Leave nothing: cgroups, socket, log; then end, or become what removes the container."""
@@ -336,6 +467,43 @@ class Monitor:
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
 
+    # -- health and history -----------------------------------------------------------------------------------------
+
+    def _launch_probe(self, argv: list[str]) -> execs.Launch:
+        command = execs.ExecCommand(argv, [], "", "", False, False, False, execs.THE_CONTAINERS)
+        return execs.begin(json.dumps(command._asdict()).encode(), self.request, self.pidfd)
+
+    def _can_probe(self) -> bool:
+        return self.main is not None and not control_groups.is_frozen(self.given.unified, self.given.directories)
+
+    def _on_health(self, changed: bool) -> None:
+        assert self.health is not None
+        self.state["health"] = self.health.status
+        self.state["health_streak"] = self.health.streak
+        statefile.write(self.state, self.given.run_dir)
+        self._write_health()
+        if changed and self.health.status != health.STARTING:
+            self._append_event(f"health_status: {self.health.status}")
+
+    def _write_health(self) -> None:
+        if self.health is not None:
+            statefile.write_value(f"{self.given.run_dir}/health.json", self.health.results)
+
+    def _record(self) -> None:
+        recorder = self.recorder
+        if recorder is None or self.main is None:
+            return
+        if recorder.take():
+            batch, recorder.pending = recorder.pending, []
+            self.disk.submit(functools.partial(recorder.write, batch))
+        if self.given.log[2]:
+            self.disk.submit(self.log.settle)
+        self.loop.call_later(history.PERIOD, self._record)
+
+    def _stop_watching(self) -> None:
+        if self.health is not None:
+            self.health.stop()
+
     # -- what callers ask ---------------------------------------------------------------------------------------
 
     def _accept(self, _: int) -> None:
@@ -361,38 +529,97 @@ class Monitor:
         elif kind == protocol.EXEC:
             self._exec(client, payload)
         elif kind == protocol.ATTACH:
-            client.send(protocol.frame_json(protocol.STARTED, {"pid": self.main.pid}))
-            self.main.attach(client)
+            self._attach(client, json.loads(payload).get("session", ""))
         elif kind == protocol.SIGNAL:
-            sent = self.signal(json.loads(payload)["signal"])
+            asked = json.loads(payload)
+            if asked.get("final"):
+                self._note_stop(asked.get("by", ""))
+            sent = self.signal(asked["signal"])
+            if asked.get("final"):
+                self.end_after_this()
             client.send(protocol.frame_json(protocol.STARTED, {"sent": sent}))
         elif kind == protocol.WAIT:
             self.waiters.append(client)
+        elif kind == protocol.UPDATE:
+            self._update(json.loads(payload))
+            client.send(protocol.frame_json(protocol.STARTED, {}))
+        elif kind == protocol.LIST:
+            listed = [session.describe() for session in (*self.ended_sessions, *self.sessions.values())]
+            client.send(protocol.frame_json(protocol.STARTED, {"sessions": listed}))
+        elif kind == protocol.RECENT:
+            client.send(protocol.frame(protocol.RECENT, b"".join(self.recorder.pending if self.recorder else ())))
         else:
             client.close()
 
+    def _note_stop(self, by: str) -> None:
+        """Somebody ends it on purpose: after a reboot it stays as it is, unless it is to be started always."""
+        self.state["stopped_by"] = by
+        if self.recorder is not None and self.main is not None:
+            self.recorder.list_processes()
+
     def signal(self, number: int) -> bool:
         """Signal its first process; False when that has ended, or the signal is none."""
+        if self.main is None:
+            return False
         try:
             pidfds.send_signal(self.pidfd, number)
         except OSError:  # EBADF: it has been reaped
             return False
         return True
 
+    def _update(self, changes: dict[str, Any]) -> None:
+        """Take over what can change while it runs: name, restart policy, limits as the history has them."""
+        if "name" in changes:
+            self.given = self.given._replace(name=changes["name"])
+        if "limits" in changes and self.recorder is not None:
+            self.recorder.limits = changes["limits"]
+        if "restart" in changes:
+            self.policy.name, self.policy.most = changes["restart"]
+            if self.policy.name != "no" and self.kept == orders.NOTHING_KEPT and self.main is not None:
+                with contextlib.suppress(OSError):  # it is ending just now
+                    self.kept = orders.keep_namespaces(self.main.pid)
+
+    # -- exec sessions ------------------------------------------------------------------------------------------
+
+    def _attach(self, client: Client, id: str) -> None:
+        """Attach to the first program, or to an exec session: then with what it wrote last."""
+        if not id:
+            if self.main is None:
+                self._refuse(client, "attach", "it is restarting")
+                return
+            client.send(protocol.frame_json(protocol.STARTED, {"pid": self.main.pid, "tty": self.given.tty}))
+            self.main.attach(client)
+            return
+        session = self.sessions.get(id)
+        if session is None or session.program is None:
+            self._refuse(client, "attach", f"there is no session {id}")
+            return
+        client.send(protocol.frame_json(protocol.STARTED, {"pid": session.program.pid, "tty": session.tty, "id": id}))
+        for kind, data in session.replay.pieces():
+            client.send(protocol.frame(kind, data))
+        session.program.attach(client)
+
+    def _refuse(self, client: Client, step: str, reason: str, errno: int = 0) -> None:
+        failure = protocol.Failure(step, reason, errno, "", 126)
+        client.send(protocol.frame_json(protocol.FAILED, failure._asdict()))
+        client.close_when_sent()
+
     def _exec(self, client: Client, payload: bytes) -> None:
+        if self.main is None:
+            self._refuse(client, "exec", "it is restarting")
+            return
         try:
             launch = execs.begin(payload, self.request, self.pidfd)
         except OSError as error:  # no more processes, or descriptors: that is no reason to end the container
-            failure = protocol.Failure("exec", error.strerror or str(error), error.errno or 0, "", 126)
-            client.send(protocol.frame_json(protocol.FAILED, failure._asdict()))
-            client.close_when_sent()
+            self._refuse(client, "exec", error.strerror or str(error), error.errno or 0)
             return
-        self.launches[launch] = client
+        asked = json.loads(payload)
+        self.launches[launch] = client, Session(asked["argv"], asked["tty"])
         self.loop.add(launch.channel.fileno(), select.EPOLLIN, lambda _: self._launched(launch))
 
     def _launched(self, launch: execs.Launch) -> None:
         """An exec's helper has something to say: the program it started, or why it could not."""
-        client = self.launches.pop(launch)
+        client, session = self.launches.pop(launch)
         self.loop.remove(launch.channel.fileno())
         executed = execs.end(launch)
         if isinstance(executed, protocol.Failure):
@@ -400,15 +627,25 @@ class Monitor:
             client.close_when_sent()
             return
         program = Program(
-            self.loop, executed.pid, executed.pidfd, executed.streams, executed.tty, self._session_ended, None
+            self.loop,
+            executed.pid,
+            executed.pidfd,
+            executed.streams,
+            executed.tty,
+            functools.partial(self._session_ended, session),
+            session.replay.add,
         )
-        self.sessions[executed.pid] = program
-        client.send(protocol.frame_json(protocol.STARTED, {"pid": executed.pid}))
+        session.program = program
+        self.sessions[session.id] = session
+        client.send(protocol.frame_json(protocol.STARTED, {"pid": executed.pid, "id": session.id}))
         program.attach(client, owns_input=True)
         program.begin()
         if client not in self.clients:  # it went while its program was made
             program.detach(client)
 
-    def _session_ended(self, program: Program) -> None:
-        self.sessions.pop(program.pid, None)
+    def _session_ended(self, session: Session, program: Program) -> None:
+        self.sessions.pop(session.id, None)
+        session.program, session.code, session.ended = None, program.code, time.time()
+        session.replay.clear()
+        self.ended_sessions.append(session)
         program.tell_end()

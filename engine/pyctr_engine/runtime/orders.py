@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from pyctr_engine.runtime import passing
 
-CLONE, BORN, JOIN, JOINED, REFUSED, HANDOVER = b"c", b"b", b"m", b"j", b"r", b"h"
+CLONE, BORN, JOIN, JOINED, REFUSED, HANDOVER, AGAIN = b"c", b"b", b"m", b"j", b"r", b"h", b"a"
 
 
 class Streams(NamedTuple):
@@ -62,12 +62,23 @@ class CloneOrder(NamedTuple):
         passing.send(channel, CLONE + _dumps(tuple(self)), [control, *([cgroup] if cgroup >= 0 else [])])
 
 
+class Kept(NamedTuple):
+    """The namespaces that a restart goes back into: user and network, -1 for the host's, or for none at hand."""
+
+    user: int
+    net: int
+
+
+NOTHING_KEPT = Kept(-1, -1)
+
+
 class Descriptors(NamedTuple):
     """What goes along with a handover, beside the ports that are held."""
 
     connection: int
     request: int
     listener: int
+    kept: Kept
     streams: Streams
 
 
@@ -77,8 +88,9 @@ class Handover(NamedTuple):
     Attributes:
         state: The contents of ``state.json`` so far.
         trace: The start's steps (name, begin and end in milliseconds), if they are still to be written.
+        log, restart, health, limits, layout: See `StartRequest`.
         attach: Whether the connection on which the start was asked for stays, as the first client.
-        directories, oom: The container's cgroups, and the file that counts its OOM kills.
+        unified, directories, oom: The container's cgroups, and the file that counts its OOM kills.
         monitor_directories, monitor_attach: The monitor's own.
         reap: See `StartRequest`. What grows with it (ports, environment) is read from the request: a message is
             bounded.
@@ -93,8 +105,12 @@ class Handover(NamedTuple):
     trace: list[list[Any]]
     tty: bool
     attach: bool
-    log_bytes: int
-    log_files: int
+    log: list[int]
+    restart: list[Any]
+    health: list[Any] | None
+    limits: list[float]
+    layout: list[Any]
+    unified: str
     directories: list[str]
     oom: str
     monitor_directories: list[str]
@@ -103,10 +119,23 @@ class Handover(NamedTuple):
 
     def send(self, channel: socket.socket, fds: Descriptors, ports: list[int]) -> None:
         """Hand it to the monitor at the other end. Raises OSError when that has gone."""
-        *single, streams = fds
-        opened = [fd for fd in streams if fd >= 0]
-        message = (tuple(self), [fd >= 0 for fd in streams])
+        *single, kept, streams = fds
+        optional = (*kept, *streams)
+        opened = [fd for fd in optional if fd >= 0]
+        message = (tuple(self), [fd >= 0 for fd in optional])
         passing.send(channel, HANDOVER + _dumps(message), [*single, *opened, *ports])
+
+
+def keep_namespaces(pid: int) -> Kept:
+    """Open a running container's user and network namespaces, -1 for those that are the host's. Raises OSError."""
+    found = []
+    for kind in ("user", "net"):
+        fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
+        if os.fstat(fd).st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino:
+            os.close(fd)
+            fd = -1
+        found.append(fd)
+    return Kept(*found)
 
 
 def send_join(channel: socket.socket, procs: list[str], directories: list[str]) -> None:
@@ -124,8 +153,27 @@ def handover(message: bytes, fds: list[int]) -> tuple[Handover, Descriptors, lis
     fields, opened = loads(message)
     connection, request, listener = fds[:3]
     rest = fds[3:]
-    streams = Streams(*[rest.pop(0) if there else -1 for there in opened])
-    return Handover(*fields), Descriptors(connection, request, listener, streams), rest
+    user, net, *streams = [rest.pop(0) if there else -1 for there in opened]
+    return Handover(*fields), Descriptors(connection, request, listener, Kept(user, net), Streams(*streams)), rest
+
+
+def send_again(channel: socket.socket, pid: int, plain_binds: list[str], streams: Streams) -> None:
+    """In a restart's helper: the program runs again; hand over its streams."""
+    passing.tell(
+        channel,
+        AGAIN + _dumps((pid, plain_binds, [fd >= 0 for fd in streams])),
+        [fd for fd in streams if fd >= 0],
+    )
+
+
+def again(message: bytes, fds: list[int]) -> tuple[int, list[str], Streams]:
+    """Read what `send_again` sent. Raises ValueError when descriptors did not come along (EMFILE)."""
+    pid, plain_binds, opened = loads(message)
+    if len(fds) != sum(opened):
+        for fd in fds:
+            os.close(fd)
+        raise ValueError("descriptors are missing")
+    return pid, plain_binds, Streams(*[fds.pop(0) if there else -1 for there in opened])
 
 
 def answer(channel: socket.socket, kind: bytes, value: object, fds: tuple[int, ...] = ()) -> None:

@@ -8,11 +8,11 @@ import os
 import select
 import socket
 import sys
+import time
 from collections.abc import Callable
 
 from pyctr_engine.linux import namespaces, pty
 from pyctr_engine.runtime import protocol
-from pyctr_engine.runtime.logs import LogWriter
 from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.orders import Streams
 
@@ -125,8 +125,12 @@ class Client:
             self.close()
 
 
+def _never() -> bool:
+    return False
+
+
 class Program:
-    """A process, its pipes or terminal, its log, and who watches."""
+    """A process, its pipes or terminal, what is done with its output, and who watches."""
 
     def __init__(
         self,
@@ -136,24 +140,28 @@ class Program:
         streams: Streams,
         tty: bool,
         on_end: Callable[[Program], None],
-        log: LogWriter | None,
+        on_output: Callable[[bytes, bytes], None],
+        is_full: Callable[[], bool] = _never,
     ) -> None:
+        """``on_output`` is told each piece with its frame kind; while ``is_full`` says so, no more is read."""
         self.pid = pid
-        self.code = 0
+        self.code = self.signal = 0
+        self.began = time.monotonic()
         self.clients: list[Client] = []
         self._loop = loop
         self._pidfd = pidfd
         self._tty = tty
         self._on_end = on_end
-        self._log = log
+        self._on_output = on_output
+        self._is_full = is_full
         self._into = streams.into
         self._input = bytearray()
         self._input_ends = False
         self._owner: Client | None = None
         self._ended = False
-        self._outputs = {streams.out: ("stdout", protocol.STDOUT)}
+        self._outputs = {streams.out: protocol.STDOUT}
         if streams.err >= 0:
-            self._outputs[streams.err] = ("stderr", protocol.STDERR)
+            self._outputs[streams.err] = protocol.STDERR
         self._paused = False
         for fd in {streams.into, streams.out, streams.err} - {-1}:
             os.set_blocking(fd, False)
@@ -167,7 +175,7 @@ class Program:
 
     def _listen(self) -> None:
         for fd in self._outputs:
-            self._loop.add(fd, select.EPOLLIN, functools.partial(self._on_output, fd))
+            self._loop.add(fd, select.EPOLLIN, functools.partial(self._on_ready, fd))
 
     # -- clients ------------------------------------------------------------------------------------------------
 
@@ -202,15 +210,20 @@ class Program:
             pty.set_size(self._into, int(size["rows"]), int(size["columns"]))
 
     def relieve(self) -> None:
-        """Go on reading when no client lags behind any more."""
-        if self._paused and all(client.pending < HIGH_WATER // 2 for client in self.clients):
+        """Go on reading when neither a client nor the log lags behind any more."""
+        if (
+            self._paused
+            and not self._ended
+            and not self._is_full()
+            and all(client.pending < HIGH_WATER // 2 for client in self.clients)
+        ):
             self._paused = False
             self._listen()
             self._update_interest()
 
     # -- streams ------------------------------------------------------------------------------------------------
 
-    def _on_output(self, fd: int, events: int) -> None:
+    def _on_ready(self, fd: int, events: int) -> None:
         if events & select.EPOLLOUT:
             self._write_input()
         if events & (select.EPOLLIN | select.EPOLLHUP | select.EPOLLERR) and not self._paused:
@@ -227,17 +240,16 @@ class Program:
         if not data:
             self._close_output(fd)
             return False
-        name, kind = self._outputs[fd]
-        if self._log is not None:
-            self._log.write(name, data)
+        kind = self._outputs[fd]
+        self._on_output(kind, data)
         if self.clients:
             message = protocol.frame(kind, data)
             for client in list(self.clients):
                 client.send(message)
-            if any(client.pending > HIGH_WATER for client in self.clients) and not self._ended:
-                self._paused = True
-                for each in self._outputs:  # altogether: epoll tells of hang-ups whether asked or not
-                    self._loop.remove(each)
+        if not self._ended and (self._is_full() or any(client.pending > HIGH_WATER for client in self.clients)):
+            self._paused = True
+            for each in self._outputs:  # altogether: epoll tells of hang-ups whether asked or not
+                self._loop.remove(each)
         return True
 
     def _close_output(self, fd: int) -> None:
@@ -295,6 +307,7 @@ class Program:
         self._ended = True
         _, status = os.waitpid(self.pid, 0)
         self.code = namespaces.exit_code(status)
+        self.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         self._loop.remove(self._pidfd)
         os.close(self._pidfd)
         for fd in list(self._outputs):

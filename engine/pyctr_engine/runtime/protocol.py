@@ -11,11 +11,17 @@
            ════ STDIN EOF RESIZE ══════▶
 
     engine ──connect──▶ monitor.sock       any number of connections
-           ──── EXEC | ATTACH | SIGNAL | WAIT ──▶
-           ◀──── STARTED | FAILED ──────   then, for EXEC and ATTACH, the same stream as above; for WAIT, EXIT
+           ──── EXEC | ATTACH ──────────▶
+           ◀──── STARTED | FAILED ──────   then the same stream as above
+           ──── WAIT ───────────────────▶
+           ◀──── EXIT ──────────────────   when it ends
+           ──── SIGNAL | UPDATE | LIST ─▶
+           ◀──── STARTED ───────────────   {"sent": …}, {}, {"sessions": […]}
+           ──── RECENT ─────────────────▶
+           ◀──── RECENT ────────────────   the history's records that are not in its file yet
 
-A frame is one type byte, a big-endian 32-bit length, and that many bytes. STARTED, FAILED, EXEC, SIGNAL, RESIZE
-and EXIT carry JSON.
+A frame is one type byte, a big-endian 32-bit length, and that many bytes. STARTED, FAILED, EXEC, ATTACH, SIGNAL,
+UPDATE, RESIZE and EXIT carry JSON.
 
 Named tuples, not dataclasses: this is imported by the spawner, and ``dataclasses`` alone costs 20 ms of a cold start.
 """
@@ -32,6 +38,7 @@ from typing import Any, NamedTuple
 
 HELLO, START = b"H", b"S"
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
+UPDATE, LIST, RECENT = b"U", b"L", b"R"
 OFFER, STARTED, FAILED = b"!", b"+", b"-"
 STDIN, EOF, RESIZE = b"i", b"f", b"r"
 STDOUT, STDERR, EXIT = b"o", b"e", b"x"
@@ -191,7 +198,11 @@ class StartRequest(NamedTuple):
         capabilities: Bit mask that is kept.
         seccomp: The filter program, base64; empty for none.
         network: ``None`` with ``net`` saying which: ``private`` (loopback only), ``host`` or ``join``.
-        log_bytes, log_files: Rotation of the log.
+        log: How much of the log is kept: bytes a file, files, lines a second (see `logs.Rotation`).
+        restart: The restart policy's name, and how often at most (0: as often as it takes).
+        health: A health check's fields (see `health.Check`), or ``None``.
+        limits: What the history notes of the limits: CPUs, bytes of memory, processes; 0 for none.
+        layout: The cgroup hierarchies, for the history (see `history.Source`).
         reap: A command line to become at the end (``--rm``) when no attached caller is there to remove it; or empty.
     """
 
@@ -227,8 +238,11 @@ class StartRequest(NamedTuple):
     shm_size: int
     rlimits: list[list[int]]
     sysctls: list[list[str]]
-    log_bytes: int
-    log_files: int
+    log: list[int]
+    restart: list[Any]
+    health: list[Any] | None
+    limits: list[float]
+    layout: list[Any]
     reap: list[str]
     attach: bool
 

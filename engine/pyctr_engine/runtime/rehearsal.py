@@ -10,7 +10,7 @@ import os
 import socket
 
 from pyctr_engine.runtime import monitor, orders, passing
-from pyctr_engine.runtime.orders import Descriptors, Handover, Streams
+from pyctr_engine.runtime.orders import NOTHING_KEPT, Descriptors, Handover, Streams
 
 _TIMES = 9
 """The interpreter specialises a function after eight calls."""
@@ -23,8 +23,31 @@ def rehearse() -> None:
         with starter, channel:
             fds = [os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC), *os.pipe2(os.O_CLOEXEC), *os.pipe2(os.O_CLOEXEC)]
             fds += _take_orders(starter, channel, fds[0])
-            given = Handover("", "", "", "", "", {"pid": 0}, [], False, False, 1, 1, [], "", [], [], [])
-            given.send(starter, Descriptors(fds[0], fds[0], starter.fileno(), Streams(-1, fds[1], fds[3])), [])
+            state = {"pid": 0, "state": "created"}
+            given = Handover(
+                "",
+                "",
+                "",
+                "",
+                "",
+                state,
+                [],
+                False,
+                False,
+                [0, 1, 0],
+                ["no", 0],
+                None,
+                [],
+                [],
+                "",
+                [],
+                "",
+                [],
+                [],
+                [],
+            )
+            streams = Streams(-1, fds[1], fds[3])
+            given.send(starter, Descriptors(fds[0], fds[0], starter.fileno(), NOTHING_KEPT, streams), [])
             for fd in fds:
                 os.close(fd)
             _look_after(channel)

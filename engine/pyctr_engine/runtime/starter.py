@@ -196,7 +196,9 @@ class Starter:
             self.connection.sendall(protocol.frame_json(protocol.STARTED, {"pid": born.pid}))
         events.append(request.events_dir, "container", "start", request.id, request.name)
         trace = self._trace()
-        descriptors = Descriptors(self.connection.fileno(), self.memfd, self.listener.fileno(), born.streams)
+        descriptors = Descriptors(
+            self.connection.fileno(), self.memfd, self.listener.fileno(), born.kept, born.streams
+        )
         with contextlib.suppress(OSError):  # without its monitor a container ends
             self._handover(state, trace if request.reap else []).send(
                 self.monitor_taken.channel, descriptors, [held.fileno() for held in self.held_ports]
@@ -225,8 +227,12 @@ class Starter:
             trace=trace,
             tty=request.tty,
             attach=request.attach,
-            log_bytes=request.log_bytes,
-            log_files=request.log_files,
+            log=request.log,
+            restart=request.restart,
+            health=request.health,
+            limits=request.limits,
+            layout=request.layout,
+            unified=request.cgroup.unified,
             directories=request.cgroup.directories,
             oom=request.cgroup.oom,
             monitor_directories=request.cgroup.monitor_directories,

@@ -18,6 +18,11 @@ def write_trace(trace: list[list[Any]], directory: str) -> None:
     _write(f"{directory}/start-trace.json", json.dumps(trace).encode())
 
 
+def write_value(path: str, value: object) -> None:
+    """Write some JSON, atomically. Nothing is raised."""
+    _write(path, json.dumps(value).encode())
+
+
 def write(state: dict[str, Any], *directories: str) -> None:
     """Write it into these directories, in their order. A full disk must not end a container: nothing is raised."""
     data = json.dumps(state).encode()

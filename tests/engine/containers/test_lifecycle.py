@@ -174,7 +174,7 @@ def test_a_wiped_run_directory_is_made_again(bench: Bench) -> None:
 
 @pytest.mark.parametrize("end", ["stop", "remove"])
 def test_a_monitor_that_hangs_keeps_nothing_alive(bench: Bench, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remove, "_ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr(remove, "ANSWER_SECONDS", 0.1)
     monkeypatch.setattr(remove, "_END_SECONDS", 0.3)
     container = bench.start()
     os.kill(bench.engine.container(container.id).status.monitor_pid, signal.SIGSTOP)

@@ -45,9 +45,9 @@ def test_a_flood_is_kept_whole_and_in_order(bench: Bench) -> None:
 
 
 def test_the_log_is_rotated_and_bounded(tmp_path: Path) -> None:
-    writer = logs.LogWriter(str(tmp_path), max_bytes=10_000, max_files=3)
+    writer = logs.LogWriter(str(tmp_path), logs.Rotation(10_000, 3))
     for number in range(2000):
-        writer.write("stdout", b"line %d\n" % number)
+        writer.write("stdout", b"line %d\n" % number, 1.0)
     writer.close()
     files = sorted(os.listdir(tmp_path / "logs"))
     assert files == ["container.jsonl", "container.jsonl.1", "container.jsonl.2"]
@@ -57,9 +57,9 @@ def test_the_log_is_rotated_and_bounded(tmp_path: Path) -> None:
 
 
 def test_long_lines_and_bytes_that_are_no_text(tmp_path: Path) -> None:
-    writer = logs.LogWriter(str(tmp_path), max_bytes=1 << 20, max_files=2)
-    writer.write("stdout", b"x" * 40_000)
-    writer.write("stdout", b"\n\xff\x00\x1b[31m\n")
+    writer = logs.LogWriter(str(tmp_path), logs.Rotation(1 << 20, 2))
+    writer.write("stdout", b"x" * 40_000, 1.0)
+    writer.write("stdout", b"\n\xff\x00\x1b[31m\n", 1.0)
     writer.close()
     texts = [line.text for line in reading.read(str(tmp_path), False, None, None, lambda: False)]
     assert "".join(texts[:-1]) == "x" * 40_000
@@ -68,11 +68,14 @@ def test_long_lines_and_bytes_that_are_no_text(tmp_path: Path) -> None:
 
 
 def test_a_log_that_cannot_be_written_loses_lines_not_the_container(tmp_path: Path) -> None:
-    writer = logs.LogWriter(str(tmp_path), max_bytes=1 << 20, max_files=2)
-    writer.write("stdout", b"first\n")
+    writer = logs.LogWriter(str(tmp_path), logs.Rotation(1 << 20, 2))
+    writer.write("stdout", b"first\n", 1.0)
     full = os.open("/dev/full", os.O_WRONLY)
     os.dup2(full, writer._fd)
     os.close(full)
-    writer.write("stdout", b"a\nb\n")
-    assert writer.lost == 2
+    writer.write("stdout", b"a\nb\n", 1.0)
+    os.dup2(os.open(writer.path, os.O_WRONLY | os.O_APPEND), writer._fd)  # there is room again
+    writer.write("stdout", b"c\n", 1.0)
     writer.close()
+    texts = [line.text for line in reading.read(str(tmp_path), False, None, None, lambda: False)]
+    assert texts == ["first", "[2 lines dropped: the log could not be written: No space left on device]", "c"]

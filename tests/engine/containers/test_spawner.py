@@ -71,7 +71,7 @@ def test_limits_priority_and_keys_are_not_those_of_the_caller(bench: Bench) -> N
         "key": "ENOKEY",
         "files": min(resource.prlimit(1, resource.RLIMIT_NOFILE)[0], resource.getrlimit(resource.RLIMIT_NOFILE)[1]),
         "cpu": resource.prlimit(1, resource.RLIMIT_CPU)[0],
-        "nice": os.getpriority(os.PRIO_PROCESS, 1),
+        "nice": 0 if os.sched_getscheduler(1) & os.SCHED_RESET_ON_FORK else os.getpriority(os.PRIO_PROCESS, 1),
         "cpus": len(os.sched_getaffinity(1)),
         "oom": Path("/proc/1/oom_score_adj").read_text().strip(),
     }, done.stderr

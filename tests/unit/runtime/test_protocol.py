@@ -41,7 +41,8 @@ def test_a_request_survives_its_journey() -> None:
         network=protocol.Network("br", "v", "10.0.0.2/16", "10.0.0.1", [["tcp", "", 80]], ["add"]), cgroup=cgroup,
         binds=[protocol.Bind("/a", "/b", True)], tmpfs=[protocol.Tmpfs("/t", 4096)], devices=[], capabilities=3,
         seccomp="", no_new_privs=False, privileged=False, read_only=True, init=False, shm_size=1, rlimits=[[7, 1, 2]],
-        sysctls=[["net.x", "1"]], log_bytes=1, log_files=1, reap=[], attach=True,
+        sysctls=[["net.x", "1"]], log=[1, 1, 0], restart=["no", 0], health=None,
+        limits=[0, 0, 0], layout=[], reap=[], attach=True,
     )  # fmt: skip
     assert protocol.StartRequest.decode(request.encode()) == request
 

@@ -1,0 +1,152 @@
+"""What a monitor does on a starter's orders (see `orders`): clone init as its own child, move it into its cgroups."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable
+
+from pyctr_engine.cgroups import control as control_groups
+from pyctr_engine.errors import EngineError
+from pyctr_engine.linux import namespaces
+from pyctr_engine.linux import pidfd as pidfds
+from pyctr_engine.runtime import init, orders, passing, protocol
+from pyctr_engine.runtime.orders import Descriptors, Handover, Kept
+
+
+def obey(channel: socket.socket) -> tuple[int, Handover, Descriptors, list[int]] | None:
+    """Do what a starter orders until it hands over: init's pidfd, and what `orders.handover` gives.
+
+    ``None`` when nothing came of it; then init has ended, and its cgroups are gone.
+    """
+    directories, parents = list[str](), list[str]()
+    pid, pidfd = 0, -1
+    while True:
+        message, fds = passing.receive(channel)
+        if message[:1] == orders.HANDOVER:
+            return (pidfd, *orders.handover(message, fds))
+        if message[:1] == orders.CLONE:
+            order = orders.clone_order(message)
+            directories, parents = order.directories, order.parents
+            pid, pidfd = give_birth(order, fds, channel)
+            if pid:
+                join(order.procs, pid, channel)
+        elif message[:1] == orders.JOIN:
+            procs, directories = orders.loads(message)
+            join(procs, pid, channel)
+        else:
+            break
+    if pid:
+        with contextlib.suppress(ProcessLookupError):
+            pidfds.send_signal(pidfd, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    control_groups.remove(directories)
+    control_groups.remove_shared(parents)
+    return None
+
+
+def give_birth(
+    order: orders.CloneOrder, fds: list[int], channel: socket.socket, kept: Kept | None = None
+) -> tuple[int, int]:
+    """Clone init and say so; its process and pidfd, (0, -1) when there is none.
+
+    ``kept``: the namespaces of an earlier run, in which it is cloned.
+    """
+    control, cgroup = fds[0], fds[1] if len(fds) > 1 else -1
+
+    def child() -> None:
+        init.main(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, control))
+
+    try:
+        if kept is not None:
+            pid, pidfd = _clone_inside(lambda: _enter(kept), order.flags, child, cgroup)
+        elif order.join:
+            pid, pidfd = clone_beside(order.join[0], order.join[1], order.flags, child, cgroup)
+        else:
+            pid, pidfd = namespaces.clone3(order.flags, cgroup)
+            if pid == 0:
+                child()
+    except OSError as error:
+        where = error.filename if isinstance(error.filename, str) else ""
+        failure = protocol.Failure("namespaces", error.strerror or str(error), error.errno or 0, where, 125)
+        orders.answer(channel, orders.REFUSED, tuple(failure))
+        return 0, -1
+    finally:
+        for fd in fds:
+            os.close(fd)
+    orders.answer(channel, orders.BORN, pid, (pidfd,))
+    return pid, pidfd
+
+
+def join(procs: list[str], pid: int, channel: socket.socket) -> None:
+    """Move init into v1 cgroups.
+
+    The first move after some idle time waits 6 to 15 ms for the kernel (RCU), by far the longest step of a start:
+    the starter goes on meanwhile.
+    """
+    try:
+        control_groups.attach(procs, pid)
+    except EngineError as error:
+        orders.answer(channel, orders.REFUSED, tuple(protocol.Failure("cgroups", error.message, 0, "", 125)))
+    else:
+        orders.answer(channel, orders.JOINED, None)
+
+
+def clone_beside(
+    pid: int, started: int, flags: int, child: Callable[[], None], cgroup_fd: int = -1
+) -> tuple[int, int]:
+    """Clone ``child`` as this process's own child, in the user and network namespaces of process ``pid``."""
+    target = pidfds.open_pidfd(pid)
+    try:
+        if not namespaces.is_running(pid, started):
+            raise OSError(3, "the container whose network is shared has ended")
+
+        def enter() -> None:
+            same_user = os.stat(f"/proc/{pid}/ns/user").st_ino == os.stat("/proc/self/ns/user").st_ino
+            namespaces.setns(target, namespaces.CLONE_NEWNET | (0 if same_user else namespaces.CLONE_NEWUSER))
+
+        return _clone_inside(enter, flags, child, cgroup_fd)
+    finally:
+        os.close(target)
+
+
+def _enter(kept: Kept) -> None:
+    """Join what an earlier run left; the network first, for in the user namespace that is not allowed any more."""
+    if kept.net >= 0:
+        namespaces.setns(kept.net, namespaces.CLONE_NEWNET)
+    if kept.user >= 0:
+        namespaces.setns(kept.user, namespaces.CLONE_NEWUSER)
+
+
+def _clone_inside(
+    enter: Callable[[], None], flags: int, child: Callable[[], None], cgroup_fd: int
+) -> tuple[int, int]:
+    """Clone ``child`` as this process's own child, in the namespaces that ``enter`` joins.
+
+    A helper joins them and clones with CLONE_PARENT; this process itself never leaves its namespaces.
+    """
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    helper = os.fork()
+    if helper == 0:
+        code = 1
+        try:
+            namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
+            enter()
+            born, _ = namespaces.clone3(flags | namespaces.CLONE_PARENT, cgroup_fd)
+            if born == 0:
+                child()
+            os.write(writing, b"%d" % born)
+            code = 0
+        except OSError as error:
+            code = error.errno or 1
+        os._exit(code)
+    os.close(writing)
+    answer = os.read(reading, 16)  # not to its end: the new process has the pipe too, until it execs
+    os.close(reading)
+    _, status = os.waitpid(helper, 0)
+    if not answer:
+        code = namespaces.exit_code(status)
+        raise OSError(code, os.strerror(code), "namespaces")
+    return int(answer), pidfds.open_pidfd(int(answer))

@@ -1,0 +1,72 @@
+"""Exec sessions: further programs with those who watch them, which outlive every one of those.
+
+Each keeps the last quarter of a megabyte that it wrote, for who attaches later: raw bytes, so that a terminal is
+drawn again by what drew it before (and then by a change of its size, to which full-screen programs answer with all).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from typing import Any
+
+from pyctr_engine.runtime.program import Program
+
+REPLAY_BYTES = 256 << 10
+
+
+class Replay:
+    """The last pieces of output, ``(frame kind, data)``, bounded."""
+
+    __slots__ = ("_pieces", "_size")
+
+    def __init__(self) -> None:
+        self._pieces: deque[tuple[bytes, bytes]] = deque()
+        self._size = 0
+
+    def add(self, kind: bytes, data: bytes) -> None:
+        """One more piece; the oldest go."""
+        self._pieces.append((kind, data))
+        self._size += len(data)
+        while self._size - len(self._pieces[0][1]) >= REPLAY_BYTES:
+            self._size -= len(self._pieces.popleft()[1])
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._pieces.clear()
+        self._size = 0
+
+    def pieces(self) -> list[tuple[bytes, bytes]]:
+        """Oldest first."""
+        return list(self._pieces)
+
+
+class Session:
+    """One exec: what runs, since when, and how it ended (``code`` is ``None`` while it runs)."""
+
+    __slots__ = ("argv", "code", "ended", "id", "program", "replay", "started", "tty")
+
+    def __init__(self, argv: list[str], tty: bool) -> None:
+        self.id = os.urandom(6).hex()
+        self.argv = argv
+        self.tty = tty
+        self.started = time.time()
+        self.ended = 0.0
+        self.code: int | None = None
+        self.program: Program | None = None
+        self.replay = Replay()
+
+    def describe(self) -> dict[str, Any]:
+        """As JSON values."""
+        program = self.program
+        return {
+            "id": self.id,
+            "argv": self.argv,
+            "tty": self.tty,
+            "started": self.started,
+            "ended": self.ended,
+            "code": self.code,
+            "pid": program.pid if program else 0,
+            "viewers": len(program.clients) if program else 0,
+        }
