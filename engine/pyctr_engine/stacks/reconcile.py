@@ -6,16 +6,16 @@ An interrupt waits for the containers under way and begins no others: each is th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pyctr_engine.errors import EngineError
-from pyctr_engine.model.stack import Action, Service, Stack
+from pyctr_engine.model.stack import Action, Condition, Service, Stack
 from pyctr_engine.model.status import Container
 from pyctr_engine.record import replace
 from pyctr_engine.stacks import images
 from pyctr_engine.stacks.plan import plan
 from pyctr_engine.stacks.schedule import Outcome, Task, run
-from pyctr_engine.stacks.work import Engine, ProgressSink, Work, renamed
+from pyctr_engine.stacks.work import Engine, ProgressSink, Step, Work, renamed
 
 
 def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
@@ -35,12 +35,9 @@ def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None, pull:
     _report(images.pull(work, stack, pull))
     actions = plan(stack, engine.containers(), images.check(engine, stack))
     awaited = {
-        dependency.service
-        for service in stack.services
-        for dependency in service.depends_on
-        if dependency.condition == "service_completed_successfully"
+        (dependency.service, dependency.condition) for service in stack.services for dependency in service.depends_on
     }
-    tasks = [task for service in stack.services for task in _tasks(work, service, actions, service.name in awaited)]
+    tasks = [task for service in stack.services for task in _tasks(work, service, actions, awaited)]
     for action in actions:
         if action.kind == "keep":
             work.tell(action.container, action.reason, finished=True)
@@ -97,10 +94,19 @@ def _depends_on(container: Container) -> list[str]:
     return container.spec.request.labels.get("pyctr.depends_on", "").split(",")
 
 
-def _tasks(work: Work, service: Service, actions: Sequence[Action], awaited: bool) -> list[Task]:
+_SUFFIXES: dict[Condition, str] = {
+    "service_started": "",
+    "service_completed_successfully": "//completed",
+    "service_healthy": "//healthy",
+}
+
+
+def _tasks(
+    work: Work, service: Service, actions: Sequence[Action], awaited: Collection[tuple[str, Condition]]
+) -> list[Task]:
     """A service's tasks: removals, then its containers, then one under the service's own name for others to need.
 
-    ``awaited``: somebody needs it to complete; then one more task waits for that.
+    ``awaited`` are services and conditions that somebody needs; for those of this one, more tasks wait.
     """
     mine = [action for action in actions if action.service == service.name and action.kind != "keep"]
     removals = [
@@ -111,15 +117,20 @@ def _tasks(work: Work, service: Service, actions: Sequence[Action], awaited: boo
     needs = [task.key for task in removals]
     after: list[str] = []
     for dependency in service.depends_on:
-        completed = dependency.condition == "service_completed_successfully"
-        key = f"{dependency.service}/" if completed else dependency.service
+        key = dependency.service + _SUFFIXES[dependency.condition]
         (needs if dependency.required else after).append(key)
     others = [Task(_key(action), work.making(action), needs, after) for action in mine if action.kind != "remove"]
     tasks = [*removals, *others]
     tasks.append(Task(service.name, lambda: None, [task.key for task in tasks]))
-    if awaited:
-        names = [service.container(number) for number in range(1, service.replicas + 1)]
-        tasks.append(Task(f"{service.name}/", work.completion(service.name, names), [service.name]))
+    names = [service.container(number) for number in range(1, service.replicas + 1)]
+    waits: dict[Condition, Callable[[str, Sequence[str]], Step]] = {
+        "service_completed_successfully": work.completion,
+        "service_healthy": work.health,
+    }
+    for condition, wait in waits.items():
+        if (service.name, condition) in awaited:
+            key = service.name + _SUFFIXES[condition]
+            tasks.append(Task(key, wait(service.name, names), [service.name]))
     return tasks
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, Resources, Security
+from pyctr_engine.model.spec import ContainerRequest, Device, HealthCheck, Logging, Mount, Port, Resources, Security
 from pyctr_engine.model.stack import Service, Stack
 from pyctr_engine.stacks.digest import OWN_LABELS
 
@@ -28,6 +28,37 @@ def render(stack: Stack) -> str:
         document["volumes"] = volumes
     text: str = yaml.safe_dump(_escaped(document), sort_keys=False, allow_unicode=True, width=1000)
     return text
+
+
+def _health(check: HealthCheck) -> dict[str, Any]:
+    if check == HealthCheck():
+        return {}
+    if check.test == ("NONE",):
+        return {"healthcheck": {"disable": True}}
+    times = {"interval": check.interval, "timeout": check.timeout, "start_period": check.start_period}
+    times["start_interval"] = check.start_interval
+    found: dict[str, Any] = {"test": list(check.test)} if check.test else {}
+    found |= {name: _duration(value) for name, value in times.items() if value is not None}
+    if check.retries is not None:
+        found["retries"] = check.retries
+    return {"healthcheck": found}
+
+
+def _logging(logging: Logging) -> dict[str, Any]:
+    usual = Logging()
+    if logging == usual:
+        return {}
+    if not logging.max_size:
+        return {"logging": {"driver": "none"}}
+    options = {"max-size": (logging.max_size, usual.max_size), "max-file": (logging.max_files, usual.max_files)}
+    options["rate-limit"] = (logging.rate, usual.rate)
+    return {
+        "logging": {"options": {name: str(value) for name, (value, normal) in options.items() if value != normal}}
+    }
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.9f}".rstrip("0").rstrip(".") + "s"
 
 
 def _escaped(value: Any) -> Any:
@@ -58,7 +89,7 @@ def _service(service: Service, stack: Stack) -> dict[str, Any]:
     if request.pull != _DEFAULT.pull:
         found["pull_policy"] = request.pull
     if request.stop_grace != _DEFAULT.stop_grace:
-        found["stop_grace_period"] = f"{request.stop_grace:.9f}".rstrip("0").rstrip(".") + "s"
+        found["stop_grace_period"] = _duration(request.stop_grace)
     lists: dict[str, Any] = {
         "environment": dict(pair.split("=", 1) for pair in request.env),
         "volumes": [_mount(mount) for mount in request.mounts if not mount.executable],
@@ -71,6 +102,7 @@ def _service(service: Service, stack: Stack) -> dict[str, Any]:
         "sysctls": dict(request.sysctls),
     }
     found |= {name: value for name, value in lists.items() if value}
+    found |= _health(request.health) | _logging(request.logging)
     found |= _network(service, stack) | _resources(request.resources) | _security(request.security)
     if service.depends_on:
         found["depends_on"] = {

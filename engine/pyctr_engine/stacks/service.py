@@ -11,6 +11,7 @@ from pyctr_engine.stacks import values
 from pyctr_engine.stacks.attributes import (
     dependencies,
     health,
+    logs,
     networking,
     ports,
     process,
@@ -44,6 +45,7 @@ ATTRIBUTES: dict[str, Callable[[Draft, Node], None]] = {
     "image": process.image,
     "init": process.init,
     "labels": process.labels,
+    "logging": logs.logging,
     "links": networking.links,
     "mem_limit": resources.mem_limit,
     "mem_reservation": resources.mem_reservation,
@@ -79,7 +81,6 @@ NO_EFFECT = {
     "annotations": "annotations have no effect here",
     "attach": "attach has no effect here",
     "develop": "develop has no effect here",
-    "logging": "logging has no effect: the engine keeps a bounded log of its own",
 }
 """Attributes that may be left undone without harm; a warning says so."""
 

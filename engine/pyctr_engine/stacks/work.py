@@ -120,6 +120,15 @@ class Work:
 
         return self._named(service, service, do)
 
+    def health(self, service: str, containers: Sequence[str]) -> Step:
+        """Wait until all of a service's containers are healthy; raise Conflict when one can't become so any more."""
+
+        def do() -> None:
+            for name in containers:
+                self._become_healthy(name)
+
+        return self._named(service, service, do)
+
     def remove_volume(self, name: str) -> bool:
         """Remove a volume; whether it was there."""
         try:
@@ -170,6 +179,22 @@ class Work:
                 )
             self.stop.wait(POLL)
 
+    def _become_healthy(self, name: str) -> None:
+        told = False
+        while not self.stop.is_set():
+            container = self.engine.container(name)
+            trouble = unhealthy(container)
+            if trouble:
+                raise Conflict(*trouble)
+            if container.status.health == "healthy":
+                if told:
+                    self.tell(name, "healthy", finished=True)
+                return
+            if not told:
+                self.tell(name, "waiting to be healthy")
+                told = True
+            self.stop.wait(POLL)
+
     def _named(self, service: str, container: str, step: Step) -> Step:
         """The step, its errors naming the service."""
 
@@ -181,6 +206,21 @@ class Work:
                 raise renamed(error, f"service {service}: {error.message}") from error
 
         return do
+
+
+def unhealthy(container: Container) -> tuple[str, str] | None:
+    """Why a container that should become healthy will not, and a hint; ``None`` while it may."""
+    status, name = container.status, container.name
+    if container.spec.health is None:
+        return (
+            f"{name} has no health check, and something waits for it to be healthy",
+            "add healthcheck: to it, or use condition: service_started",
+        )
+    if status.health == "unhealthy":
+        return f"{name} is unhealthy", f"`pyctr-tui inspect --why {name}` shows what its checks said"
+    if not status.state.is_alive:
+        return f"{name} ended with exit code {status.exit_code}", f"`pyctr-tui logs {name}` shows what it said"
+    return None
 
 
 def renamed(error: _Error, message: str) -> _Error:

@@ -30,14 +30,9 @@ def depends_on(draft: Draft, node: Node) -> None:
         condition: Condition = "service_started"
         if (given := options.get("condition")) is not None:
             condition = _CONDITIONS[values.choice(given, "condition", _CONDITIONS)]
-            if condition == "service_healthy":
-                raise given.error(
-                    "health checks are not supported yet",
-                    "use service_started, or let the program wait for what it needs",
-                )
         required = (given := options.get("required")) is None or values.boolean(given, "required")
         if (given := options.get("restart")) is not None and values.boolean(given, "restart"):
-            draft.context.warn_node(given, "depends_on.restart has no effect yet")
+            draft.context.warn_node(given, "depends_on.restart has no effect: a restart keeps the network and name")
         draft.depends_on[key.text] = (Dependency(key.text, condition, required), key)
 
 

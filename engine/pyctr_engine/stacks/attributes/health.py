@@ -1,38 +1,47 @@
-"""``healthcheck:`` is checked for its shape; nothing runs it yet, and the caller is told."""
+"""``healthcheck:``."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from pyctr_engine.model.spec import HealthCheck
+from pyctr_engine.record import replace
 from pyctr_engine.stacks import values
 from pyctr_engine.stacks.document import Node, Sequence
 from pyctr_engine.stacks.draft import Draft
 
 _DURATIONS = ("interval", "timeout", "start_period", "start_interval")
+_NONE = ("NONE",)
 
 
 def healthcheck(draft: Draft, node: Node) -> None:
-    """``healthcheck:``, shape only."""
+    """``healthcheck:``; what it doesn't say is taken from the image's."""
     options = values.mapping(node, "healthcheck")
     values.known_keys(options, "healthcheck", ("test", "retries", "disable", *_DURATIONS))
-    runs = True
+    found: dict[str, Any] = {}
+    disabled = False
     for key, value in options:
         if key.text in _DURATIONS:
-            values.duration(value, key.text)
+            found[key.text] = values.duration(value, key.text)
         elif key.text == "retries":
-            values.integer(value, "retries", 0)
+            found["retries"] = values.integer(value, "retries", 0)
         elif key.text == "disable":
-            runs = runs and not values.boolean(value, "disable", draft.context.warn_node)
+            disabled = values.boolean(value, "disable", draft.context.warn_node)
         elif key.text == "test":
-            runs = runs and not _is_none(value)
-    if runs:
-        draft.context.warn_node(node, "health checks are not run yet")
+            found["test"] = _test(value)
+    check = HealthCheck(_NONE) if disabled else HealthCheck(**found)
+    draft.request = replace(draft.request, health=check)
 
 
-def _is_none(node: Node) -> bool:
-    """Whether a test says that there is none."""
+def _test(node: Node) -> tuple[str, ...]:
+    """A line for a shell, or a list that begins with CMD, CMD-SHELL or NONE."""
     if not isinstance(node, Sequence):
-        values.string(node, "test")
-        return False
-    words = [values.string(item, "an item of test") for item in node]
+        return ("CMD-SHELL", values.string(node, "test"))
+    words = tuple(values.string(item, "an item of test") for item in node)
     if not words or words[0] not in ("NONE", "CMD", "CMD-SHELL"):
         raise node.error("a test begins with CMD, CMD-SHELL or NONE", "or write it as one string")
-    return words[0] == "NONE"
+    if words[0] == "NONE":
+        return _NONE
+    if len(words) < 2:
+        raise node.error(f"a test that begins with {words[0]} goes on with what to run")
+    return words
