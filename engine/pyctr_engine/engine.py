@@ -26,9 +26,11 @@ if TYPE_CHECKING:
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
     from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
     from pyctr_engine.model.log import LogLine
+    from pyctr_engine.model.past import HealthResult, History, PostMortem
+    from pyctr_engine.model.past import Session as ExecSession
     from pyctr_engine.model.progress import Progress
     from pyctr_engine.model.registry import Pulled, Pushed
-    from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ExecRequest
+    from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ExecRequest, Resources, RestartPolicy
     from pyctr_engine.model.stack import Action, Stack, StackSummary
     from pyctr_engine.model.stats import HostStats, Stats
     from pyctr_engine.model.status import Container
@@ -39,6 +41,10 @@ ProgressSink = Callable[["Progress"], None]
 
 class Session(Protocol):
     """A live connection to a program's standard streams, in its container's monitor."""
+
+    @property
+    def id(self) -> str:
+        """What names it for `Engine.reattach`; empty for a container's first program."""
 
     def fileno(self) -> int:
         """Readable when `read` may have something; see `has_buffered` for what is already here."""
@@ -178,6 +184,21 @@ class Engine:
 
         return sessions.exec(self._context, self.container(ref), request)
 
+    def sessions(self, ref: str) -> list[ExecSession]:
+        """Its further programs: those that run, and the last few that have ended."""
+        from pyctr_engine.containers import sessions
+
+        return sessions.listed(self._context, self.container(ref))
+
+    def reattach(self, ref: str, session: str) -> tuple[Session, bool]:
+        """Attach to a further program by its session's id; with whether it has a terminal.
+
+        What it wrote last comes first.
+        """
+        from pyctr_engine.containers import sessions
+
+        return sessions.reattach(self._context, self.container(ref), session)
+
     def stop(self, ref: str, timeout: float | None = None) -> None:
         """Stop signal, grace, SIGKILL; returns when it has ended."""
         from pyctr_engine.containers import remove
@@ -188,11 +209,17 @@ class Engine:
 
     def kill(self, ref: str, signal: str = "KILL") -> None:
         """Send a signal (name with or without SIG, or number) to its first process."""
+        from signal import SIGKILL
+
         from pyctr_engine.containers import remove, resolve
+        from pyctr_engine.model.status import State
 
         container = self.container(ref)
         number = resolve.signal_number(signal)
-        if not remove.send_signal(self._context, container.spec, number):
+        final = number in (SIGKILL, resolve.signal_number(container.spec.stop_signal))
+        if container.state is State.PAUSED and final:
+            remove.unfreeze(self._context, container.spec)
+        if not remove.send_signal(self._context, container.spec, number, "kill" if final else ""):
             raise Conflict(
                 f"container {container.name} is not running", f"`pyctr-tui start {container.name}` starts it"
             )
@@ -215,8 +242,26 @@ class Engine:
 
         freeze.unpause(self._context, self.container(ref))
 
+    def rename(self, ref: str, name: str) -> None:
+        """Give it another name."""
+        from pyctr_engine.containers import change, listing
+
+        change.rename(self._context, listing.find(self._context, ref), name)
+
+    def update(self, ref: str, resources: Resources | None = None, restart: RestartPolicy | None = None) -> Container:
+        """Change its limits, its restart policy; ``None`` leaves them. All or nothing, at once where it runs."""
+        from pyctr_engine.containers import change, listing
+
+        return listing.view(self._context, change.update(self._context, self.container(ref), resources, restart))
+
+    def resume(self) -> list[tuple[Container, EngineError | None]]:
+        """After a boot: start the containers whose restart policy says so; what became of each."""
+        from pyctr_engine.containers import resume
+
+        return resume.resume(self.containers(), self.start)
+
     def wait(self, ref: str) -> int:
-        """Block until it has ended; its exit code."""
+        """Block until its program has ended, also if it is to be restarted; its exit code."""
         from pyctr_engine.containers import sessions
 
         return sessions.wait(self._context, self.container(ref))
@@ -255,6 +300,25 @@ class Engine:
         with self._context.lock:
             networks = self._context.networks.list() if container.spec.address else []
         return inspect.inspect(self.paths, container, networks[0].gateway if networks else "")
+
+    def history(self, ref: str) -> History:
+        """What it used in the last hour and day, also when it has ended."""
+        from pyctr_engine.containers import history, listing
+
+        return history.read(self._context, listing.find(self._context, ref))
+
+    def why(self, ref: str) -> PostMortem:
+        """Why it is as it is: how it ended, and what went before."""
+        from pyctr_engine.containers import why
+
+        return why.post_mortem(self._context, self.container(ref))
+
+    def health_results(self, ref: str) -> tuple[HealthResult, ...]:
+        """Its last probes, oldest first."""
+        from pyctr_engine.containers import history, listing
+
+        id = listing.find(self._context, ref).id
+        return history.health(self.paths.run_container(id), self.paths.container(id))
 
     def processes(self, ref: str) -> list[ProcessInfo]:
         """Its processes."""
@@ -311,6 +375,21 @@ class Engine:
         from pyctr_engine.containers import export
 
         export.export(self._context, self.container(ref), path)
+
+    def copy_out(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+        """Copy from inside to the host, running or not; ``-`` as destination is a tar on standard output.
+
+        ``follow``: what a symlink at ``source`` leads to; ``owners``: kept as inside, else they are the caller's.
+        """
+        from pyctr_engine.containers import copying
+
+        copying.copy_out(self._context, self.container(ref), source, destination, follow, owners)
+
+    def copy_in(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+        """Copy from the host to inside, running or not; ``-`` as source is a tar on standard input."""
+        from pyctr_engine.containers import copying
+
+        copying.copy_in(self._context, self.container(ref), source, destination, follow, owners)
 
     def stats(self, ref: str) -> Stats:
         """One reading; raises Conflict when it does not run."""

@@ -25,7 +25,7 @@ from pyctr_engine.paths import Paths
 from pyctr_engine.runtime import protocol
 
 _REBUILD_SECONDS = 2.0
-_ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 5.0
 """A monitor that hangs (its disk does, somebody stopped it) must not keep its container from being ended."""
 _END_SECONDS = 10.0
 
@@ -64,14 +64,17 @@ def _connect(context: Context, spec: ContainerSpec) -> socket.socket | None:
     return connection
 
 
-def send_signal(context: Context, spec: ContainerSpec, number: int) -> bool:
-    """Signal a container's first process; False when it has ended already, or its monitor answers nobody."""
+def send_signal(context: Context, spec: ContainerSpec, number: int, by: str = "") -> bool:
+    """Signal a container's first process; False when it has ended already, or its monitor answers nobody.
+
+    ``by`` says who ends it for good, ``stop`` or ``kill``: it is not restarted then, and stays so after a reboot.
+    """
     session = monitor(context, spec)
     if session is None:
         return False
     try:
-        session.request(protocol.SIGNAL, {"signal": number})
-        return wait_readable(session, _ANSWER_SECONDS) and bool(session.expect_started(spec.name).get("sent"))
+        session.request(protocol.SIGNAL, {"signal": number, "final": bool(by), "by": by})
+        return wait_readable(session, ANSWER_SECONDS) and bool(session.expect_started(spec.name).get("sent"))
     except EngineError:
         return False
     finally:
@@ -91,10 +94,10 @@ def stop(context: Context, spec: ContainerSpec, timeout: float) -> None:
     try:
         waiter.request(protocol.WAIT, {})
         unfreeze(context, spec)
-        send_signal(context, spec, signal_number(spec.stop_signal))
+        send_signal(context, spec, signal_number(spec.stop_signal), "stop")
         ended = wait_readable(waiter, timeout)
         if not ended:
-            send_signal(context, spec, signals.SIGKILL)
+            send_signal(context, spec, signals.SIGKILL, "stop")
             ended = wait_readable(waiter, _END_SECONDS)
         if not ended:
             kill_cgroup(context, spec)
@@ -147,7 +150,7 @@ def remove(context: Context, spec: ContainerSpec, force: bool, volumes: bool, ke
         )
     if alive:
         unfreeze(context, spec)
-        if not send_signal(context, spec, signals.SIGKILL):
+        if not send_signal(context, spec, signals.SIGKILL, "rm"):
             kill_cgroup(context, spec)
     reserve.make_room(context.paths.state)
     with contextlib.ExitStack() as held:

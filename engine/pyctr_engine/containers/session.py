@@ -28,6 +28,7 @@ class Unanswered(StartError):
 class StreamSession:
     """One connection to a monitor, cut into frames. Reading and writing may happen in two threads.
 
+    ``id`` names an exec's session in its monitor; empty for a container's first program.
     ``on_exit`` is called once, before the end is told: an attached ``--rm`` container is removed by its caller.
     """
 
@@ -37,6 +38,7 @@ class StreamSession:
         self._frames: list[tuple[bytes, bytes]] = []
         self._sending = threading.Lock()
         self.on_exit: Callable[[], None] | None = None
+        self.id = ""
 
     def fileno(self) -> int:
         """Readable when `read` may have something; see `has_buffered` for what is already here."""
@@ -74,6 +76,11 @@ class StreamSession:
         raise Unanswered(
             f"cannot start {what}: its monitor ended without a word", "`pyctr-tui doctor` examines the host"
         )
+
+    def expect(self, kind: bytes) -> bytes:
+        """Wait for one frame of that kind; empty when something else comes, or the end."""
+        found, payload = self._next()
+        return payload if found == kind else b""
 
     def write(self, data: bytes) -> None:
         """Send to its standard input."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pyctr_engine.containers import remove, resolve, status
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
-from pyctr_engine.errors import Conflict, InvalidValue, StartError
+from pyctr_engine.errors import Conflict, InvalidValue, NotFound, StartError
 from pyctr_engine.linux import capabilities, namespaces
+from pyctr_engine.model.past import Session
 from pyctr_engine.model.spec import ExecRequest
 from pyctr_engine.model.status import Container, State
 from pyctr_engine.runtime import protocol
@@ -42,13 +43,56 @@ def exec(context: Context, container: Container, request: ExecRequest) -> Stream
     )
     session.request(protocol.EXEC, command._asdict())
     try:
-        session.expect_started(request.argv[0])
+        session.id = str(session.expect_started(request.argv[0]).get("id", ""))
     except StartError as error:
         state = status.read_state(context.paths, container.id)
         if namespaces.is_ending(int(state.get("pid", 0)), int(state.get("pid_start", 0))):
             raise _not_running(container) from error
         raise
     return session
+
+
+def reattach(context: Context, container: Container, id: str) -> tuple[StreamSession, bool]:
+    """Attach to a further program by its session's id or a prefix of it; with whether it has a terminal.
+
+    What it wrote last comes first. Raises NotFound, InvalidValue, Conflict.
+    """
+    running = [session for session in listed(context, container) if session.exit_code is None]
+    found = [session for session in running if session.id.startswith(id)]
+    if not found or not id:
+        raise NotFound(
+            f"container {container.name} has no session {id} that runs",
+            f"`pyctr-tui exec --list {container.name}` lists them",
+        )
+    if len(found) > 1:
+        raise InvalidValue(f"{id} is the beginning of several sessions' ids", "give more of it")
+    connection = _connect(context, container)
+    connection.request(protocol.ATTACH, {"session": found[0].id})
+    connection.expect_started(f"session {found[0].id}")
+    return connection, found[0].tty
+
+
+def listed(context: Context, container: Container) -> list[Session]:
+    """Its further programs: those that run, and the last few that have ended. Raises Conflict."""
+    connection = _connect(context, container)
+    try:
+        connection.request(protocol.LIST, {})
+        answer = connection.expect_started(container.name)
+    finally:
+        connection.close()
+    return [
+        Session(
+            id=one["id"],
+            argv=tuple(one["argv"]),
+            tty=one["tty"],
+            pid=one["pid"],
+            started=one["started"],
+            ended=one["ended"],
+            exit_code=one["code"],
+            viewers=one["viewers"],
+        )
+        for one in answer["sessions"]
+    ]
 
 
 def wait(context: Context, container: Container) -> int:
@@ -69,6 +113,11 @@ def wait(context: Context, container: Container) -> int:
 def _connect(context: Context, container: Container) -> StreamSession:
     if container.state is State.PAUSED:
         raise Conflict(f"container {container.name} is paused", f"let it go on: `pyctr-tui unpause {container.name}`")
+    if container.state is State.RESTARTING:
+        raise Conflict(
+            f"container {container.name} is restarting just now",
+            f"`pyctr-tui inspect --why {container.name}` says why it ended; `pyctr-tui stop` ends it for good",
+        )
     session = remove.monitor(context, container.spec) if container.state.is_alive else None
     if session is None:
         raise _not_running(container)

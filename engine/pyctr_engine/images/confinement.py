@@ -25,17 +25,17 @@ def separate() -> None:
     mount.mount("", "/", "", mount.MS_REC | mount.MS_PRIVATE)
 
 
-def enter(directory: str) -> None:
+def enter(directory: str, recursive: bool = False) -> None:
     """Confine this process to ``directory``, for good. All that it will import must be imported already.
 
-    Devices and programs made in there can't be opened or run from there.
+    Devices and programs made in there can't be opened or run from there. ``recursive``: with what is mounted in it.
 
     Raises:
         OSError: the step that the kernel refuses; the process must end then.
     """
     separate()
     namespaces.unshare(namespaces.CLONE_NEWNET | namespaces.CLONE_NEWIPC)
-    mount.mount(directory, directory, "", mount.MS_BIND)
+    mount.mount(directory, directory, "", mount.MS_BIND | (mount.MS_REC if recursive else 0))
     mount.mount("", directory, "", mount.MS_BIND | mount.MS_REMOUNT | _INERT)
     os.chdir(directory)
     mount.pivot_root(".", ".")
@@ -45,11 +45,12 @@ def enter(directory: str) -> None:
     os.umask(0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
-    _drop_capabilities()
+    drop_capabilities()
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)  # who sweeps after its parent needs it gone
 
 
-def _drop_capabilities() -> None:
+def drop_capabilities() -> None:
+    """Keep only those that making files takes, for good."""
     kept = capabilities.mask(_KEPT)
     capabilities.drop_bounding(kept, _LAST)
     capabilities.set_capabilities(effective=kept, permitted=kept)

@@ -179,8 +179,10 @@ def _write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
-def mount_overlay(layers: str, data: str, uppers: list[str], links: list[str]) -> str:
-    """Mount a container's file system read-only, in a mount namespace of this process's own; where it is.
+def mount_overlay(layers: str, data: str, uppers: list[str], links: list[str], work: str = "") -> str:
+    """Mount a container's file system in a mount namespace of this process's own; where it is.
+
+    It is read-only, unless ``work`` names a directory in ``data`` for the overlay to work in.
 
     Layers and the container's directory get short names: mount(2) takes a page of options.
     """
@@ -195,7 +197,11 @@ def mount_overlay(layers: str, data: str, uppers: list[str], links: list[str]) -
     root = f"{scratch}/root"
     os.mkdir(root)
     directories = [f"../data/{upper}" for upper in uppers] + links
-    if len(directories) == 1:
+    if work:
+        upper, *lowers = directories
+        options = f"userxattr,index=off,lowerdir={':'.join(lowers)},upperdir={upper},workdir=../data/{work}"
+        mount.mount("overlay", root, "overlay", 0, options)
+    elif len(directories) == 1:
         mount.mount(directories[0], root, "", mount.MS_BIND)
     else:
         # It can't be written to, so its inode index is of no use; with one, directories that a running container

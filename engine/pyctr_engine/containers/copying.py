@@ -1,0 +1,185 @@
+"""``cp``: files between a container and the host, as a tar between two processes, neither of which trusts the other.
+
+The container's end is a child (`copier`) that sees nothing but the container: it joins a running one's user and mount
+namespaces, or mounts a stopped one's file system, with its volumes, in a mount namespace of its own. Symlinks inside
+lead nowhere else, whatever is done to them meanwhile (CVE-2018-15664), and no code or file of names inside is read
+(CVE-2019-14271). The host's end makes nothing but below the destination.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pyctr_engine.containers import status, stub
+from pyctr_engine.containers.context import Context
+from pyctr_engine.errors import EngineError, InvalidValue, NotFound, StoreError, from_os_error
+from pyctr_engine.snapshots import stack
+
+if TYPE_CHECKING:
+    from pyctr_engine.model.status import Container
+
+_PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.containers.copier import main; main()"
+_PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def copy_out(
+    context: Context, container: Container, source: str, destination: str, follow: bool = False, owners: bool = False
+) -> None:
+    """Copy what is at ``source`` inside to ``destination`` on the host; ``-`` is a tar on standard output.
+
+    docker's rules: into a directory that is there, else under the new name; ``source/.`` means what is in it.
+
+    Args:
+        follow: Copy what a symlink at ``source`` leads to, not the link.
+        owners: Keep owners as inside; else they are the caller's.
+
+    Raises:
+        NotFound, InvalidValue, NotPermitted, NoSpace, EngineError.
+    """
+    options = {"do": "get", "path": source, "follow": follow}
+    if destination == "-":
+        with _child(context, container, options, stdin=subprocess.DEVNULL, stdout=1):
+            pass
+    else:
+        import tarfile
+
+        from pyctr_engine.containers import copier
+
+        with _child(context, container, options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            place = copier.Place(os.path.abspath(destination), destination.endswith("/"), _contents(source))
+            try:
+                copier.unpack(child.stdout, place, owners=owners, strict=True)
+            except copier.Refused as error:
+                raise InvalidValue(f"cannot copy to {destination}: {error}", "give another destination") from error
+            except OSError as error:
+                raise from_os_error(error, f"copy to {destination}") from error
+            except tarfile.TarError as error:  # it was cut short: the child says why
+                raise StoreError(f"cannot copy to {destination}: the copying process ended early: {error}") from error
+            child.stdout.read()  # a tar's padding
+
+
+def copy_in(
+    context: Context, container: Container, source: str, destination: str, follow: bool = False, owners: bool = False
+) -> None:
+    """Copy what is at ``source`` on the host to ``destination`` inside; ``-`` is a tar on standard input.
+
+    The same rules; without ``owners`` the copies are root's inside. Raises as `copy_out`.
+    """
+    options = {
+        "do": "put",
+        "path": destination,
+        "owners": owners,
+        "contents": _contents(source),
+        "tar": source == "-",
+    }
+    if source == "-":
+        with _child(context, container, options, stdin=0, stdout=subprocess.DEVNULL):
+            pass
+        return
+    from pyctr_engine.containers import copier
+
+    if not os.path.lexists(source):
+        raise NotFound(f"there is no {source} here", "CONTAINER:PATH is a path inside, anything else one of the host")
+    with _child(context, container, options, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as child:
+        assert child.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # the child says why
+            try:
+                copier.pack(child.stdin, source, follow)
+            except OSError as error:
+                if isinstance(error, BrokenPipeError):
+                    raise
+                child.kill()
+                raise from_os_error(error, f"read {source}") from error
+            child.stdin.close()
+
+
+def _contents(source: str) -> bool:
+    """``directory/.`` means what is in it."""
+    return source == "." or source.endswith("/.")
+
+
+@contextlib.contextmanager
+def _child(
+    context: Context, container: Container, options: dict[str, Any], stdin: int, stdout: int
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The confined child; its failure is raised afterwards, for it tells more than what that led to here."""
+    with contextlib.ExitStack() as held:
+        options |= _where(context, container, held, write=options["do"] == "put")
+        child = held.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, _PACKAGES, json.dumps(options)],
+                stdin=stdin,
+                stdout=stdout,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env={},
+            )
+        )
+        failed: BaseException | None = None
+        try:
+            yield child
+        except EngineError as error:
+            failed = error
+        for stream in (child.stdin, child.stdout):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        assert child.stderr is not None
+        trouble = child.stderr.read()
+        if child.wait():
+            _raise(container, options["path"], trouble, failed)
+        if failed is not None:
+            raise failed
+
+
+def _where(context: Context, container: Container, held: contextlib.ExitStack, write: bool) -> dict[str, Any]:
+    """How the child gets at the container's files; one that doesn't run is kept from being started meanwhile."""
+    spec = container.spec
+    if not container.status.pid:
+        held.enter_context(context.container_lock(spec.id))
+        state = status.read_state(context.paths, spec.id)
+        if not status.status_of(state).pid:
+            own = stack.read(context.paths.container(spec.id))
+            binds = [
+                (
+                    f"{context.paths.volumes}/{m.source}/_data" if m.type == "volume" else m.source,
+                    m.target,
+                    m.read_only,
+                )
+                for m in spec.mounts
+                if m.type in ("volume", "bind")
+            ]
+            return {
+                "layers": context.paths.layers,
+                "data": context.paths.container(spec.id),
+                "uppers": [own.upper, *own.deltas],
+                "links": [*spec.chain, "../data/stub" if spec.mounts else os.path.basename(stub.link(spec))],
+                "binds": binds,
+                "write": write,
+            }
+    state = status.read_state(context.paths, spec.id)
+    return {"pid": int(state.get("pid", 0)), "started": int(state.get("pid_start", 0)), "userns": bool(spec.ids)}
+
+
+def _raise(container: Container, path: str, trouble: bytes, failed: BaseException | None) -> None:
+    lines = trouble.decode(errors="replace").strip().splitlines()
+    try:
+        report = json.loads(lines[-1])
+    except (ValueError, IndexError):
+        raise failed or StoreError(f"the copying process failed: {lines[-1] if lines else 'no message'}") from None
+    where = f"{container.name}:{report['path'] or path}"
+    if report["kind"] == "missing":
+        raise NotFound(f"there is no {where}", f"`pyctr-tui exec {container.name} ls` shows what there is")
+    if report["kind"] == "refused":
+        raise InvalidValue(f"cannot copy to {where}: {report['error']}", "give another path")
+    error = OSError(report["errno"], report["error"])
+    if isinstance(error, BrokenPipeError) and failed is not None:
+        raise failed
+    raise from_os_error(error, f"copy {where}")
