@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+import time
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Conflict
 from pyctr_engine.model.spec import ExecRequest
-from pyctr_tui.cli import detach
+from pyctr_tui.cli import detach, output, text
 from pyctr_tui.cli.call import Call
 from pyctr_tui.cli.environment import environment
 from pyctr_tui.cli.options import Grammar, Option
+from pyctr_tui.cli.record import recorded
 from pyctr_tui.cli.run import attached, check_terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from pyctr_engine.engine import Session
 
 _EXEC = Grammar(
     "exec",
@@ -27,15 +32,20 @@ _EXEC = Grammar(
     Option("-w, --workdir", "Working directory inside", "DIR"),
     Option("-u, --user", "User and group inside", "USER[:GROUP]"),
     Option("--privileged", "All capabilities that the container's user namespace has"),
+    Option("--list", "List the container's sessions: what runs in it beside its own program"),
+    Option("--record", "Record what its terminal shows, as asciicast v2", "FILE"),
     detach.OPTION,
-    least=2,
+    output.LIST_FORMAT,
+    least=1,
     most=None,
     interspersed=False,
 )
 _ATTACH = Grammar(
     "attach",
     "CONTAINER",
-    "Attach to a running container's first program.",
+    "Attach to a running container's first program, or to a session of `exec`.",
+    Option("--session", "A session's id (`exec --list CONTAINER` lists them); what it wrote last comes first", "ID"),
+    Option("--record", "Record what its terminal shows, as asciicast v2", "FILE"),
     Option("--no-stdin", "Don't pass our standard input on"),
     Option("--sig-proxy", "Pass signals on (the default; --sig-proxy=false)"),
     detach.OPTION,
@@ -48,6 +58,10 @@ def exec_(call: Call, words: Sequence[str]) -> int:
     """``exec``."""
     parsed = _EXEC.parse(words)
     ref, *argv = parsed.arguments
+    if parsed.flag("list"):
+        return _list(call, ref, parsed.value("format"))
+    if not argv:
+        raise _EXEC.error("no command given", f"name one: `pyctr-tui exec {ref} COMMAND`")
     request = ExecRequest(
         argv=tuple(argv),
         env=environment(parsed.values("env-file"), parsed.values("env")),
@@ -63,13 +77,39 @@ def exec_(call: Call, words: Sequence[str]) -> int:
         return 0
     check_terminal(tty=request.tty, stdin=request.stdin)
     session = call.engine.exec(ref, request)
-    try:
-        from pyctr_tui.cli.attach import pump
+    return _watch(session, ref, session.id, request.tty, request.stdin, keys, parsed.value("record"))
 
-        code = pump(session, tty=request.tty, stdin=request.stdin, detach_keys=keys)
+
+def _watch(session: Session, ref: str, id: str, tty: bool, stdin: bool, keys: bytes, record: str) -> int:
+    """Pass a session's streams on until it ends; leaving it says how to come back."""
+    from pyctr_tui.cli.attach import pump
+
+    try:
+        with recorded(session, record, tty) as watched:
+            code = pump(watched, tty=tty, stdin=stdin, detach_keys=keys)
     finally:
         session.close()
-    return 0 if code is None else code
+    if code is None:
+        print(f"left; it goes on: `pyctr-tui attach --session {id} {ref}` comes back", file=sys.stderr)
+    return code or 0
+
+
+def _list(call: Call, ref: str, format: str) -> int:
+    now = time.time()
+    rows = (
+        {
+            "ID": session.id,
+            "Pid": session.pid,
+            "Status": "running" if session.exit_code is None else f"exited ({session.exit_code})",
+            "Started": text.ago(session.started, now),
+            "Terminal": session.tty,
+            "Viewers": session.viewers,
+            "Command": " ".join(session.argv),
+        }
+        for session in call.engine.sessions(ref)
+    )
+    output.rows(rows, format, ("ID", "Status", "Started", "Terminal", "Viewers", "Command"))
+    return 0
 
 
 def attach(call: Call, words: Sequence[str]) -> int:
@@ -77,6 +117,11 @@ def attach(call: Call, words: Sequence[str]) -> int:
     parsed = _ATTACH.parse(words)
     keys = detach.parse_keys(parsed.value("detach-keys"))
     container = call.engine.container(parsed.arguments[0])
+    if parsed.value("session"):
+        session, tty = call.engine.reattach(container.id, parsed.value("session"))
+        stdin = not parsed.flag("no-stdin")
+        check_terminal(tty=tty, stdin=stdin and tty)
+        return _watch(session, container.name, session.id, tty, stdin, keys, parsed.value("record"))
     if not container.state.can_exec:
         raise Conflict(
             f"{container.name} is {container.state}, not running", f"`pyctr-tui start -ai {container.name}`"
@@ -86,4 +131,5 @@ def attach(call: Call, words: Sequence[str]) -> int:
     check_terminal(tty=request.tty, stdin=stdin and request.stdin_open)
     session = call.engine.attach(container.id)
     proxy = parsed.flag("sig-proxy", default=True)
-    return attached(call, container.id, session, request, keys, proxy=proxy, stdin=stdin)
+    with recorded(session, parsed.value("record"), request.tty) as watched:
+        return attached(call, container.id, watched, request, keys, proxy=proxy, stdin=stdin)

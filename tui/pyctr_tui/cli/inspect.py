@@ -18,6 +18,7 @@ _INSPECT = Grammar(
     "inspect",
     "NAME…",
     "Show everything about containers, images or volumes, as one JSON array.",
+    Option("--why", "Why a container is as it is: how it ended, and what went before"),
     Option("--type", "container, image or volume; all of them otherwise", "TYPE"),
     output.FORMAT,
     least=1,
@@ -46,6 +47,10 @@ def inspect(call: Call, words: Sequence[str]) -> int:
         "image": call.engine.inspect_image,
         "volume": lambda name: inspect_volume(call, name),
     }
+    if parsed.flag("why"):
+        from pyctr_tui.cli.why import why
+
+        return why(call, parsed.arguments, parsed.value("format"))
     wanted = parsed.value("type")
     if wanted and wanted not in kinds:
         raise _INSPECT.error(f"--type {wanted} is unknown", f"types: {', '.join(kinds)}")

@@ -17,7 +17,9 @@ _GRAMMAR = Grammar(
     Option("-q, --quiet", "Only ids"),
     Option("-n, --last", "The last so many, whatever their state", "NUMBER"),
     Option("-l, --latest", "The last one, whatever its state"),
-    Option("-f, --filter", "status=, name=, label=, id=, ancestor=, exited=, stack=", "KEY=VALUE", many=True),
+    Option(
+        "-f, --filter", "status=, name=, label=, id=, ancestor=, exited=, health=, stack=", "KEY=VALUE", many=True
+    ),
     Option("--no-trunc", "Shorten nothing"),
     stackref.STACK,
     output.LIST_FORMAT,

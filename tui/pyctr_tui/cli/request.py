@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyctr_engine.model.spec import ContainerRequest, Resources, Security
+from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Resources, Security
 from pyctr_tui.cli import mounts, values
 from pyctr_tui.cli.environment import environment
 from pyctr_tui.cli.options import Option, Parsed, UsageError
@@ -40,6 +40,15 @@ OPTIONS = (
     Option("--userns", "host: no user namespace of its own", "MODE"),
     Option("--read-only", "Mount its root file system read-only"),
     Option("--restart", "no, on-failure[:retries], always, unless-stopped", "POLICY"),
+    Option("--health-cmd", "A line for a shell that says by its exit code whether it is healthy", "LINE"),
+    Option("--health-interval", "Time between two checks, 30s", "DURATION"),
+    Option("--health-timeout", "How long one may take, 30s", "DURATION"),
+    Option("--health-retries", "So many in a row must fail to make it unhealthy, 3", "NUMBER"),
+    Option("--health-start-period", "Time after the start in which failures don't count", "DURATION"),
+    Option("--health-start-interval", "Time between two checks in that time, 5s", "DURATION"),
+    Option("--no-healthcheck", "Don't check, whatever the image says"),
+    Option("--log-driver", "json-file (the default), or none: keep nothing that it writes", "DRIVER"),
+    Option("--log-opt", "max-size=10m, max-file=3, rate-limit=LINES (a second)", "KEY=VALUE", many=True),
     Option("--init", "Run a small init as its first process"),
     Option("-l, --label", "Set a label", "KEY=VALUE", many=True),
     Option("--stop-signal", "Signal that stops it", "SIGNAL"),
@@ -94,6 +103,33 @@ def request(parsed: Parsed) -> ContainerRequest:
         auto_remove=parsed.flag("rm"),
         pull=parsed.value("pull", "missing"),
         platform=parsed.value("platform"),
+        health=_health(parsed),
+        logging=values.logging(
+            parsed.value("log-driver"), dict(values.pair(text, "--log-opt") for text in parsed.values("log-opt"))
+        ),
+    )
+
+
+def _health(parsed: Parsed) -> HealthCheck:
+    """What differs from the image's check."""
+    if parsed.flag("no-healthcheck"):
+        if "health-cmd" in parsed:
+            raise UsageError("--no-healthcheck and --health-cmd exclude each other", "leave one of them out")
+        return HealthCheck(("NONE",))
+
+    def seconds(key: str) -> float | None:
+        return values.seconds(parsed.value(key), f"--{key}") if key in parsed else None
+
+    line = parsed.value("health-cmd")
+    return HealthCheck(
+        test=("CMD-SHELL", line) if line else (),
+        interval=seconds("health-interval"),
+        timeout=seconds("health-timeout"),
+        retries=values.integer(parsed.value("health-retries"), "--health-retries")
+        if "health-retries" in parsed
+        else None,
+        start_period=seconds("health-start-period"),
+        start_interval=seconds("health-start-interval"),
     )
 
 

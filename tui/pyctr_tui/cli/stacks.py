@@ -28,7 +28,7 @@ _UP = Grammar(
     stackref.FILE,
     stackref.NAME,
     Option("-d, --detach", "Return when all are started"),
-    Option("--wait", "Return when all are running"),
+    Option("--wait", "Return when all are running, and healthy if they have checks"),
     Option("--wait-timeout", "Seconds to wait at most, 60 by default", "SECONDS"),
     Option("--dry-run", "Only say what would be done"),
     Option("--pull", "Pull images: missing, always, never; instead of what the file says", "POLICY"),
@@ -136,7 +136,7 @@ def _file(parsed: Parsed) -> str:
 
 
 def _wait(call: Call, stack: Stack, timeout: float) -> None:
-    """Until every container of the stack runs, or has done what it was for (ended with 0). Raises NotUpError."""
+    """Until every container of the stack is up: runs (and is healthy), or has ended with 0. Raises NotUpError."""
     deadline = time.monotonic() + timeout
     while True:
         members = [container for container in call.engine.containers() if container.stack == stack.name]
@@ -145,13 +145,21 @@ def _wait(call: Call, stack: Stack, timeout: float) -> None:
                 raise NotUpError(
                     f"{container.name} ended with {container.status.exit_code}", f"`pyctr-tui logs {container.name}`"
                 )
+            if container.status.health == "unhealthy":
+                raise NotUpError(
+                    f"{container.name} is unhealthy", f"`pyctr-tui inspect --why {container.name}` says more"
+                )
         waiting = [container for container in members if not _is_up(container)]
         if not waiting:
             return
         if time.monotonic() > deadline:
-            raise NotUpError(f"{waiting[0].name} is {waiting[0].state} after {timeout:g} seconds")
+            how = waiting[0].status.health or waiting[0].state
+            raise NotUpError(f"{waiting[0].name} is {how} after {timeout:g} seconds")
         time.sleep(POLL)
 
 
 def _is_up(container: Container) -> bool:
-    return container.state == "running" or (container.state == "exited" and container.status.exit_code == 0)
+    """Runs, and is healthy if it has checks; or has done what it was for."""
+    if container.state == "running":
+        return container.status.health in ("", "healthy")
+    return container.state == "exited" and container.status.exit_code == 0

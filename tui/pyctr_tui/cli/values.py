@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
-from pyctr_engine.model.spec import Device, Port, Protocol, RestartName, RestartPolicy
+from pyctr_engine.model.spec import Device, Logging, Port, Protocol, RestartName, RestartPolicy
 from pyctr_tui.cli.options import UsageError
 
 _BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
@@ -150,6 +151,23 @@ def restart(text: str) -> RestartPolicy:
             f"--restart: {text!r} is not a policy", "policies: no, on-failure[:retries], always, unless-stopped"
         )
     return RestartPolicy(names[name], integer(retries, "--restart") if retries else 0)
+
+
+def logging(driver: str, options: Mapping[str, str]) -> Logging:
+    """A log's driver and options: ``max-size=10m``, ``max-file=3``, ``rate-limit=1000`` (lines a second)."""
+    if driver not in ("", "json-file", "local", "none"):
+        raise UsageError(f"--log-driver: there is no driver {driver}", "drivers: json-file (the default), none")
+    unknown = sorted(set(options) - {"max-size", "max-file", "rate-limit", "compress", "mode"})
+    if unknown:
+        raise UsageError(f"--log-opt: {unknown[0]!r} is unknown", "options: max-size, max-file, rate-limit")
+    usual = Logging()
+    if driver == "none":
+        return Logging(max_size=0)
+    return Logging(
+        max_size=size(options["max-size"], "--log-opt max-size") if "max-size" in options else usual.max_size,
+        max_files=integer(options["max-file"], "--log-opt max-file") if "max-file" in options else usual.max_files,
+        rate=integer(options["rate-limit"], "--log-opt rate-limit") if "rate-limit" in options else usual.rate,
+    )
 
 
 def pair(text: str, what: str, separator: str = "=") -> tuple[str, str]:

@@ -42,6 +42,8 @@ def container_row(container: Container, now: float, *, full: bool = False, ascii
         "Networks": spec.request.network,
         "Pid": status.pid,
         "ExitCode": status.exit_code,
+        "Health": status.health,
+        "RestartCount": status.restart_count,
         "Stack": container.stack,
         "Service": container.service,
     }
@@ -54,7 +56,7 @@ def status_text(container: Container, now: float) -> str:
     code = status.exit_code or 0
     match status.state.value:
         case "running":
-            return f"Up {since_start}"
+            return f"Up {since_start}{_health_text(status.health)}"
         case "paused":
             return f"Up {since_start} (Paused)"
         case "restarting":
@@ -64,6 +66,11 @@ def status_text(container: Container, now: float) -> str:
             return f"Exited ({code}{why}) {text.ago(status.finished_at, now)}"
         case other:
             return other.capitalize()
+
+
+def _health_text(health: str) -> str:
+    """docker's words in brackets; nothing without checks."""
+    return f" ({'health: starting' if health == 'starting' else health})" if health else ""
 
 
 def port(port: Port) -> str:
@@ -157,6 +164,7 @@ _FILTERS: dict[str, Callable[[Container, str], bool]] = {
     "status": lambda c, v: str(c.state) == v,
     "exited": lambda c, v: not c.state.is_alive and str(c.status.exit_code) == v,
     "label": _has_label,
+    "health": lambda c, v: (c.status.health or "none") == v,
     "ancestor": _has_image,
     "network": lambda c, v: c.spec.request.network == v,
     "volume": lambda c, v: any(v in (m.source, m.target) for m in c.spec.mounts),
