@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 
-from pyctr_engine.containers import remove
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.past import HealthResult, History, PastProcess
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.stats import Pressure, Stats
-from pyctr_engine.runtime import history, protocol
-
-_ANSWER_SECONDS = 2.0
+from pyctr_engine.runtime import history
 
 
 def read(context: Context, spec: ContainerSpec) -> History:
-    """All that is kept; what a running container's monitor has not written yet is asked for."""
+    """All that is kept."""
     fine, coarse = _read_file(history.path(context.paths.container(spec.id)))
-    return History(tuple(fine + _recent(context, spec)), tuple(coarse))
+    return History(tuple(fine), tuple(coarse))
 
 
 def _read_file(path: str) -> tuple[list[Stats], list[Stats]]:
@@ -43,19 +40,6 @@ def _ring(data: bytes, count: int, start: int, slots: int) -> list[Stats]:
         if len(record) == history.RECORD.size and record[:8] != bytes(8):
             found.append(unpack(record))
     return found
-
-
-def _recent(context: Context, spec: ContainerSpec) -> list[Stats]:
-    session = remove.monitor(context, spec)
-    if session is None:
-        return []
-    try:
-        session.request(protocol.RECENT, {})
-        data = session.expect(protocol.RECENT) if remove.wait_readable(session, _ANSWER_SECONDS) else b""
-    finally:
-        session.close()
-    size = history.RECORD_BYTES
-    return [unpack(data[at : at + history.RECORD.size]) for at in range(0, len(data) - size + 1, size)]
 
 
 def unpack(record: bytes) -> Stats:
@@ -87,10 +71,10 @@ def unpack(record: bytes) -> Stats:
     )
 
 
-def processes(state_dir: str) -> tuple[float, tuple[PastProcess, ...]]:
+def processes(run_dir: str) -> tuple[float, tuple[PastProcess, ...]]:
     """Who ran in it near its last end, and when that was looked at (seconds since the epoch, 0 for never)."""
     try:
-        with open(f"{state_dir}/processes.json", "rb") as file:
+        with open(f"{run_dir}/processes.json", "rb") as file:
             when, listed = json.load(file)
         return float(when), tuple(PastProcess(*one) for one in listed)
     except (OSError, ValueError, TypeError):

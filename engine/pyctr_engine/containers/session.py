@@ -77,11 +77,6 @@ class StreamSession:
             f"cannot start {what}: its monitor ended without a word", "`pyctr-tui doctor` examines the host"
         )
 
-    def expect(self, kind: bytes) -> bytes:
-        """Wait for one frame of that kind; empty when something else comes, or the end."""
-        found, payload = self._next()
-        return payload if found == kind else b""
-
     def write(self, data: bytes) -> None:
         """Send to its standard input."""
         for start in range(0, len(data), 1 << 16):

@@ -183,7 +183,6 @@ def build_request(
         restart=[asked.restart.name, asked.restart.max_retries],
         health=_health(spec),
         limits=limits_in_history(asked.resources),
-        layout=_layout(context),
         reap=_reaper(context, spec) if asked.auto_remove else [],
         attach=attach,
     )
@@ -202,11 +201,6 @@ def _health(spec: ContainerSpec) -> list[Any] | None:
 def limits_in_history(resources: Resources) -> list[float]:
     """CPUs, bytes of memory, processes; 0 for no limit."""
     return [resources.cpus or 0.0, resources.memory or 0, max(0, resources.pids or 0)]
-
-
-def _layout(context: Context) -> list[Any]:
-    layout = context.cgroups
-    return [layout.mode, layout.unified, sorted(layout.available), dict(layout.v1), context.cgroup_parent]
 
 
 def _shared_network(context: Context, spec: ContainerSpec) -> tuple[str, protocol.Join | None]:

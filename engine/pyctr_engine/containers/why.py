@@ -30,7 +30,7 @@ def post_mortem(context: Context, container: Container) -> PostMortem:
     readings = history.read(context, spec).fine
     last = readings[-1].time if readings else 0.0
     usage = tuple(reading for reading in readings if reading.time >= last - USAGE_SECONDS)
-    when, processes = history.processes(directory)
+    when, processes = history.processes(context.paths.run_container(spec.id))
     lines: list[LogLine] = []
     with contextlib.suppress(OSError):
         lines = list(logs.read(directory, False, LOG_LINES, None, lambda: False))
@@ -40,7 +40,7 @@ def post_mortem(context: Context, container: Container) -> PostMortem:
     past = deque(
         (event for event in events.read(context.paths.events, 0.0, False) if event.id == spec.id), maxlen=_MOST_EVENTS
     )
-    limits = {str(name): int(count) for name, count in dict(state.get("limits", {})).items()}
+    limits = {str(name): int(count) for name, count in dict(state.get("limit_events", {})).items()}
     return PostMortem(
         verdict=verdict(container, past),
         details=tuple(_details(container, usage_peak(usage), limits)),

@@ -2,7 +2,7 @@
 
 ``history`` in its state directory, 415 KB: two rings of records, one of an hour at 2 s, one of a day at a minute, and
 a header that counts how many were ever written to each. A record has counters, not rates, so that a missing one costs
-a point and not a sum. Written in batches; what is not in the file yet, a reader asks the monitor for (`protocol`).
+a point and not a sum. Who writes it is `recorder`.
 
 ::
 
@@ -20,13 +20,9 @@ from __future__ import annotations
 import contextlib
 import os
 import struct
-import time
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
-from pyctr_engine.cgroups import control as control_groups
-from pyctr_engine.cgroups import files, stats
-from pyctr_engine.cgroups import layout as layouts
-from pyctr_engine.errors import EngineError
 from pyctr_engine.model.stats import Stats
 
 PERIOD = 2.0
@@ -42,8 +38,6 @@ FILE_BYTES = COARSE_AT + COARSE_SLOTS * RECORD_BYTES
 UNKNOWN = 0xFFFF
 """A pressure that the kernel can't tell; else hundredths of a percent."""
 
-_BATCH = 5
-_TREE_EVERY = 15
 _MOST_PROCESSES = 64
 
 
@@ -52,90 +46,17 @@ def path(state_dir: str) -> str:
     return f"{state_dir}/history"
 
 
-class Source(NamedTuple):
-    """Where the figures come from: the fields of `layout.Layout`, the cgroup's parent, and the container's id."""
-
-    mode: str
-    unified: str
-    available: list[str]
-    v1: dict[str, str]
-    parent: str
-
-    def layout(self) -> layouts.Layout:
-        """The hierarchies."""
-        return layouts.Layout(self.mode, self.unified, frozenset(self.available), self.v1)  # type: ignore[arg-type]
-
-
-class Recorder:
-    """Takes records and keeps those that are to be written, and the last list of processes."""
-
-    __slots__ = (
-        "_id",
-        "_interface",
-        "_last_pids",
-        "_layout",
-        "_parent",
-        "_ring",
-        "_unified",
-        "count",
-        "limits",
-        "pending",
-        "processes",
-        "processes_at",
-    )
-
-    def __init__(self, source: Source, id: str, interface: str, limits: list[float], state_dir: str) -> None:
-        self._layout = source.layout()
-        self._parent = source.parent
-        self._id = id
-        self._interface = interface
-        self._ring = Ring(path(state_dir))
-        self.limits = limits
-        self._last_pids = -1
-        version, directory = self._layout.directory("unified", self._parent, id)
-        self._unified = directory if version else self._layout.directory("memory", self._parent, id)[1]
-        self.count = 0
-        self.pending: list[bytes] = []
-        self.processes: list[list[Any]] = []
-        self.processes_at = 0.0
-
-    def take(self) -> bool:
-        """Take one; whether a batch is full."""
-        try:
-            read = stats.read(self._layout, self._parent, self._id)
-        except EngineError:  # it has ended
-            return False
-        received, sent = self._traffic()
-        self.pending.append(pack(time.time(), read, received, sent, self.limits))
-        if read.pids != self._last_pids or self.count % _TREE_EVERY == 0:
-            self._last_pids = read.pids
-            self.list_processes()
-        self.count += 1
-        return len(self.pending) >= _BATCH
-
-    def list_processes(self) -> None:
-        """Note who runs in it: pid, parent, CPU seconds, resident bytes, command line."""
-        found = []
-        for pid in control_groups.pids(self._unified)[:_MOST_PROCESSES]:
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                found.append(_process(pid))
-        if found:
-            self.processes, self.processes_at = found, time.time()
-
-    def write(self, records: list[bytes]) -> None:
-        """Write records to the file; in the thread that may wait for the disk."""
-        self._ring.append(records)
-
-    def _traffic(self) -> tuple[int, int]:
-        """Bytes received and sent, as the container sees it: what the host's end sent and received."""
-        if not self._interface:
-            return 0, 0
-        counters = f"/sys/class/net/{self._interface}/statistics"
-        return files.number(f"{counters}/tx_bytes"), files.number(f"{counters}/rx_bytes")
-
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGESIZE")
+
+
+def processes(pids: list[int]) -> list[list[Any]]:
+    """Who these are, as far as they are still there: pid, parent, CPU seconds, resident bytes, command line."""
+    found = []
+    for pid in pids[:_MOST_PROCESSES]:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            found.append(_process(pid))
+    return found
 
 
 def _process(pid: int) -> list[Any]:
@@ -150,7 +71,7 @@ def _process(pid: int) -> list[Any]:
     return [pid, int(fields[1]), cpu, int(fields[21]) * _PAGE, command.decode("utf-8", "replace")]
 
 
-def pack(when: float, read: Stats, received: int, sent: int, limits: list[float]) -> bytes:
+def pack(when: float, read: Stats, received: int, sent: int, limits: Sequence[float]) -> bytes:
     """One record of a reading; ``limits`` are CPUs, bytes of memory and processes, 0 for none."""
     pressures = []
     for pressure in (read.cpu_pressure, read.memory_pressure, read.io_pressure):
@@ -188,18 +109,17 @@ class Ring:
         self._path = path
         self._counts: tuple[int, int] | None = None
 
-    def append(self, records: list[bytes]) -> None:
-        """Append to both rings."""
+    def append(self, record: bytes) -> None:
+        """Append to both."""
         with contextlib.suppress(OSError):
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
                 fine, coarse = self._counts or counts(os.pread(fd, HEADER.size, 0))
-                for record in records:
-                    os.pwrite(fd, record, FINE_AT + fine % FINE_SLOTS * RECORD_BYTES)
-                    if fine % FINE_PER_COARSE == 0:
-                        os.pwrite(fd, record, COARSE_AT + coarse % COARSE_SLOTS * RECORD_BYTES)
-                        coarse += 1
-                    fine += 1
+                os.pwrite(fd, record, FINE_AT + fine % FINE_SLOTS * RECORD_BYTES)
+                if fine % FINE_PER_COARSE == 0:
+                    os.pwrite(fd, record, COARSE_AT + coarse % COARSE_SLOTS * RECORD_BYTES)
+                    coarse += 1
+                fine += 1
                 os.pwrite(fd, HEADER.pack(MAGIC, fine, coarse), 0)
                 self._counts = fine, coarse
             finally:

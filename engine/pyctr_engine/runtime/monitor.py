@@ -1,7 +1,7 @@
 """The monitor: looks after one container from its start to its end, whoever comes or goes.
 
-It owns the first process's pidfd, the standard streams, the log, the exec sessions, the health checks, the history
-and ``state.json``, starts the container again when its policy says so, and serves ``monitor.sock`` (see `protocol`).
+It owns the first process's pidfd, the standard streams, the log, the exec sessions, the health checks and
+``state.json``, starts the container again when its policy says so, and serves ``monitor.sock`` (see `protocol`).
 One epoll; a second thread writes to the disk (`disk`). When it has nothing left to look after, it ends.
 
 What takes much code is done elsewhere: a start by the starters' process (`starter`), which hands over what it made;
@@ -29,7 +29,7 @@ from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces
 from pyctr_engine.linux import pidfd as pidfds
 from pyctr_engine.model.status import State
-from pyctr_engine.runtime import cloning, health, history, logs, orders, passing, protocol, restarts, statefile
+from pyctr_engine.runtime import cloning, health, logs, orders, passing, protocol, restarts, statefile
 from pyctr_engine.runtime import exec as execs
 from pyctr_engine.runtime.disk import Disk
 from pyctr_engine.runtime.loop import Loop, Timer
@@ -42,6 +42,7 @@ _DISK_SECONDS = 10.0
 """How long the end of a container waits for its disk."""
 _SETTLE_SECONDS = 0.03
 """What a container is not waited for is done when it has lived this long; many live shorter."""
+_LOG_SECONDS = 2.0
 _ENDED_SESSIONS = 8
 """So many that have ended are still listed."""
 
@@ -125,7 +126,6 @@ class Monitor:
         self.began_at = 0.0
         self.newborn = (0, -1)
         self.health: health.Health | None = None
-        self.recorder: history.Recorder | None = None
         self.ooms = 0
         self.main: Program | None = None
         self._begin_program(given.state["pid"], pidfd, fds.streams)
@@ -138,7 +138,7 @@ class Monitor:
         global _monitor
         _monitor = self
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._accept)
-        self.loop.call_later(_SETTLE_SECONDS, self._settle)
+        self.loop.call_later(_SETTLE_SECONDS, self.settle)
         self.loop.run()
         self._finish()
 
@@ -187,7 +187,7 @@ class Monitor:
             statefile.write(self.state, directory)
             self._write_health()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
         """What need not be waited for: the monitor's own cgroup, and what outlives a reboot of one that is to go."""
         given = self.given
         if given.reap:  # most of these (--rm) have ended by now, and nobody has to clean up after them
@@ -211,12 +211,8 @@ class Monitor:
                 self.loop, health.Check(*given.health), self._launch_probe, self._can_probe, self._on_health
             )
             self._on_health(True)
-        if self.recorder is None:
-            source = history.Source(*given.layout)
-            self.recorder = history.Recorder(
-                source, given.id, self.state.get("interface", ""), given.limits, given.state_dir
-            )
-            self.loop.call_later(history.PERIOD, self._record)
+        if given.log[2]:
+            self.loop.call_later(_LOG_SECONDS, self._settle_log)
 
     def _become(self, state: State, **changes: Any) -> None:
         """Take the next state; the live file is written at once, the durable one when the disk does."""
@@ -251,7 +247,7 @@ class Monitor:
             "signal": program.signal,
             "finished_at": now,
             "oom_killed": kills > self.ooms,
-            "limits": control_groups.limit_events(self.given.unified, self.given.directories),
+            "limit_events": control_groups.limit_events(self.given.unified, self.given.directories),
             "lived": round(lived, 3),
         }
         self.ooms = kills
@@ -287,10 +283,7 @@ class Monitor:
     def _close_files(self) -> None:
         """The last that is written: lines without an end, records, how it ended."""
         self.log.close()
-        recorder, given = self.recorder, self.given
-        if recorder is not None and not given.reap:
-            recorder.write(recorder.pending)
-            statefile.write_value(f"{given.state_dir}/processes.json", [recorder.processes_at, recorder.processes])
+        given = self.given
         if self.health is not None and not given.reap:
             statefile.write_value(f"{given.state_dir}/health.json", self.health.results)
         if not given.reap:
@@ -489,16 +482,11 @@ class Monitor:
         if self.health is not None:
             statefile.write_value(f"{self.given.run_dir}/health.json", self.health.results)
 
-    def _record(self) -> None:
-        recorder = self.recorder
-        if recorder is None or self.main is None:
-            return
-        if recorder.take():
-            batch, recorder.pending = recorder.pending, []
-            self.disk.submit(functools.partial(recorder.write, batch))
-        if self.given.log[2]:
+    def _settle_log(self) -> None:
+        """Have the log tell of the lines that its rate has dropped, though no other line comes."""
+        if self.main is not None:
             self.disk.submit(self.log.settle)
-        self.loop.call_later(history.PERIOD, self._record)
+            self.loop.call_later(_LOG_SECONDS, self._settle_log)
 
     def _stop_watching(self) -> None:
         if self.health is not None:
@@ -546,16 +534,12 @@ class Monitor:
         elif kind == protocol.LIST:
             listed = [session.describe() for session in (*self.ended_sessions, *self.sessions.values())]
             client.send(protocol.frame_json(protocol.STARTED, {"sessions": listed}))
-        elif kind == protocol.RECENT:
-            client.send(protocol.frame(protocol.RECENT, b"".join(self.recorder.pending if self.recorder else ())))
         else:
             client.close()
 
     def _note_stop(self, by: str) -> None:
         """Somebody ends it on purpose: after a reboot it stays as it is, unless it is to be started always."""
         self.state["stopped_by"] = by
-        if self.recorder is not None and self.main is not None:
-            self.recorder.list_processes()
 
     def signal(self, number: int) -> bool:
         """Signal its first process; False when that has ended, or the signal is none."""
@@ -571,8 +555,10 @@ class Monitor:
         """Take over what can change while it runs: name, restart policy, limits as the history has them."""
         if "name" in changes:
             self.given = self.given._replace(name=changes["name"])
-        if "limits" in changes and self.recorder is not None:
-            self.recorder.limits = changes["limits"]
+        if "limits" in changes:
+            self.state["limits"] = changes["limits"]
+            statefile.write(self.state, self.given.run_dir)
+            self._keep_state()
         if "restart" in changes:
             self.policy.name, self.policy.most = changes["restart"]
             if self.policy.name != "no" and self.kept == orders.NOTHING_KEPT and self.main is not None:

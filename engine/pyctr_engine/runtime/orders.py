@@ -88,7 +88,7 @@ class Handover(NamedTuple):
     Attributes:
         state: The contents of ``state.json`` so far.
         trace: The start's steps (name, begin and end in milliseconds), if they are still to be written.
-        log, restart, health, limits, layout: See `StartRequest`.
+        log, restart, health: See `StartRequest`.
         attach: Whether the connection on which the start was asked for stays, as the first client.
         unified, directories, oom: The container's cgroups, and the file that counts its OOM kills.
         monitor_directories, monitor_attach: The monitor's own.
@@ -108,8 +108,6 @@ class Handover(NamedTuple):
     log: list[int]
     restart: list[Any]
     health: list[Any] | None
-    limits: list[float]
-    layout: list[Any]
     unified: str
     directories: list[str]
     oom: str

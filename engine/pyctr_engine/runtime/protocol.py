@@ -17,8 +17,6 @@
            ◀──── EXIT ──────────────────   when it ends
            ──── SIGNAL | UPDATE | LIST ─▶
            ◀──── STARTED ───────────────   {"sent": …}, {}, {"sessions": […]}
-           ──── RECENT ─────────────────▶
-           ◀──── RECENT ────────────────   the history's records that are not in its file yet
 
 A frame is one type byte, a big-endian 32-bit length, and that many bytes. STARTED, FAILED, EXEC, ATTACH, SIGNAL,
 UPDATE, RESIZE and EXIT carry JSON.
@@ -38,7 +36,7 @@ from typing import Any, NamedTuple
 
 HELLO, START = b"H", b"S"
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
-UPDATE, LIST, RECENT = b"U", b"L", b"R"
+UPDATE, LIST = b"U", b"L"
 OFFER, STARTED, FAILED = b"!", b"+", b"-"
 STDIN, EOF, RESIZE = b"i", b"f", b"r"
 STDOUT, STDERR, EXIT = b"o", b"e", b"x"
@@ -202,7 +200,6 @@ class StartRequest(NamedTuple):
         restart: The restart policy's name, and how often at most (0: as often as it takes).
         health: A health check's fields (see `health.Check`), or ``None``.
         limits: What the history notes of the limits: CPUs, bytes of memory, processes; 0 for none.
-        layout: The cgroup hierarchies, for the history (see `history.Source`).
         reap: A command line to become at the end (``--rm``) when no attached caller is there to remove it; or empty.
     """
 
@@ -242,7 +239,6 @@ class StartRequest(NamedTuple):
     restart: list[Any]
     health: list[Any] | None
     limits: list[float]
-    layout: list[Any]
     reap: list[str]
     attach: bool
 

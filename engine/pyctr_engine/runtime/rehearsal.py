@@ -25,26 +25,24 @@ def rehearse() -> None:
             fds += _take_orders(starter, channel, fds[0])
             state = {"pid": 0, "state": "created"}
             given = Handover(
-                "",
-                "",
-                "",
-                "",
-                "",
-                state,
-                [],
-                False,
-                False,
-                [0, 1, 0],
-                ["no", 0],
-                None,
-                [],
-                [],
-                "",
-                [],
-                "",
-                [],
-                [],
-                [],
+                id="",
+                name="",
+                run_dir="",
+                state_dir="",
+                events_dir="",
+                state=state,
+                trace=[],
+                tty=False,
+                attach=False,
+                log=[0, 1, 0],
+                restart=["no", 0],
+                health=None,
+                unified="",
+                directories=[],
+                oom="",
+                monitor_directories=[],
+                monitor_attach=[],
+                reap=[],
             )
             streams = Streams(-1, fds[1], fds[3])
             given.send(starter, Descriptors(fds[0], fds[0], starter.fileno(), NOTHING_KEPT, streams), [])
@@ -65,6 +63,7 @@ def _take_orders(starter: socket.socket, channel: socket.socket, null: int) -> l
 def _look_after(channel: socket.socket) -> None:
     pidfd = os.pidfd_open(os.getpid())
     rehearsed = monitor.Monitor(pidfd, *orders.handover(*passing.receive(channel)))
+    rehearsed.loop.call_later(0, rehearsed.settle)
     rehearsed.loop.turn(0)  # its program's output has ended: both pipes are closed by this
     rehearsed.loop.close()
     rehearsed.listener.close()

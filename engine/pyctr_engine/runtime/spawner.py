@@ -21,7 +21,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from pyctr_engine.linux import namespaces
-from pyctr_engine.runtime import init, monitor, passing
+from pyctr_engine.runtime import init, monitor, passing, recorder
 from pyctr_engine.runtime.rehearsal import rehearse
 from pyctr_engine.runtime.starters import LEAVE, Starters
 
@@ -51,7 +51,10 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
     def start_containers(channel: socket.socket) -> None:
         Starters(listener, channel, cgroup_parent, note).serve()
 
-    spawner = Spawner(listener, float(idle_seconds) * 1000, start_containers)
+    def record(channel: socket.socket) -> None:
+        recorder.main(channel, state_dir, run_dir, cgroup_parent)
+
+    spawner = Spawner(listener, float(idle_seconds) * 1000, start_containers, record)
     rehearse()
     gc.collect()
     gc.freeze()
@@ -71,9 +74,15 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
 
 
 class Spawner:
-    """Clones: the process that starts containers once, a monitor whenever that wants one."""
+    """Clones: the process that starts containers, the one that records them, monitors as the first wants them."""
 
-    def __init__(self, listener: socket.socket, patience: float, starters: Callable[[socket.socket], None]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        patience: float,
+        starters: Callable[[socket.socket], None],
+        record: Callable[[socket.socket], None],
+    ) -> None:
         self.listener = listener
         self.patience = patience
         self.become_starters = starters
@@ -81,7 +90,9 @@ class Spawner:
         self.interruptible = False
         self.children: dict[int, int] = {}  # pidfd: pid
         self.poller = select.poll()
+        self.become_recorder = record
         self._clone_starters()
+        self._clone_recorder()
         signal.signal(signal.SIGTERM, self._on_terminate)
 
     def serve(self) -> None:
@@ -96,7 +107,7 @@ class Spawner:
             ready = [fd for fd, _ in self.poller.poll(self.patience)]
             self.interruptible = False
             self._handle(ready)
-            if not ready and len(self.children) <= 2:  # the starters, and a monitor in reserve
+            if not ready and len(self.children) <= 3:  # starters, recorder, a monitor in reserve
                 return
 
     def leave(self) -> None:
@@ -107,6 +118,7 @@ class Spawner:
         while self.starters in self.children:
             self._handle([fd for fd, _ in self.poller.poll()])
         self.poller.unregister(self.channel)
+        self.recorders_end.close()  # it goes now, or when no container is left
         for fd, _ in self.poller.poll(_PATIENCE) if self.children else ():  # the reserve, which goes with them
             self._reap(fd)
 
@@ -135,6 +147,15 @@ class Spawner:
         self._watch(pid, pidfd)
         self.starters = pidfd
         self.poller.register(self.channel, select.POLLIN)
+
+    def _clone_recorder(self) -> None:
+        self.recorders_end, theirs = passing.pair()
+        pid, pidfd = namespaces.clone3(0)
+        if pid == 0:
+            self._become(self.become_recorder, theirs, [theirs.fileno()])
+        theirs.close()
+        self._watch(pid, pidfd)
+        self.recorder = pidfd
 
     def _serve_starters(self) -> None:
         """Clone a monitor, for its end of a socket; answer with its pid, or an errno below 0.
@@ -192,6 +213,10 @@ class Spawner:
             self.poller.unregister(self.channel)
             self.channel.close()
             self._clone_starters()
+        if pidfd == self.recorder and not self.leaving:
+            time.sleep(_PAUSE)
+            self.recorders_end.close()
+            self._clone_recorder()
 
 
 def _detach() -> None:

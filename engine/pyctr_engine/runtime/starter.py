@@ -189,6 +189,7 @@ class Starter:
             start_ms=round((time.monotonic() - self.began) * 1000, 3),
             interface=request.network.interface if request.network else "",
             plain_binds=born.plain_binds,
+            limits=request.limits,
         )
         # One that goes at its end (--rm) needs no copy that outlives a reboot, unless it lives for a while.
         statefile.write(state, *([] if request.reap else [request.state_dir]), request.run_dir)
@@ -230,8 +231,6 @@ class Starter:
             log=request.log,
             restart=request.restart,
             health=request.health,
-            limits=request.limits,
-            layout=request.layout,
             unified=request.cgroup.unified,
             directories=request.cgroup.directories,
             oom=request.cgroup.oom,
