@@ -273,9 +273,14 @@ class Engine:
         remove.remove(self._context, listing.find(self._context, ref), force, volumes)
 
     def logs(
-        self, ref: str, follow: bool = False, tail: int | None = None, since: float | None = None
+        self,
+        ref: str,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
     ) -> Iterator[LogLine]:
-        """What it wrote, oldest first; with ``follow``, until it ends."""
+        """What it wrote between two times, oldest first; with ``follow``, until it ends."""
         from pyctr_engine.containers import logs
 
         container = self.container(ref)
@@ -283,7 +288,7 @@ class Engine:
         def alive() -> bool:
             return self.container(container.id).state.is_alive
 
-        return logs.read(self.paths.container(container.id), follow, tail, since, alive)
+        return logs.read(self.paths.container(container.id), follow, tail, since, alive, until)
 
     def log_file(self, ref: str) -> str:
         """Path of the current log file (JSON lines ``{"t":…,"s":"stdout","m":…}``); it may not exist yet."""
@@ -624,11 +629,11 @@ class Engine:
 
     # -- the host, the past -------------------------------------------------------------------------------------
 
-    def events(self, since: float | None = None, follow: bool = True) -> Iterator[Event]:
-        """Events from ``since`` on (``None``: from now); with ``follow``, for ever."""
+    def events(self, since: float | None = None, follow: bool = True, until: float | None = None) -> Iterator[Event]:
+        """Events from ``since`` on (``None``: from now); with ``follow``, until ``until`` or for ever."""
         from pyctr_engine import events
 
-        return events.read(self.paths.events, since, follow)
+        return events.read(self.paths.events, since, follow, until)
 
     def host(self) -> HostInfo:
         """Whose engine this is, and where."""

@@ -19,6 +19,10 @@ MAX_BYTES = 8 << 20
 """When the current file is larger than this, it is renamed to ``events.1.jsonl`` and a new one begun."""
 
 
+_LOOK_SECONDS = 5.0
+"""Seconds after which the file is looked at though nobody told of a change."""
+
+
 def log_path(events_dir: str) -> str:
     """The file that is being appended to."""
     return f"{events_dir}/events.jsonl"
@@ -43,12 +47,22 @@ def append(
         fd = _open(path)
         try:
             if os.fstat(fd).st_size > MAX_BYTES:
-                os.rename(path, f"{events_dir}/events.1.jsonl")
+                _rotate(events_dir, fd)
                 os.close(fd)
                 fd = _open(path)
             os.write(fd, line)
         finally:
             os.close(fd)
+
+
+def _rotate(events_dir: str, fd: int) -> None:
+    """Put the full file aside; only once, however many find it full at the same time."""
+    import fcntl
+
+    fcntl.flock(fd, fcntl.LOCK_EX)  # let go of when it is closed
+    path = log_path(events_dir)
+    if os.fstat(fd).st_ino == os.stat(path).st_ino:
+        os.rename(path, f"{events_dir}/events.1.jsonl")
 
 
 def _open(path: str) -> int:
@@ -60,11 +74,17 @@ def _open(path: str) -> int:
         return os.open(path, flags, 0o600)
 
 
-def read(events_dir: str, since: float | None, follow: bool) -> Iterator[Event]:
-    """Events from ``since`` (seconds since the epoch; ``None``: from now on), oldest first.
+def read(events_dir: str, since: float | None, follow: bool, until: float | None = None) -> Iterator[Event]:
+    """Events from ``since`` (seconds since the epoch; ``None``: from now on), oldest first, up to ``until``.
 
-    With ``follow`` it waits for more for ever; rotation is followed too.
+    With ``follow`` it waits for more, until then or for ever; rotation is followed too.
     """
+    for event in _read(events_dir, since, follow, until):
+        if until is None or event.time <= until:
+            yield event
+
+
+def _read(events_dir: str, since: float | None, follow: bool, until: float | None) -> Iterator[Event]:
     os.makedirs(events_dir, mode=0o700, exist_ok=True)
     path = log_path(events_dir)
     watch = _watch(events_dir) if follow else -1
@@ -84,9 +104,10 @@ def read(events_dir: str, since: float | None, follow: bool) -> Iterator[Event]:
                     position, inode = 0, os.stat(path).st_ino
                 found, position = _parse(path, position, since)
                 yield from found
-            if not follow:
+            left = _LOOK_SECONDS if until is None else until - time.time()
+            if not follow or left <= 0:
                 return
-            _wait(watch)
+            _wait(watch, min(left, _LOOK_SECONDS))
     finally:
         if watch >= 0:
             os.close(watch)
@@ -101,9 +122,9 @@ def _watch(events_dir: str) -> int:
         return -1
 
 
-def _wait(watch: int) -> None:
+def _wait(watch: int, seconds: float) -> None:
     if watch < 0:
-        time.sleep(0.5)
+        time.sleep(min(seconds, 0.5))
         return
     import select
 
@@ -111,7 +132,7 @@ def _wait(watch: int) -> None:
 
     poller = select.poll()
     poller.register(watch, select.POLLIN)
-    poller.poll(5000)
+    poller.poll(seconds * 1000)
     inotify.drain(watch)
 
 

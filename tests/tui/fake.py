@@ -397,7 +397,7 @@ class FakeEngine(Engine):
         self.emit(Event(self.clock(), "image", "delete", image))
         return []
 
-    def events(self, since: float | None = None, follow: bool = True) -> Iterator[Event]:
+    def events(self, since: float | None = None, follow: bool = True, until: float | None = None) -> Iterator[Event]:
         listener: queue.Queue[Event] = queue.Queue()
         self._listeners.append(listener)
         for event in self._past:

@@ -408,13 +408,16 @@ def is_frozen(unified: str, directories: Sequence[str] = ()) -> bool:
 _LIMIT_EVENTS = (
     ("memory.events", "max", "memory"),
     ("memory.events", "high", "memory_high"),
+    ("memory.events", "oom_kill", "oom"),
+    ("memory.oom_control", "oom_kill", "oom"),
     ("pids.events", "max", "pids"),
     ("cpu.stat", "nr_throttled", "cpu"),
 )
 
 
 def limit_events(unified: str, directories: Sequence[str]) -> dict[str, int]:
-    """How often each of its limits held a container back, those that ever did: memory, memory_high, pids, cpu.
+    """How often each of its limits held a container back, those that ever did: memory, memory_high, pids, cpu;
+    and as ``oom`` how many of its processes the OOM killer took.
 
     Read it before the cgroups are removed. v1 counts memory in ``memory.failcnt``.
     """
@@ -424,6 +427,7 @@ def limit_events(unified: str, directories: Sequence[str]) -> dict[str, int]:
             path = f"{directory}/{file}"
             if os.path.exists(path):
                 found[name] = max(found.get(name, 0), *files.pick(path, key))
-        if os.path.exists(f"{directory}/memory.failcnt"):
-            found["memory"] = max(found.get("memory", 0), files.number(f"{directory}/memory.failcnt"))
+        for file in ("memory.failcnt", "memory.memsw.failcnt"):
+            if os.path.exists(f"{directory}/{file}"):
+                found["memory"] = max(found.get("memory", 0), files.number(f"{directory}/{file}"))
     return {name: count for name, count in found.items() if count > 0}

@@ -14,7 +14,7 @@ import signal
 import stat
 import sys
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any, NamedTuple, NoReturn
 
 from pyctr_engine.images import confinement, tree_tar
@@ -27,6 +27,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)
 _CHUNK = 1 << 20
 _DOT = "."
+_KERNELS = ("/proc", "/sys", "/dev")
+"""What is in these is the kernel's, not the container's."""
 
 
 class Refused(Exception):
@@ -52,8 +54,10 @@ class Place(NamedTuple):
 # -- a tree to a tar ------------------------------------------------------------------------------------------------
 
 
-def pack(stream: IO[bytes], path: str, follow: bool) -> None:
+def pack(stream: IO[bytes], path: str, follow: bool, without: Collection[str] = ()) -> None:
     """Write what is at ``path`` as a tar: a directory as its own entry ``name/`` with what is in it.
+
+    ``without``: directories below it that are left empty, as full paths.
 
     Raises OSError for ``path`` itself; what goes away meanwhile is left out.
     """
@@ -66,12 +70,12 @@ def pack(stream: IO[bytes], path: str, follow: bool) -> None:
         root = os.path.realpath(path) if follow else path
         _add(tar, root, name, status, links)
         if stat.S_ISDIR(status.st_mode):
-            for full, relative, found in _walk(root, name):
+            for full, relative, found in _walk(root, name, without):
                 with _leaving_out_what_went():
                     _add(tar, full, relative, found, links)
 
 
-def _walk(root: str, name: str) -> Iterator[tuple[str, str, os.stat_result]]:
+def _walk(root: str, name: str, without: Collection[str]) -> Iterator[tuple[str, str, os.stat_result]]:
     """All below a directory: path, name in the tar, status; each directory before what is in it."""
     waiting = [(root, name)]
     while waiting:
@@ -85,7 +89,7 @@ def _walk(root: str, name: str) -> Iterator[tuple[str, str, os.stat_result]]:
                     found = entry.stat(follow_symlinks=False)
                     relative = f"{prefix}/{entry.name}"
                     yield entry.path, relative, found
-                    if stat.S_ISDIR(found.st_mode):
+                    if stat.S_ISDIR(found.st_mode) and entry.path not in without:
                         below.append((entry.path, relative))
             waiting += reversed(below)
 
@@ -311,7 +315,7 @@ def main() -> NoReturn:
             _enter_stopped(options)
         if options["do"] == "get":
             with open(1, "wb", buffering=0) as out:
-                pack(out, _inside(options["path"]), options["follow"])
+                pack(out, _inside(options["path"]), options["follow"], _KERNELS)
         else:
             path = options["path"]
             place = Place(_inside(path), path.endswith("/"), options["contents"], options["tar"])

@@ -158,6 +158,7 @@ def _details(container: Container, peak: int, limits: dict[str, int]) -> list[st
     said = {
         "memory": "Its memory limit held it back {}.",
         "memory_high": "It was slowed down for its memory {}.",
+        "oom": "The kernel killed something in it for want of memory {}.",
         "pids": "It wanted more processes than it may have {}.",
         "cpu": "It was throttled in {} of 0.1 s.",
     }

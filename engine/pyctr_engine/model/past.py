@@ -77,7 +77,8 @@ class PostMortem:
     Attributes:
         verdict: One sentence; ``details`` are more, each a fact that supports or qualifies it.
         status: Its status.
-        limits: How often each limit held it back: ``memory``, ``memory_high``, ``pids``, ``cpu``.
+        limits: How often each limit held it back: ``memory``, ``memory_high``, ``pids``, ``cpu``;
+            ``oom`` counts what the OOM killer took.
         logs: The last lines.
         usage: The last minutes' readings, oldest first.
         processes: Who ran in it when that was last looked at, at ``processes_at`` (seconds since the epoch).

@@ -87,7 +87,7 @@ class LogWriter:
             rest = rest[MAX_LINE:]
         self._partial[stream] = rest
         if records:
-            self._append("".join(records).encode(), len(records))
+            self._append([record.encode() for record in records])
 
     def _within_rate(self, lines: list[bytes]) -> list[bytes]:
         now = time.monotonic()
@@ -114,11 +114,20 @@ class LogWriter:
         if not self._write(('{"t":%.6f,"s":"stderr","m":%s,"d":%d}\n' % (time.time(), text, dropped)).encode()):
             self._dropped += dropped
 
-    def _append(self, data: bytes, lines: int) -> None:
+    def _append(self, records: list[bytes]) -> None:
         if self._dropped and self._disk_failed:  # told as soon as it takes something again
             self.settle()
-        if not self._write(data):
-            self._dropped += lines
+        first, size = 0, self._size
+        for number, record in enumerate(records):
+            if size + len(record) > self._keep.max_bytes and number > first:
+                self._write_some(records[first:number])
+                first, size = number, 0
+            size += len(record)
+        self._write_some(records[first:])
+
+    def _write_some(self, records: list[bytes]) -> None:
+        if not self._write(b"".join(records)):
+            self._dropped += len(records)
 
     def _write(self, data: bytes) -> bool:
         if not self._keep.max_bytes:

@@ -357,6 +357,7 @@ class Monitor:
             started_at=time.time(),
             start_ms=round((time.monotonic() - self.began_at) * 1000, 3),
             plain_binds=plain_binds,
+            error="",
             restart_count=self.state.get("restart_count", 0) + 1,
         )
         self._begin_program(pid, pidfd, streams)

@@ -61,28 +61,23 @@ class Recorder:
                 return
 
     def _look(self) -> None:
+        """See who is there, but for the spawner's reserve, and take a record of every fourth."""
         try:
             present = set(os.listdir(self._base))
         except OSError:
             present = set()
-        for id in [id for id in self._known if id not in present]:
+        for id in self._known.keys() - present:
             del self._known[id]
+        for id in present - self._known.keys():
+            if os.path.isdir(f"{self._state_dir}/containers/{id}"):
+                self._known[id] = _Container(
+                    f"{self._state_dir}/containers/{id}", f"{self._run_dir}/containers/{id}", f"{self._base}/{id}"
+                )
         self._slice = (self._slice + 1) % _SLICES
-        for id in present:
-            if len(id) == 64 and int(id[:2], 16) % _SLICES == self._slice:
-                with contextlib.suppress(OSError, EngineError, ValueError):
-                    self._record(id)
-
-    def _record(self, id: str) -> None:
-        """Take one container's record, unless it is the spawner's reserve, or has just ended."""
-        found = self._known.get(id)
-        if found is None:
-            if not os.path.isdir(f"{self._state_dir}/containers/{id}"):
-                return
-            found = self._known[id] = _Container(
-                f"{self._state_dir}/containers/{id}", f"{self._run_dir}/containers/{id}", f"{self._base}/{id}"
-            )
-        found.record(self._layout, self._parent, id)
+        for id, container in self._known.items():
+            if int(id[:2], 16) % _SLICES == self._slice:
+                with contextlib.suppress(OSError, EngineError, ValueError):  # it has just ended
+                    container.record(self._layout, self._parent, id)
 
 
 class _Container:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from pyctr_engine.containers import logs as reading
+from pyctr_engine.errors import InvalidValue
+from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Logging
 from pyctr_engine.runtime import logs
-from tests.engine.containers.conftest import Bench
+from tests.engine.containers.conftest import IMAGE, Bench
+from tests.engine.containers.test_lifecycle import until
 
 pytestmark = pytest.mark.root
 
@@ -79,3 +84,87 @@ def test_a_log_that_cannot_be_written_loses_lines_not_the_container(tmp_path: Pa
     writer.close()
     texts = [line.text for line in reading.read(str(tmp_path), False, None, None, lambda: False)]
     assert texts == ["first", "[2 lines dropped: the log could not be written: No space left on device]", "c"]
+
+
+def test_the_last_lines_of_many_files_are_read_from_their_ends(tmp_path: Path) -> None:
+    writer = logs.LogWriter(str(tmp_path), logs.Rotation(1 << 20, 5))
+    for number in range(60_000):
+        writer.write("stdout", b"line %d\n" % number, float(number))
+    writer.close()
+
+    def texts(**options: float) -> list[str]:
+        tail = int(options.pop("tail", -1))
+        found = reading.read(
+            str(tmp_path),
+            False,
+            None if tail < 0 else tail,
+            options.get("since"),
+            lambda: False,
+            options.get("until"),
+        )
+        return [line.text for line in found]
+
+    everything = texts()
+    for tail in (0, 1, 7, 20_000, 10**6):
+        assert texts(tail=tail) == everything[len(everything) - min(tail, len(everything)) :]
+    assert texts(tail=2, until=50_000) == ["line 49999", "line 50000"]
+    assert texts(since=59_998) == ["line 59998", "line 59999"]
+    assert texts(tail=5, since=59_998) == ["line 59998", "line 59999"]
+    assert texts(since=50_000, until=50_001) == ["line 50000", "line 50001"]
+
+
+def test_lines_over_the_rate_are_dropped_and_counted(bench: Bench) -> None:
+    script = "seq 1000; sleep 0.2; echo later; sleep 1000"
+    container = bench.start("sh", "-c", script, logging=Logging(rate=100))
+    until(lambda: any(line.dropped for line in bench.engine.logs(container.id)), 6)
+    lines = list(bench.engine.logs(container.id))
+    kept = [line for line in lines if not line.dropped]
+    assert [line.text for line in kept[:100]] == [str(number) for number in range(1, 101)]
+    assert len(kept) + sum(line.dropped for line in lines) == 1001
+    assert "more than 100 a second" in next(line.text for line in lines if line.dropped)
+
+
+def test_a_log_can_be_kept_smaller_or_not_at_all(bench: Bench) -> None:
+    small = bench.start("sh", "-c", "seq 100000", logging=Logging(max_size=64 << 10, max_files=2))
+    none = bench.start("sh", "-c", "seq 1000; sleep 0.1", logging=Logging(max_size=0))
+    bench.engine.wait(small.id)
+    bench.engine.wait(none.id)
+    directory = Path(bench.engine.log_file(small.id)).parent
+    assert sum(file.stat().st_size for file in directory.iterdir()) <= 128 << 10
+    assert list(bench.engine.logs(small.id))[-1].text == "100000"
+    assert list(bench.engine.logs(none.id)) == []
+    with pytest.raises(InvalidValue, match="too small"):
+        bench.engine.create(ContainerRequest(IMAGE, logging=Logging(max_size=1)))
+
+
+def test_a_line_of_megabytes_is_kept_in_pieces_that_say_so(bench: Bench) -> None:
+    container = bench.start("sh", "-c", "head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after")
+    bench.engine.wait(container.id)
+    lines = list(bench.engine.logs(container.id))
+    assert "".join(line.text for line in lines[:-1]) == "x" * 3_000_000
+    assert [line.partial for line in lines[:-2]] == [True] * (len(lines) - 2)
+    assert (lines[-2].partial, lines[-1].text) == (False, "after")
+
+
+def test_a_stalled_disk_delays_neither_names_nor_health_nor_exec(bench: Bench) -> None:
+    """Its log is a pipe that nobody reads: opening it waits, as a write to a disk does that is gone."""
+    container = bench.engine.create(
+        ContainerRequest(
+            IMAGE,
+            command=("sh", "-c", "while :; do seq 100000; done"),
+            health=HealthCheck(("CMD", "true"), interval=0.1),
+            stop_grace=0.0,
+        )
+    )
+    log = Path(bench.engine.log_file(container.id))
+    log.parent.mkdir(mode=0o700)
+    os.mkfifo(log)
+    bench.engine.start(container.id)
+    time.sleep(0.5)
+    began = time.monotonic()
+    assert bench.exec(container, "echo", "here").out == "here\n"
+    bench.engine.rename(container.id, "stalled")
+    until(lambda: bench.engine.container(container.id).status.health == "healthy")
+    assert time.monotonic() - began < 5
+    with subprocess.Popen(["cat", str(log)], stdout=subprocess.DEVNULL):  # the disk is back
+        bench.engine.stop(container.id)

@@ -206,10 +206,15 @@ class FakeEngine(Engine):
         self.calls.append(("remove", ref, force, volumes))
 
     def logs(
-        self, ref: str, follow: bool = False, tail: int | None = None, since: float | None = None
+        self,
+        ref: str,
+        follow: bool = False,
+        tail: int | None = None,
+        since: float | None = None,
+        until: float | None = None,
     ) -> Iterator[LogLine]:
         self._called("logs", ref, follow, tail, since)
-        return iter(self.logs_[ref])
+        return iter([line for line in self.logs_[ref] if until is None or line.time <= until])
 
     def inspect(self, ref: str) -> dict[str, Any]:
         if ref not in self.inspected_:
@@ -312,7 +317,7 @@ class FakeEngine(Engine):
     def volumes(self) -> list[dict[str, Any]]:
         return self.volumes_
 
-    def events(self, since: float | None = None, follow: bool = True) -> Iterator[Event]:
+    def events(self, since: float | None = None, follow: bool = True, until: float | None = None) -> Iterator[Event]:
         self._called("events", since, follow)
         return iter(self.events_)
 

@@ -18,7 +18,7 @@ from tests.unit.cli.fake import ID, FakeEngine, container
 
 PS_KEYS = {
     "ID", "Names", "Image", "Command", "CreatedAt", "RunningFor", "Ports", "State", "Status", "Labels", "Mounts",
-    "Networks", "Pid", "ExitCode", "Stack", "Service",
+    "Networks", "Pid", "ExitCode", "Stack", "Service", "Health", "RestartCount",
 }  # fmt: skip
 
 

@@ -42,7 +42,7 @@ def test_a_request_survives_its_journey() -> None:
         binds=[protocol.Bind("/a", "/b", True)], tmpfs=[protocol.Tmpfs("/t", 4096)], devices=[], capabilities=3,
         seccomp="", no_new_privs=False, privileged=False, read_only=True, init=False, shm_size=1, rlimits=[[7, 1, 2]],
         sysctls=[["net.x", "1"]], log=[1, 1, 0], restart=["no", 0], health=None,
-        limits=[0, 0, 0], layout=[], reap=[], attach=True,
+        limits=[0, 0, 0], reap=[], attach=True,
     )  # fmt: skip
     assert protocol.StartRequest.decode(request.encode()) == request
 

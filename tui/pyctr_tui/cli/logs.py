@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 _GRAMMAR = Grammar(
     "logs",
-    "CONTAINER | STACK.yaml",
-    "Show what a container wrote, or all of a stack's containers in the order of time.",
+    "CONTAINER… | STACK.yaml",
+    "Show what containers wrote, or all of a stack's: those of several in the order of time.",
     Option("-f, --follow", "Go on as more is written"),
     Option("-n, --tail", "Only the last so many lines, or all", "NUMBER"),
     Option("-t, --timestamps", "Begin each line with its time"),
     Option("--since", "Only from this time on: 10m, or 2026-01-31T13:05:00Z", "TIME"),
     Option("--until", "Only up to this time", "TIME"),
     stackref.STACK,
-    most=1,
+    most=None,
 )
 
 Source = tuple[str, "Iterator[LogLine]"]
@@ -35,32 +35,40 @@ Source = tuple[str, "Iterator[LogLine]"]
 def logs(call: Call, words: Sequence[str]) -> int:
     """``logs``."""
     parsed = _GRAMMAR.parse(words)
-    word, stack = (parsed.arguments or [""])[0], parsed.value("stack")
-    if not word and not stack:
-        raise _GRAMMAR.error("logs of what?", "usage: pyctr-tui logs CONTAINER, or --stack NAME")
+    names, stack = parsed.arguments, parsed.value("stack")
+    if not names and not stack:
+        raise _GRAMMAR.error("logs of what?", "usage: pyctr-tui logs CONTAINER…, or --stack NAME")
     follow = parsed.flag("follow")
     tail = None if parsed.value("tail", "all") == "all" else max(values.integer(parsed.value("tail"), "--tail"), 0)
     since = values.moment(parsed.value("since"), "--since") if "since" in parsed else None
     until = values.moment(parsed.value("until"), "--until") if "until" in parsed else None
 
     def source(ref: str) -> Iterator[LogLine]:
-        return call.engine.logs(ref, follow=follow, tail=tail, since=since)
+        return call.engine.logs(ref, follow=follow, tail=tail, since=since, until=until)
 
     show = _Printer(timestamps=parsed.flag("timestamps"), flush=follow)
-    if not stack and not stackref.is_file(word):
-        for line in source(word):
-            if until is not None and line.time > until:
-                break
+    if len(names) == 1 and not stack and not stackref.is_file(names[0]):
+        for line in source(names[0]):
             show(line, "")
         return 0
-    name = stackref.stack_name(call, word, stack) if word else stack
-    containers = _of_stack(call, name)
+    containers = _named(call, names, stack)
     width = max(len(_label(container)) for container in containers)
     sources = [(f"{_label(container):<{width}} | ", source(container.id)) for container in containers]
     for prefix, line in _follow(sources) if follow else _merge(sources):
-        if until is None or line.time <= until:
-            show(line, prefix)
+        show(line, prefix)
     return 0
+
+
+def _named(call: Call, names: Sequence[str], stack: str) -> list[Container]:
+    """The containers that are named, by themselves or by a stack's file, each once."""
+    found: dict[str, Container] = {}
+    for name in names or [""]:
+        if not name or stackref.is_file(name):
+            members = _of_stack(call, stackref.stack_name(call, name, stack) if name else stack)
+        else:
+            members = [call.engine.container(name)]
+        found |= {container.id: container for container in members}
+    return list(found.values())
 
 
 def _of_stack(call: Call, name: str) -> list[Container]:
@@ -120,11 +128,16 @@ class _Printer:
         self._timestamps = timestamps
         self._flush = flush
         self._terminal = {"stdout": is_terminal(1), "stderr": is_terminal(2)}
+        self._goes_on: set[tuple[str, str]] = set()
 
     def __call__(self, line: LogLine, prefix: str) -> None:
         shown = text.harmless_line(line.text) if self._terminal[line.stream] else line.text
-        stamp = f"{text.timestamp(line.time)} " if self._timestamps else ""
+        place = (prefix, line.stream)
+        stamp = f"{prefix}{text.timestamp(line.time)} " if self._timestamps else prefix
+        if place in self._goes_on:  # the rest of a long line
+            stamp = ""
+        (self._goes_on.add if line.partial else self._goes_on.discard)(place)
         stream: TextIO = sys.stderr if line.stream == "stderr" else sys.stdout
-        stream.write(f"{prefix}{stamp}{shown}\n")
+        stream.write(f"{stamp}{shown}" if line.partial else f"{stamp}{shown}\n")
         if self._flush:
             stream.flush()

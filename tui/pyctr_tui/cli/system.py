@@ -22,6 +22,7 @@ _EVENTS = Grammar(
     "Show what happens to containers, images, volumes and stacks, as it happens.",
     Option("--since", "Begin with what happened from this time on: 10m, or 2026-01-31T13:05:00Z", "TIME"),
     Option("--until", "End at this time, which may be now", "TIME"),
+    Option("-f, --filter", "type=, event=, container=, image=, volume=, stack=", "KEY=VALUE", many=True),
     Option("--format", "json (one object a line), or a template such as '{{.Action}} {{.Name}}'", "FORMAT"),
 )
 _DOCTOR = Grammar("doctor", "", "Examine this host: what works, and what each lack costs.", output.LIST_FORMAT)
@@ -43,13 +44,47 @@ def events(call: Call, words: Sequence[str]) -> int:
     since = values.moment(parsed.value("since"), "--since") if "since" in parsed else None
     until = values.moment(parsed.value("until"), "--until") if "until" in parsed else None
     render = _event_renderer(parsed.value("format"))
+    wanted = _event_filter(call, parsed.values("filter"))
     follow = until is None or until > time.time()
-    for event in call.engine.events(since, follow):
-        if until is not None and event.time > until:
-            break
-        output.line(render(event))
-        sys.stdout.flush()
+    for event in call.engine.events(since, follow, until):
+        if wanted(event):
+            output.line(render(event))
+            sys.stdout.flush()
     return 0
+
+
+_EVENT_KEYS = ("type", "event", "container", "image", "volume", "stack")
+
+
+def _event_filter(call: Call, filters: Sequence[str]) -> Callable[[Event], bool]:
+    """docker's: of each key one value, of all keys, has to fit. Raises UsageError."""
+    wanted: dict[str, list[str]] = {}
+    for given in filters:
+        key, equals, value = given.partition("=")
+        if not equals or key not in _EVENT_KEYS:
+            raise _EVENTS.error(
+                f"--filter: {given!r} is unknown", f"filters: {', '.join(f'{k}=…' for k in _EVENT_KEYS)}"
+            )
+        wanted.setdefault(key, []).append(value)
+    members: dict[str, str] = {}
+
+    def stack_of(event: Event) -> str:
+        if event.id not in members:
+            members.update({container.id: container.stack for container in call.engine.containers()})
+        return members.setdefault(event.id, "")
+
+    def fits(event: Event, key: str, value: str) -> bool:
+        if key == "type":
+            return event.type == value
+        if key == "event":  # health_status takes "health_status: healthy" too
+            return event.action == value or event.action.partition(":")[0] == value
+        if key == "stack":
+            return event.id == value if event.type == "stack" else stack_of(event) == value
+        if event.type == "container" and key == "image":
+            return event.attributes.get("image", "") == value
+        return event.type == key and (event.name == value or (len(value) > 3 and event.id.startswith(value)))
+
+    return lambda event: all(any(fits(event, key, value) for value in values) for key, values in wanted.items())
 
 
 def _event_renderer(format: str) -> Callable[[Event], str]:
