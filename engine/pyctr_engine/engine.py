@@ -133,8 +133,14 @@ class Engine:
     def start(self, ref: str) -> Container:
         """Start a created or ended container; a running one is left alone."""
         from pyctr_engine.containers import listing, start
+        from pyctr_engine.model.status import State
 
         container = listing.one(self._context, ref)
+        if container.state is State.DEAD:
+            raise Conflict(
+                f"container {container.name} is dead: its removal failed half way",
+                f"`pyctr-tui rm {container.name}` finishes it, or says what is in its way",
+            )
         if not container.state.is_alive:
             start.start(self._context, container.spec, attach=False, connection=self._monitor()).close()
         return listing.one(self._context, container.id)

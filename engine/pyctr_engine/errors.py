@@ -20,7 +20,9 @@ Every error a user can cause is one clear sentence and a hint::
 
 from __future__ import annotations
 
+import contextlib
 import errno
+from collections.abc import Iterator
 
 
 class EngineError(Exception):
@@ -101,6 +103,15 @@ class StoreError(EngineError):
 NO_SPACE_HINT = "free some space: `pyctr-tui system df` shows what takes it, `pyctr-tui prune` what can go"
 
 
+@contextlib.contextmanager
+def told_as(doing: str) -> Iterator[None]:
+    """Raise an OSError met inside as one of ours; see `from_os_error`."""
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, doing) from error
+
+
 def from_os_error(error: OSError, doing: str) -> EngineError:
     """Turn an OSError met while ``doing`` (an infinitive phrase, e.g. ``"write the layer"``) into one of ours."""
     where = f" ({error.filename})" if error.filename else ""
@@ -110,6 +121,8 @@ def from_os_error(error: OSError, doing: str) -> EngineError:
         return NoSpace(message, NO_SPACE_HINT)
     if error.errno in (errno.EPERM, errno.EACCES):
         return NotPermitted(message, "run as root")
+    if error.errno == errno.EAGAIN and isinstance(error, BlockingIOError):
+        return EngineError(message, "no more processes can be made: `ulimit -u` and the cgroup's pids.max limit them")
     if error.errno == errno.ENOSYS:
         return Unsupported(message, "`pyctr-tui doctor` shows what this kernel lacks")
     return EngineError(message)

@@ -9,6 +9,10 @@ DEFAULT_STATE = "/var/lib/pyctr-tui"
 DEFAULT_RUN = "/run/pyctr-tui"
 
 
+GOING = ".going-"
+"""What the names of containers' directories begin with while they are being removed."""
+
+
 class Paths:
     """Where facts live. ``state`` survives a reboot, ``run`` doesn't; both are absolute strings.
 
@@ -69,6 +73,10 @@ class Paths:
     def container(self, id: str) -> str:
         """A container's durable directory: upper/ work/ logs/ history start-trace.json."""
         return f"{self.state}/containers/{id}"
+
+    def going(self, id: str) -> str:
+        """Where a container's durable directory is while it is being removed."""
+        return f"{self.state}/containers/{GOING}{id}"
 
     @property
     def volumes(self) -> str:

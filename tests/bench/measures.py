@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.bench import screen
+from tests.bench import lives, screen
 from tests.bench.commits import commit, diff
 from tests.bench.figures import Figure, ratio
 from tests.bench.place import IMAGE, Place
@@ -34,10 +34,12 @@ class Effort:
     containers: int
     screens: int
     commits: int
+    many: int
+    pipe_bytes: int
 
 
-FULL = Effort(rounds=60, idle_rounds=20, calls=20, containers=50, screens=7, commits=5)
-QUICK = Effort(rounds=15, idle_rounds=6, calls=6, containers=50, screens=2, commits=2)
+FULL = Effort(rounds=60, idle_rounds=20, calls=20, containers=50, screens=7, commits=5, many=500, pipe_bytes=1 << 30)
+QUICK = Effort(rounds=15, idle_rounds=6, calls=6, containers=50, screens=2, commits=2, many=100, pipe_bytes=1 << 28)
 
 
 def start(place: Place, effort: Effort) -> Iterator[Figure]:
@@ -127,7 +129,7 @@ def crowd(place: Place, effort: Effort) -> Iterator[Figure]:
     ]
     yield Figure(f"run -d by CLI, up to {many} running", tuple(started))
     monitors = [container.status.monitor_pid for container in place.engine.containers()]
-    yield Figure(f"memory per monitor of {many} (PSS)", tuple(_pss(pid) for pid in monitors), "MB", 1.5)
+    yield Figure(f"memory per monitor of {many} (PSS)", tuple(map(lives.pss, monitors)), "MB", 1.5)
     yield Figure(f"ps by CLI, {many} running", tuple(place.cli("ps") for _ in range(effort.calls)), target=100)
     painted = []
     for _ in range(effort.screens):
@@ -140,12 +142,6 @@ def crowd(place: Place, effort: Effort) -> Iterator[Figure]:
     place.remove_all()
 
 
-def _pss(pid: int) -> float:
-    """A process's share of memory in MB (2**20 bytes). Source: proc_pid_smaps(5)."""
-    with open(f"/proc/{pid}/smaps_rollup") as file:
-        return next(int(line.split()[1]) for line in file if line.startswith("Pss:")) / 1024
-
-
 Measure = Callable[[Place, Effort], Iterator[Figure]]
 
 MEASURES: dict[str, Measure] = {
@@ -156,4 +152,10 @@ MEASURES: dict[str, Measure] = {
     "crowd": crowd,
     "commit": commit,
     "diff": diff,
+    "exec_cli": lives.exec_cli,
+    "pipe": lives.pipe,
+    "flood": lives.flood,
+    "events": lives.events,
+    "restarts": lives.restarts,
+    "many": lives.many,
 }

@@ -19,6 +19,7 @@ from pyctr_engine.errors import Conflict, NotFound
 from pyctr_engine.model.event import Event
 from pyctr_engine.model.host import HostInfo, ProcessInfo
 from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
+from pyctr_engine.model.past import History, PostMortem
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, Port, Resources
 from pyctr_engine.model.stack import Action
@@ -396,6 +397,13 @@ class FakeEngine(Engine):
             self._images = [one for one in self._images if one.id != image]
         self.emit(Event(self.clock(), "image", "delete", image))
         return []
+
+    def history(self, ref: str) -> History:
+        return History()
+
+    def why(self, ref: str) -> PostMortem:
+        status = self.container(ref).status
+        return PostMortem("", (), status, (), (), (), (), 0.0, (), 0, (), (), ())
 
     def events(self, since: float | None = None, follow: bool = True, until: float | None = None) -> Iterator[Event]:
         listener: queue.Queue[Event] = queue.Queue()

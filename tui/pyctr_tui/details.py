@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyctr_engine.errors import EngineError
-from pyctr_tui.view import change_views, layer_views, process_views
+from pyctr_tui.samples import past_of
+from pyctr_tui.view import change_views, layer_views, process_views, why_view
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
 
-Kind = Literal["layers", "changes", "inspect", "inspect_image", "processes"]
+Kind = Literal["layers", "changes", "inspect", "inspect_image", "processes", "history", "why"]
 THREADS = 2
 
 
@@ -99,6 +100,10 @@ class Details:
             return change_views(self._engine.changes(ref))
         if kind == "processes":
             return process_views(self._engine.processes(ref))
+        if kind == "history":
+            return {id: past_of(self._engine.history(id).fine) for id in ref.split()}
+        if kind == "why":
+            return why_view(ref, self._engine.why(ref))
         if kind == "inspect":
             return self._engine.inspect(ref)
         return self._engine.inspect_image(ref)

@@ -6,6 +6,7 @@ import math
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -100,6 +101,18 @@ def sample(before: Stats | None, now: Stats) -> Sample:
     )
 
 
+def past_of(readings: Sequence[Stats]) -> list[tuple[int, dict[str, float]]]:
+    """The last quarter of an hour of what a recorder noted: second (since the epoch) and what a ring keeps of it."""
+    found: list[tuple[int, dict[str, float]]] = []
+    if not readings:
+        return found
+    since = readings[-1].time - KEPT
+    for before, now in pairwise(readings):
+        if now.time > since and now.time > before.time:
+            found.append((int(now.time), reading(sample(before, now))))
+    return found
+
+
 def host_sample(before: HostStats | None, now: HostStats) -> HostSample:
     """The machine between two readings."""
     busy = now.cpu_busy_usec - (before.cpu_busy_usec if before else 0)
@@ -168,6 +181,19 @@ class Ring:
             for values in self.values.values():
                 del values[:surplus]
             self.start += surplus
+
+    def preceded_by(self, past: Sequence[tuple[int, Mapping[str, float]]]) -> Ring:
+        """One with an earlier past before this one's; where both know a second, this one is right."""
+        whole = Ring(tuple(self.values))
+        first = self.start if len(self) else math.inf
+        for second, values in past:
+            if second < first:
+                whole.append(second, values)
+        for at in range(len(self)):
+            values = {metric: slots[at] for metric, slots in self.values.items()}
+            if any(value != UNKNOWN for value in values.values()):
+                whole.append(self.start + at, values)
+        return whole
 
     def buckets(self, metric: str, step: int, columns: int, end: int) -> list[float]:
         """``columns`` values, each the highest of ``step`` seconds, the last holding second ``end``.

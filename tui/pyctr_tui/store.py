@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_tui.feed import Happened, Known, Message, Snapshot
@@ -78,6 +78,11 @@ class Store:
         self.samples = dict(snapshot.samples)
         for id, sample in self.samples.items():
             self.rings.setdefault(id, Ring()).append(second, reading(sample))
+
+    def remember(self, id: str, past: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Put what was recorded before the interface was opened in front of what it saw itself."""
+        if past and id in self.by_id:
+            self.rings[id] = self.rings.get(id, Ring()).preceded_by(past)
 
     def counts(self) -> dict[str, int]:
         """How many containers are up, paused, killed for want of memory, failed."""

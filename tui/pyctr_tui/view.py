@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import ProcessInfo
     from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
+    from pyctr_engine.model.past import PostMortem
     from pyctr_engine.model.spec import Port
     from pyctr_engine.model.status import Container
 
@@ -43,6 +44,8 @@ class ContainerView:
     finished_at: float
     ports: str
     start_ms: float
+    health: str = ""
+    restarts: int = 0
 
     @property
     def is_up(self) -> bool:
@@ -60,10 +63,18 @@ class ContainerView:
             return glyphs.FAILED
         return _SYMBOLS[self.state]
 
+    @property
+    def is_unwell(self) -> bool:
+        """Whether it runs, and its health checks fail."""
+        return self.state is State.RUNNING and self.health == "unhealthy"
+
     def word(self, now: float) -> str:
-        """The state in at most eight cells: ``3h``, ``paused``, ``exit 0``, ``OOM 137``."""
+        """The state in at most eight cells: ``3h``, ``3h ♥``, ``paused``, ``exit 0``, ``OOM 137``, ``retry 4``."""
         if self.state is State.RUNNING:
-            return age(now - self.started_at)
+            sign = _HEALTH.get(self.health, "")
+            return age(now - self.started_at) + (f" {sign}" if sign else "")
+        if self.state is State.RESTARTING:
+            return f"retry {self.restarts + 1}"[:8]
         if self.state is State.EXITED:
             code = "" if self.exit_code is None else str(self.exit_code)
             return f"OOM {code}" if self.oom else f"exit {code}".rstrip()
@@ -78,7 +89,8 @@ _SYMBOLS = {
     State.EXITED: glyphs.EXITED,
     State.DEAD: glyphs.FAILED,
 }
-_WORDS = {State.RESTARTING: "retries"}
+_WORDS: dict[State, str] = {}
+_HEALTH = {"healthy": glyphs.HEALTHY, "unhealthy": glyphs.UNHEALTHY, "starting": glyphs.ELLIPSIS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +178,30 @@ def container_view(container: Container) -> ContainerView:
         finished_at=status.finished_at,
         ports=safe(" ".join(_port(port) for port in container.ports)),
         start_ms=status.start_ms,
+        health=status.health,
+        restarts=status.restart_count,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class WhyView:
+    """A post-mortem: sentences, who ran near the end (``cpu``, ``memory``, command), and the last lines."""
+
+    id: str
+    verdict: str
+    details: tuple[str, ...]
+    processes: tuple[tuple[str, str, str], ...]
+    lines: tuple[str, ...]
+
+
+def why_view(id: str, mortem: PostMortem) -> WhyView:
+    """A post-mortem as the graphs' place shows it when there is nothing to draw."""
+    return WhyView(
+        id,
+        safe(mortem.verdict),
+        tuple(map(safe, mortem.details)),
+        tuple((f"{p.cpu_seconds:.1f}s", exact_size(p.rss), safe(p.command)) for p in mortem.processes[:6]),
+        tuple(safe(line.text) for line in mortem.logs[-6:]),
     )
 
 

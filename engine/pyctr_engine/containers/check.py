@@ -13,6 +13,7 @@ from pyctr_engine.errors import EngineError
 from pyctr_engine.model.host import Finding
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.tidy import Problem, Repair
+from pyctr_engine.paths import GOING
 from pyctr_engine.snapshots import stack
 
 _REPAIR = "`pyctr-tui system check --repair` removes it"
@@ -70,7 +71,7 @@ def _files(context: Context, specs: Specs) -> list[Problem]:
             detail = f"{spec.name} is half made, or half removed"
             found.append(_problem("container files", detail, _REPAIR, partial(mend.sweep, context)))
     for path in strays:
-        if os.path.basename(path).startswith(create.GOING):
+        if os.path.basename(path).startswith(GOING):
             if not _is_locked(path):
                 detail = f"{path} is what an interrupted removal left"
                 found.append(_problem("container files", detail, _REPAIR, partial(mend.remove, path), warn=True))

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyctr_engine.containers import status, stub
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import EngineError, InvalidValue, NotFound, StoreError, from_os_error
+from pyctr_engine.errors import EngineError, InvalidValue, NotFound, StoreError, from_os_error, told_as
 from pyctr_engine.snapshots import stack
 
 if TYPE_CHECKING:
@@ -112,8 +112,8 @@ def _child(
     """The confined child; its failure is raised afterwards, for it tells more than what that led to here."""
     with contextlib.ExitStack() as held:
         options |= _where(context, container, held, write=options["do"] == "put")
-        child = held.enter_context(
-            subprocess.Popen(
+        with told_as("start the copying process"):
+            child = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _PROGRAM, _PACKAGES, json.dumps(options)],
                 stdin=stdin,
                 stdout=stdout,
@@ -121,7 +121,7 @@ def _child(
                 cwd="/",
                 env={},
             )
-        )
+        held.enter_context(child)
         failed: BaseException | None = None
         try:
             yield child

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import EngineError, told_as
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.paths import Paths
 
@@ -49,12 +49,13 @@ def fill(paths: Paths, spec: ContainerSpec, target: str, volume: str) -> None:
     os.mkdir(empty)
     names = ":".join([*(f"lowers/{os.path.basename(link)}" for link in spec.chain), "empty"])
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, root, scratch, names, target, volume],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
+        with told_as("start the process that fills a volume"):
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, root, scratch, names, target, volume],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+            )
     finally:
         for path in (f"{scratch}/mnt", empty):
             os.rmdir(path)

@@ -13,6 +13,7 @@ from pyctr_engine.containers import idranges, imaging, names, resolve, store, st
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, EngineError, InvalidValue, from_os_error
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
+from pyctr_engine.paths import GOING
 from pyctr_engine.record import replace
 from pyctr_engine.snapshots.overlay import Snapshot
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from pyctr_engine.images.store import Image
 
 
-GOING = ".going-"
 """Prefix of the directory of a container that is removed already."""
 
 
@@ -87,7 +87,7 @@ def remove_directories(context: Context, id: str) -> None:
     try:
         remove_tree(context.paths.run_container(id))
         with contextlib.suppress(FileNotFoundError):
-            os.rename(context.paths.container(id), f"{context.paths.containers}/{GOING}{id}")
+            os.rename(context.paths.container(id), context.paths.going(id))
         purge(context)
     except OSError as error:
         raise from_os_error(error, "remove the container's files") from error

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import Conflict, EngineError
+from pyctr_engine.errors import Conflict, EngineError, told_as
 from pyctr_engine.model.status import Container, State
 
 
@@ -62,15 +62,17 @@ def _guarded(context: Context, container: Container) -> Iterator[None]:
 
     plan = context.cgroups.plan(context.cgroup_parent, container.id, container.spec.request.resources)
     path, value = control.thawing(plan.unified, plan.directories)
-    with subprocess.Popen(
-        ["/bin/sh", "-c", _GUARD, "guard", path, value],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-        env={},
-    ) as guard:
+    with told_as("guard the pause"):
+        guarding = subprocess.Popen(
+            ["/bin/sh", "-c", _GUARD, "guard", path, value],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+            env={},
+        )
+    with guarding as guard:
         try:
             yield
         finally:

@@ -53,6 +53,8 @@ def view(context: Context, spec: ContainerSpec) -> Container:
 def _view(context: Context, spec: ContainerSpec) -> Container:
     state = status.read_state(context.paths, spec.id)
     found = status.status_of(state)
+    if found.state is State.CREATED and os.path.isdir(context.paths.going(spec.id)):
+        found = status.DEAD
     if found.state is State.RUNNING and is_frozen(context, spec.id):
         found = status.status_of(state, frozen=True)
     ports: tuple[Port, ...] = ()

@@ -232,8 +232,19 @@ def sweep_kernel(context: Context, spec: ContainerSpec) -> None:
         control.remove(left)
 
 
+def sweep_strays(context: Context) -> list[str]:
+    """Remove the cgroups of no container: whoever was making one, or held it in reserve, was killed."""
+    from pyctr_engine.containers import mend
+
+    return [mend.cgroup(context, id).detail for id in mend.stray_cgroups(context)]
+
+
 def remove_shared(context: Context) -> None:
     """Remove what containers share once no container is left on it: the bridge with its firewall table, cgroups."""
+    with context.lock:
+        alone = not store.all_specs(context.database)
+    if alone:
+        sweep_strays(context)
     control.remove_shared(context.cgroups.shared(context.cgroup_parent))
     with context.lock:
         networks = context.networks.list()
@@ -250,7 +261,8 @@ def remove_shared(context: Context) -> None:
 def recover(context: Context) -> list[str]:
     """Sweep containers whose monitor died without a word; what was done, a line each."""
     done = _sweep_half_made(context)
-    _sweep_leftovers(context)
+    with contextlib.suppress(EngineError):  # what can't be removed now stays dead, and is told by `rm` and `check`
+        _sweep_leftovers(context)
     with context.lock:
         specs = store.all_specs(context.database)
     for spec in specs:
@@ -270,7 +282,7 @@ def recover(context: Context) -> list[str]:
             with contextlib.suppress(EngineError):
                 remove(context, spec, force=False, volumes=True)
                 done.append(f"{spec.name}: removed (--rm)")
-    return done
+    return done + sweep_strays(context)
 
 
 def _sweep_half_made(context: Context) -> list[str]:
@@ -286,7 +298,10 @@ def _sweep_half_made(context: Context) -> list[str]:
                 continue
             sweep_kernel(context, spec)
             disconnect_network(context, spec)
-            create.remove_directories(context, spec.id)
+            try:
+                create.remove_directories(context, spec.id)
+            except EngineError:  # it stays dead, and `rm` says why
+                continue
             _settle_volumes(context, spec)
             with context.lock:
                 create.forget(context, spec)

@@ -21,6 +21,9 @@ _HINTS = {
 }
 
 
+_CHUNK = 256 << 10
+
+
 class Unanswered(StartError):
     """Whoever was to start it went without a word; what was begun is undone."""
 
@@ -79,8 +82,8 @@ class StreamSession:
 
     def write(self, data: bytes) -> None:
         """Send to its standard input."""
-        for start in range(0, len(data), 1 << 16):
-            self._send(protocol.frame(protocol.STDIN, data[start : start + (1 << 16)]))
+        for start in range(0, len(data), _CHUNK):
+            self._send(protocol.frame(protocol.STDIN, data[start : start + _CHUNK]))
 
     def close_stdin(self) -> None:
         """End its standard input."""
@@ -114,7 +117,7 @@ class StreamSession:
     def _next(self) -> tuple[bytes, bytes]:
         while not self._frames:
             try:
-                data = self._socket.recv(1 << 16)
+                data = self._socket.recv(_CHUNK)
             except ConnectionResetError:
                 data = b""
             if not data:

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 
-from pyctr_engine.errors import StoreError, from_os_error
+from pyctr_engine.errors import StoreError, from_os_error, told_as
 from pyctr_engine.linux import namespaces
 from pyctr_engine.paths import Paths
 from pyctr_engine.runtime.protocol import HEADER, HELLO, OFFER, START, StartRequest, short_path
@@ -154,16 +154,17 @@ def _launch(paths: Paths) -> None:
             paths.cgroup_parent,
         ]
         log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        pid = os.posix_spawn(
-            sys.executable,
-            arguments,
-            {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
-            file_actions=[
-                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-                (os.POSIX_SPAWN_OPEN, 2, f"{paths.run}/spawner.log", *log),
-            ],
-        )
+        with told_as("start the spawner"):
+            pid = os.posix_spawn(
+                sys.executable,
+                arguments,
+                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 2, f"{paths.run}/spawner.log", *log),
+                ],
+            )
     _intermediate.append(pid)
 
 

@@ -12,6 +12,7 @@ from pyctr_engine.model.status import ContainerStatus, State
 from pyctr_engine.paths import Paths
 
 CREATED = ContainerStatus(State.CREATED)
+DEAD = ContainerStatus(State.DEAD, error="its removal failed half way")
 
 
 def read_state(paths: Paths, id: str) -> dict[str, Any]:
@@ -39,7 +40,7 @@ def _read(paths: Paths, id: str) -> dict[str, Any]:
 def write_dead(paths: Paths, id: str, state: dict[str, Any]) -> None:
     """Record, in the place of a monitor that can't any more, that its container has ended."""
     ended = {**state, "state": "exited", "pid": 0, "exit_code": 137, "finished_at": time.time()}
-    ended["error"] = "its monitor was killed"
+    ended["error"] = "the machine went down while it ran" if is_of_another_boot(state) else "its monitor was killed"
     for directory in (paths.run_container(id), paths.container(id)):
         os.makedirs(directory, 0o700, exist_ok=True)
         with open(f"{directory}/state.json.new", "w") as file:
@@ -54,7 +55,14 @@ def is_alive(paths: Paths, id: str) -> bool:
 
 def monitor_lives(state: dict[str, Any]) -> bool:
     """Whether the monitor that wrote this state is still there."""
+    if is_of_another_boot(state):
+        return False
     return namespaces.is_running(int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0)))
+
+
+def is_of_another_boot(state: dict[str, Any]) -> bool:
+    """Whether the machine has been started anew since: pids and start times of then mean nothing now."""
+    return bool(state.get("boot")) and state["boot"] != namespaces.boot_id()
 
 
 def status_of(state: dict[str, Any], frozen: bool = False) -> ContainerStatus:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from pyctr_engine.errors import StoreError, from_os_error
+from pyctr_engine.errors import StoreError, from_os_error, told_as
 from pyctr_engine.images.output import output
 from pyctr_engine.images.unpack import PACKAGES
 
@@ -27,15 +27,16 @@ def export(layers: str, data: str, uppers: Sequence[str], links: Sequence[str], 
     """
     with output(path, "export") as fd:
         options = json.dumps({"layers": layers, "data": data, "uppers": list(uppers), "links": list(links)})
-        child = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, options],
-            stdin=subprocess.DEVNULL,
-            stdout=fd,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env={},
-            check=False,
-        )
+        with told_as("start the exporting process"):
+            child = subprocess.run(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, options],
+                stdin=subprocess.DEVNULL,
+                stdout=fd,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env={},
+                check=False,
+            )
         if child.returncode:
             _fail(child.returncode, child.stderr)
 

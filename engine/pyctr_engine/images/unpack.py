@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import EngineError, ImageFormatError, StoreError, from_os_error
+from pyctr_engine.errors import EngineError, ImageFormatError, StoreError, from_os_error, told_as
 from pyctr_engine.images.limits import HINT, Limits, limits
 
 if TYPE_CHECKING:
@@ -63,15 +63,16 @@ class Unpacker:
             "size": allowed.size,
             "path": allowed.path,
         }
-        self._child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, json.dumps(options)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            cwd="/",
-            env={},
-            bufsize=0,
-        )
+        with told_as("start the unpacking process"):
+            self._child = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, PACKAGES, json.dumps(options)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd="/",
+                env={},
+                bufsize=0,
+            )
         assert self._child.stdin is not None
         self._stdin = self._child.stdin.fileno()
         with contextlib.suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 from collections.abc import Iterable
 
@@ -137,6 +138,13 @@ def start_time(pid: int) -> int:
     with open(f"/proc/{pid}/stat", "rb") as file:
         stat = file.read()
     return int(stat[stat.rindex(b")") + 2 :].split()[19])
+
+
+@functools.cache
+def boot_id() -> str:
+    """What this boot of the machine is named. Source: random(4), proc_sys_kernel(5)."""
+    with open("/proc/sys/kernel/random/boot_id") as file:
+        return file.read().strip()
 
 
 def is_running(pid: int, started: int) -> bool:

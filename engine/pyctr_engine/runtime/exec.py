@@ -8,7 +8,9 @@ files can't be written any more. The monitor waits for none of this.
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import fcntl
 import json
 import os
 import signal
@@ -31,6 +33,7 @@ _ALL = (
     | namespaces.CLONE_NEWCGROUP
 )
 _TTY, _FAILED = init.TTY, init.FAILED
+_PIPE_BYTES = 1 << 20
 THE_CONTAINERS = -1
 """As capabilities: those that the container itself was given."""
 
@@ -130,6 +133,9 @@ def _launch(
 ) -> None:
     """Join the container, clone the program, and tell the monitor once it is executed."""
     ours, theirs = birth.open_streams(command.tty, command.stdin)
+    for fd in {ours.into, ours.out} - {-1}:  # a large one moves much at a time; its memory is taken as it is filled
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     birth.give_streams(theirs, birth.root_id(request))
     control, child_control = passing.pair()
     namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)

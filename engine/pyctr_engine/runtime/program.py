@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -16,10 +17,10 @@ from pyctr_engine.runtime import protocol
 from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.orders import Streams
 
-_READ_BYTES = 64 << 10
+_READ_BYTES = 256 << 10
 HIGH_WATER = 1 << 20
 """With this much unsent to an attached client, its program's output is read no further, until half of it is gone."""
-_INPUT_WATER = 256 << 10
+_INPUT_WATER = 512 << 10
 
 
 class Client:
@@ -52,9 +53,25 @@ class Client:
 
     def send(self, data: bytes) -> None:
         """Send now what the socket takes, the rest when it can."""
+        self.send_parts(data)
+
+    def send_parts(self, *parts: bytes) -> None:
+        """The same of what need not be put together for it."""
         if self._socket.fileno() < 0:
             return
-        self._out += data
+        sent = 0
+        if not self._out:
+            try:
+                sent = self._socket.sendmsg(parts)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.close()
+                return
+        for part in parts:
+            if sent < len(part):
+                self._out += memoryview(part)[sent:] if sent else part
+            sent = max(0, sent - len(part))
         self._flush()
 
     def close_when_sent(self) -> None:
@@ -198,7 +215,7 @@ class Program:
     def on_frame(self, client: Client, kind: bytes, payload: bytes) -> None:
         """Input, its end, or a new size."""
         if kind == protocol.STDIN and self._into >= 0:
-            self._input += payload
+            self._take_input(payload)
             if len(self._input) > _INPUT_WATER:
                 client.listen(False)
             self._write_input()
@@ -243,9 +260,9 @@ class Program:
         kind = self._outputs[fd]
         self._on_output(kind, data)
         if self.clients:
-            message = protocol.frame(kind, data)
+            header = protocol.HEADER.pack(kind, len(data))
             for client in list(self.clients):
-                client.send(message)
+                client.send_parts(header, data)
         if not self._ended and (self._is_full() or any(client.pending > HIGH_WATER for client in self.clients)):
             self._paused = True
             for each in self._outputs:  # altogether: epoll tells of hang-ups whether asked or not
@@ -265,12 +282,23 @@ class Program:
         else:
             self._write_input()
 
+    def _take_input(self, data: bytes) -> None:
+        """Write at once what goes, and keep the rest for later."""
+        written = 0
+        if not self._input:
+            with contextlib.suppress(OSError):  # that it is full, or closed, `_write_input` learns as well
+                written = os.write(self._into, data)
+        if written < len(data):
+            self._input += memoryview(data)[written:]
+
     def _write_input(self) -> None:
         if self._into < 0:
             return
         try:
             while self._input:
-                del self._input[: os.write(self._into, self._input[:_READ_BYTES])]
+                with memoryview(self._input) as view:
+                    written = os.write(self._into, view)
+                del self._input[:written]
         except BlockingIOError:
             pass
         except OSError:

@@ -87,25 +87,27 @@ def listen(run_dir: str) -> socket.socket:
 class FrameReader:
     """Cuts a byte stream into frames."""
 
-    __slots__ = ("_buffer",)
+    __slots__ = ("_rest",)
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> list[tuple[bytes, bytes]]:
         """The frames that ``data`` completes. Raises ValueError on one that is too long."""
-        buffer = self._buffer
-        buffer += data
+        if self._rest:
+            data = self._rest + data
+        position = 0
         frames = []
-        while len(buffer) >= HEADER.size:
-            kind, length = HEADER.unpack_from(buffer)
+        while len(data) - position >= HEADER.size:
+            kind, length = HEADER.unpack_from(data, position)
             if length > MAX_FRAME:
                 raise ValueError(f"a frame of {length} bytes")
-            end = HEADER.size + length
-            if len(buffer) < end:
+            end = position + HEADER.size + length
+            if len(data) < end:
                 break
-            frames.append((kind, bytes(buffer[HEADER.size : end])))
-            del buffer[:end]
+            frames.append((kind, data[position + HEADER.size : end]))
+            position = end
+        self._rest = data[position:] if position else data
         return frames
 
 

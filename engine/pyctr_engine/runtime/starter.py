@@ -338,7 +338,13 @@ class Starter:
             with contextlib.suppress(OSError):  # it has gone
                 started = namespaces.start_time(self.monitor.pid)
                 pid = self.monitor.pid
-        return {"id": self.request.id, "state": "created", "monitor_pid": pid, "monitor_start": started}
+        return {
+            "id": self.request.id,
+            "state": "created",
+            "monitor_pid": pid,
+            "monitor_start": started,
+            "boot": namespaces.boot_id(),
+        }
 
     def _hold_ports(self) -> None:
         """Bind the published ports, so that no other program takes them and a taken one is an error now."""

@@ -14,7 +14,7 @@ import pytest
 
 from pyctr_engine.containers import remove
 from pyctr_engine.engine import Engine
-from pyctr_engine.errors import Conflict, NotFound
+from pyctr_engine.errors import Conflict, NotFound, NotPermitted
 from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.model.status import State
 from tests import leaks
@@ -225,3 +225,26 @@ def test_events_tell_what_happened(bench: Bench) -> None:
     bench.run("true", name="told")
     told = [event.action for event in bench.engine.events(since, follow=False) if event.name == "told"]
     assert told == ["create", "start", "die", "destroy"]
+
+
+def test_one_that_cannot_be_removed_is_dead_and_keeps_nobody_else_from_working(bench: Bench) -> None:
+    """Something in it is immutable, as on a disk that fails: what is left says so until it can go."""
+    container = bench.start_when("ready", "sh", "-c", "echo x > /file; echo ready; sleep 1000")
+    other = bench.start()
+    file = f"{bench.engine.paths.container(container.id)}/upper/file"
+    subprocess.run(["chattr", "+i", file], check=True)
+    try:
+        with pytest.raises(NotPermitted, match="cannot remove the container's files"):
+            bench.engine.remove(container.id, force=True)
+        dead = bench.engine.container(container.id)
+        assert (dead.state, dead.status.error) == (State.DEAD, "its removal failed half way")
+        assert {c.id for c in bench.engine.containers()} == {container.id, other.id}
+        assert "removal failed" in bench.engine.why(container.id).verdict
+        with pytest.raises(Conflict, match="is dead"):
+            bench.engine.start(container.id)
+        assert bench.exec(other, "echo", "fine").out == "fine\n"
+    finally:
+        left = f"{bench.engine.paths.going(container.id)}/upper/file"
+        subprocess.run(["chattr", "-i", left if os.path.exists(left) else file], check=True)
+    bench.engine.remove(container.id)
+    assert {c.id for c in bench.engine.containers()} == {other.id}

@@ -28,7 +28,7 @@ from pyctr_tui.cli.detach import KeyFilter
 if TYPE_CHECKING:
     from pyctr_engine.engine import Session
 
-CHUNK = 1 << 16
+CHUNK = 256 << 10
 _DETACH = b"\0"
 _PATIENCE = 3
 """After this many SIGINT or SIGTERM that the program did not end of, we leave."""

@@ -221,6 +221,8 @@ class ContainersPane(ListPane[Row]):
         palette = self.palette
         if container.failed:
             return palette.bad, palette.bad
+        if container.is_unwell:
+            return palette.bad, palette.bad
         if container.state in (State.PAUSED, State.RESTARTING):
             return palette.warn, palette.warn
         return (palette.good if container.is_up else palette.dim), palette.dim

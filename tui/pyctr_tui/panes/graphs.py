@@ -18,7 +18,7 @@ from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from pyctr_tui.store import Store
-    from pyctr_tui.view import ContainerView, EventView
+    from pyctr_tui.view import ContainerView, EventView, WhyView
 
 NOBODY = Subject("", ())
 MARKED = ("oom", "start", "restart", "die", "commit", "pause", "unpause")
@@ -33,12 +33,18 @@ class GraphsPane(TabPane):
         super().__init__(id="graphs")
         self.store = store
         self.subject = NOBODY
+        self.why: WhyView | None = None
         self.zoom: int | None = None
         """Seconds a column was set to by hand; ``None`` follows how much past there is."""
 
     def show_subject(self, subject: Subject) -> None:
         """Look at something else."""
         self.subject = subject
+        self.repaint()
+
+    def show_why(self, why: WhyView | None) -> None:
+        """Take in why a container has ended."""
+        self.why = why
         self.repaint()
 
     def stretch(self, by: int) -> None:
@@ -79,7 +85,8 @@ class GraphsPane(TabPane):
         inner, graph = width - 2, self._graph_width()
         charts = Charts(self.store, self.palette, self.subject, self.step(graph))
         if one is not None and not one.is_up:
-            return [[gap(1), *line] for line in [*self._ended(one, inner), *self._last_of(one, inner, height - 10)]]
+            told = [*self._ended(one, inner), *self._why(one, inner)]
+            return [[gap(1), *line] for line in [*told, *self._last_of(one, inner, height - len(told) - 1)]]
         grid = self._is_grid(width, height)
         body = self._grid(charts, inner, height - 1) if grid else self._stacked(charts, inner, height - 1)
         body.append(self._axis(charts, graph, inner))
@@ -158,6 +165,22 @@ class GraphsPane(TabPane):
             lines += [label, *charts.graph(hue, width, rows)]
         return lines
 
+    def _why(self, one: ContainerView, width: int) -> list[Line]:
+        """What the post-mortem adds: facts, who ran, the last lines."""
+        why, palette = self.why, self.palette
+        if why is None or why.id != one.id:
+            return []
+        lines: list[Line] = [[], *([Segment(detail, palette.text)] for detail in why.details)]
+        if why.processes:
+            lines += [[], [Segment("ran near its end", palette.dim)]]
+            for cpu, memory, command in why.processes:
+                figures = f"{cpu:>8}  {memory:>8}  "
+                lines.append([Segment(figures, palette.dim), Segment(fit(command, width - 20), palette.text)])
+        if why.lines:
+            lines += [[], [Segment("its last lines", palette.dim)]]
+            lines += [[Segment(fit(line, width), palette.text)] for line in why.lines]
+        return [fill(line, width) for line in lines]
+
     def _ended(self, one: ContainerView, width: int) -> list[Line]:
         """Why there is nothing to draw, and what to do."""
         palette = self.palette
@@ -167,6 +190,8 @@ class GraphsPane(TabPane):
             [],
             [Segment(f"{one.symbol()} {one.name}", tone), gap(1), Segment(_fate(one), palette.text)],
         ]
+        if self.why is not None and self.why.id == one.id:
+            lines.append([Segment(fit(self.why.verdict, width), palette.strong)])
         if one.finished_at:
             when = time.strftime("%H:%M:%S", time.localtime(one.finished_at))
             ran = f"{glyphs.DOT} ran {age(one.finished_at - one.started_at)}" if one.started_at else ""

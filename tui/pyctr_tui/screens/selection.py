@@ -49,6 +49,7 @@ class Selection:
         self._changes_due = 0.0
         self._processes_due = 0.0
         self._strip: tuple[tuple[str, str], ...] = ()
+        self._remembered: set[str] = set()
         self.container: ContainerView | None = None
         self.changes: tuple[ChangeView, ...] | None = None
         self.changes_of = ""
@@ -162,6 +163,7 @@ class Selection:
         ref = home.layers_pane.image_ref
         if ref and ref not in self._layers:
             ask("layers", ref)
+        self._ask_for_the_past()
         if container is not None:
             self._changes_due = 0.0
             self._processes_due = 0.0
@@ -177,6 +179,15 @@ class Selection:
                 ask("inspect", container.id)
         self._watch_strip()
         self.tick()
+
+    def _ask_for_the_past(self) -> None:
+        """Graphs open with what was recorded before; of one that has ended, with why."""
+        home, container = self._home, self.container
+        unknown = [id for id in self.subject.ids if id not in self._remembered]
+        if unknown:
+            home.application.details.ask("history", " ".join(unknown))
+        if container is not None and not container.is_up and home.graphs.shown:
+            home.application.details.ask("why", container.id)
 
     def tick(self) -> None:
         """Once a second: ask again for what changes by itself."""
@@ -217,7 +228,15 @@ class Selection:
     def answered(self, answer: Answer) -> None:
         """Show an answer, if it is about what is still selected."""
         home, container = self._home, self.container
-        if answer.kind == "layers":
+        if answer.kind == "history":
+            for id, past in (answer.value or {}).items():
+                self._remembered.add(id)
+                home.store.remember(id, past)
+            home.graphs.repaint()
+            home.peek.repaint()
+        elif answer.kind == "why":
+            home.graphs.show_why(answer.value)
+        elif answer.kind == "layers":
             if answer.error:
                 if answer.ref == home.layers_pane.image_ref:
                     home.layers_pane.show_layers((), answer.error)
