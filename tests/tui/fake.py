@@ -19,7 +19,8 @@ from pyctr_engine.errors import Conflict, NotFound
 from pyctr_engine.model.event import Event
 from pyctr_engine.model.host import HostInfo, ProcessInfo
 from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
-from pyctr_engine.model.past import History, PostMortem
+from pyctr_engine.model.log import LogLine
+from pyctr_engine.model.past import History, PastProcess, PostMortem
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, Port, Resources
 from pyctr_engine.model.stack import Action
@@ -403,7 +404,21 @@ class FakeEngine(Engine):
 
     def why(self, ref: str) -> PostMortem:
         status = self.container(ref).status
-        return PostMortem("", (), status, (), (), (), (), 0.0, (), 0, (), (), ())
+        return PostMortem(
+            verdict="It ran out of memory: the kernel killed it at its limit of 256 MiB (exit code 137).",
+            details=("It had run for 600.0 s.", "At most 256 MiB of memory of 256 MiB in its last minutes."),
+            status=status,
+            limits=(("oom", 1),),
+            logs=tuple(LogLine(self.now, "stdout", f"indexed {number}000 pages") for number in range(41, 44)),
+            usage=(),
+            processes=(PastProcess(4711, 1, 512.3, 240 << 20, "python3 -m index-1"),),
+            processes_at=status.finished_at,
+            changes=(),
+            changed=0,
+            events=(),
+            health=(),
+            trace=(),
+        )
 
     def events(self, since: float | None = None, follow: bool = True, until: float | None = None) -> Iterator[Event]:
         listener: queue.Queue[Event] = queue.Queue()

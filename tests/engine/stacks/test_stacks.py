@@ -191,3 +191,34 @@ def test_limits(engine: Engine) -> None:
     assert until(lambda: said(engine, "limits-crowd-1", "no room for another"))
     assert engine.container("limits-crowd-1").state is State.RUNNING
     engine.down("limits")
+
+
+HEALTHY = """
+name: trial
+services:
+  slow:
+    image: pyctr/base
+    command: ["sh", "-c", "sleep 0.7; touch /ready; exec sleep 1000"]
+    healthcheck: {test: "test -e /ready", interval: 100ms, retries: 100}
+  needs:
+    image: pyctr/base
+    command: [sleep, "1000"]
+    depends_on: {slow: {condition: service_healthy}}
+"""
+
+
+def test_what_depends_on_health_waits_for_it(engine: Engine, tmp_path: Path) -> None:
+    file = tmp_path / "stack.yaml"
+    file.write_text(HEALTHY)
+    told: list[str] = []
+    engine.up(load(str(file), env={}), lambda step: told.append(f"{step.subject} {step.text}"))
+    slow, needs = engine.container("trial-slow-1"), engine.container("trial-needs-1")
+    assert slow.status.health == "healthy"
+    assert needs.status.started_at - slow.status.started_at > 0.7
+    assert "trial-slow-1 waiting to be healthy" in told
+    file.write_text(HEALTHY.replace("test -e /ready", "exit 1").replace("retries: 100", "retries: 1"))
+    with pytest.raises(EngineError, match="service slow: trial-slow-1 is unhealthy"):
+        engine.up(load(str(file), env={}))
+    file.write_text(HEALTHY.replace("healthcheck:", "x-healthcheck:"))
+    with pytest.raises(EngineError, match="has no health check"):
+        engine.up(load(str(file), env={}))

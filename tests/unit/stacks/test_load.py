@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, Resources, RestartPolicy
+from pyctr_engine.model.spec import (
+    ContainerRequest,
+    Device,
+    HealthCheck,
+    Logging,
+    Mount,
+    Port,
+    Resources,
+    RestartPolicy,
+)
 from pyctr_engine.model.stack import Dependency, Service, Stack
 from pyctr_engine.stacks.load import config, load
 from pyctr_engine.stacks.render import render
@@ -76,10 +85,11 @@ def test_monitoring() -> None:
     assert services["grafana"].depends_on == (Dependency("prometheus"),)
     assert services["nodeexporter"].request.network == "host"
     assert services["nodeexporter"].request.mounts == (Mount("bind", "/", "/host", read_only=True, create=True),)
-    assert [warning.split(": ", 1)[1] for warning in stack.warnings] == [
-        "logging has no effect: the engine keeps a bounded log of its own",
-        "health checks are not run yet",
-    ]
+    assert prometheus.logging == Logging(max_size=10 << 20)
+    check = services["nodeexporter"].request.health
+    assert check.test == ("CMD", "wget", "-q", "--spider", "http://localhost:9100")
+    assert (check.interval, check.retries, check.timeout) == (30.0, 3, None)
+    assert stack.warnings == ()
 
 
 def test_a_web_application() -> None:
@@ -318,3 +328,50 @@ def test_a_long_chain_of_dependencies(tmp_path: Path) -> None:
     stack = load_text(tmp_path, "services:\n" + "\n".join(lines) + "\n  s3000: {image: x}\n")
     assert stack.services[0].name == "s3000"
     assert stack.services[-1].name == "s0"
+
+
+@pytest.mark.parametrize(
+    ("lines", "health"),
+    [
+        ("healthcheck: {test: curl -f localhost}", HealthCheck(("CMD-SHELL", "curl -f localhost"))),
+        ("healthcheck: {test: [CMD, a, b], start_period: 1m, start_interval: 2s}",
+         HealthCheck(("CMD", "a", "b"), start_period=60.0, start_interval=2.0)),
+        ("healthcheck: {timeout: 500ms, retries: 0}", HealthCheck(timeout=0.5, retries=0)),
+        ("healthcheck: {disable: true, test: x}", HealthCheck(("NONE",))),
+        ("healthcheck: {test: [NONE]}", HealthCheck(("NONE",))),
+    ],
+)  # fmt: skip
+def test_health_checks(tmp_path: Path, lines: str, health: HealthCheck) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"services:\n  a:\n    image: x\n    {lines}\n")
+    (service,) = load(str(file), env={}).services
+    assert service.request.health == health
+    again = tmp_path / "again.yaml"
+    again.write_text(config(str(file)))
+    assert load(str(again), env={}).services[0].request.health == health
+
+
+@pytest.mark.parametrize(
+    ("lines", "logging", "warned"),
+    [
+        (
+            "{driver: local, options: {max-size: 200k, max-file: '5', rate-limit: 100}}",
+            Logging(200 << 10, 5, 100),
+            "",
+        ),
+        ("{driver: none}", Logging(max_size=0), ""),
+        ("{driver: syslog}", Logging(), "the log driver syslog is not here"),
+        ("{options: {tag: x}}", Logging(), "tag has no effect"),
+        ("{options: {maxsize: 1m}}", Logging(), "the option maxsize is not known"),
+    ],
+)
+def test_logging(tmp_path: Path, lines: str, logging: Logging, warned: str) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(f"services:\n  a:\n    image: x\n    logging: {lines}\n")
+    stack = load(str(file), env={})
+    assert stack.services[0].request.logging == logging
+    assert bool(warned) == bool(stack.warnings)
+    assert all(warned in warning for warning in stack.warnings)
+    again = tmp_path / "again.yaml"
+    again.write_text(config(str(file)))
+    assert load(str(again), env={}).services[0].request.logging == logging

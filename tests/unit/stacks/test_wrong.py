@@ -149,7 +149,9 @@ ATTRIBUTES = [
     ),
     ("depends_on: [web]", "4:18: web depends on itself", ""),
     ("depends_on: {db: {condition: healthy}}", '4:34: condition can\'t be "healthy"', ""),
-    ("depends_on: {db: {condition: service_healthy}}", "4:34: health checks are not supported yet", ""),
+    ("depends_on: {db: {condition: service_healthy}}", "4:18: web depends on db, which is not a service here", ""),
+    ("healthcheck: {test: [CMD]}", "4:25: a test that begins with CMD goes on with what to run", ""),
+    ("logging: {options: {max-file: x}}", '4:35: max-file must be a whole number, not "x"', ""),
     (
         "depends_on: [db]\n  db: {image: x, depends_on: [web]}",
         "4:18: services depend on each other in a circle: web → db → web",

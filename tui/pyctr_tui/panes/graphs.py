@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -186,12 +187,12 @@ class GraphsPane(TabPane):
         palette = self.palette
         tone = palette.bad if one.failed else palette.dim
         now = self.store.clock()
-        lines: list[Line] = [
-            [],
-            [Segment(f"{one.symbol()} {one.name}", tone), gap(1), Segment(_fate(one), palette.text)],
-        ]
-        if self.why is not None and self.why.id == one.id:
-            lines.append([Segment(fit(self.why.verdict, width), palette.strong)])
+        known = self.why is not None and self.why.id == one.id
+        fate = [] if known else [gap(1), Segment(_fate(one), palette.text)]
+        lines: list[Line] = [[], [Segment(f"{one.symbol()} {one.name}", tone), *fate]]
+        if known:
+            assert self.why is not None
+            lines += [[Segment(line, palette.strong)] for line in wrap(self.why.verdict, max(20, width))]
         if one.finished_at:
             when = time.strftime("%H:%M:%S", time.localtime(one.finished_at))
             ran = f"{glyphs.DOT} ran {age(one.finished_at - one.started_at)}" if one.started_at else ""
