@@ -59,7 +59,7 @@ async def test_dialogs(name: str, keys: str) -> None:
 async def test_ended_container() -> None:
     async with running() as it:
         await it.press("j")
-        assert "was killed by the kernel: out of memory" in it.text()
+        assert "It ran out of memory: the kernel killed it" in it.text()
         check(it.picture(), "ended")
 
 
