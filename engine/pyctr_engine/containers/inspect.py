@@ -6,7 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from pyctr_engine.model.spec import Mount, Port
+from pyctr_engine.containers import history
+from pyctr_engine.model.spec import HealthCheck, Mount, Port
 from pyctr_engine.model.status import Container, State
 from pyctr_engine.paths import Paths
 from pyctr_engine.runtime.logs import log_path
@@ -35,13 +36,14 @@ def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
             "Error": status.error,
             "StartedAt": _time(status.started_at),
             "FinishedAt": _time(status.finished_at),
+            **({"Health": _health(paths, container)} if spec.health else {}),
         },
         "Image": spec.image_id,
         "ResolvConfPath": f"{paths.run_container(spec.id)}/resolv.conf",
         "HostnamePath": f"{paths.run_container(spec.id)}/hostname",
         "HostsPath": f"{paths.run_container(spec.id)}/hosts",
         "LogPath": log_path(paths.container(spec.id)),
-        "RestartCount": 0,
+        "RestartCount": status.restart_count,
         "Driver": "overlay",
         "Config": {
             "Hostname": spec.hostname,
@@ -56,6 +58,7 @@ def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
             "Labels": dict(spec.labels),
             "StopSignal": spec.stop_signal,
             "StopTimeout": asked.stop_grace,
+            **({"Healthcheck": _check(spec.health)} if spec.health else {}),
         },
         "HostConfig": _host_config(container),
         "GraphDriver": {
@@ -95,6 +98,14 @@ def _host_config(container: Container) -> dict[str, Any]:
         "Binds": [f"{m.source}:{m.target}{':ro' if m.read_only else ''}" for m in container.spec.mounts if m.source],
         "NetworkMode": asked.network,
         "PortBindings": _bindings(asked.ports),
+        "LogConfig": {
+            "Type": "json-file" if asked.logging.max_size else "none",
+            "Config": {
+                "max-size": str(asked.logging.max_size),
+                "max-file": str(asked.logging.max_files),
+                **({"rate-limit": str(asked.logging.rate)} if asked.logging.rate else {}),
+            },
+        },
         "RestartPolicy": {"Name": asked.restart.name, "MaximumRetryCount": asked.restart.max_retries},
         "AutoRemove": asked.auto_remove,
         "CapAdd": list(asked.security.cap_add),
@@ -113,6 +124,30 @@ def _host_config(container: Container) -> dict[str, Any]:
         "PidsLimit": limits.pids,
         "Init": asked.init,
     }
+
+
+def _health(paths: Paths, container: Container) -> dict[str, Any]:
+    results = history.health(paths.run_container(container.id), paths.container(container.id))
+    return {
+        "Status": container.status.health or "none",
+        "FailingStreak": container.status.health_streak,
+        "Log": [
+            {"Start": _time(r.started), "End": _time(r.ended), "ExitCode": r.exit_code, "Output": r.output}
+            for r in results
+        ],
+    }
+
+
+def _check(check: HealthCheck) -> dict[str, Any]:
+    """As docker keeps it: times in nanoseconds."""
+    times = {
+        "Interval": check.interval,
+        "Timeout": check.timeout,
+        "StartPeriod": check.start_period,
+        "StartInterval": check.start_interval,
+    }
+    found = {name: int((value or 0) * 1e9) for name, value in times.items()}
+    return {"Test": list(check.test), **found, "Retries": check.retries}
 
 
 def _mount(paths: Paths, mount: Mount) -> dict[str, Any]:

@@ -117,3 +117,21 @@ def test_the_image_s_check_is_taken_and_can_be_overridden(bench: Bench) -> None:
         for container in bench.engine.containers():
             bench.engine.remove(container.id, force=True)
         bench.engine.remove_image("checked:1")
+
+
+def test_inspect_tells_of_it_as_docker_does(bench: Bench) -> None:
+    container = bench.start(health=_check("echo fine"))
+    until(lambda: _health(bench.engine, container) == "healthy")
+    found = bench.engine.inspect(container.id)
+    health = found["State"]["Health"]
+    assert (health["Status"], health["FailingStreak"]) == ("healthy", 0)
+    assert health["Log"][-1]["Output"] == "fine\n"
+    assert found["Config"]["Healthcheck"] == {
+        "Test": ["CMD-SHELL", "echo fine"],
+        "Interval": 100_000_000,
+        "Timeout": 5_000_000_000,
+        "StartPeriod": 0,
+        "StartInterval": 5_000_000_000,
+        "Retries": 2,
+    }
+    assert "Health" not in bench.engine.inspect(bench.start().id)["State"]

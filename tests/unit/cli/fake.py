@@ -15,10 +15,20 @@ from pyctr_engine.model.event import Event
 from pyctr_engine.model.host import Finding, ProcessInfo
 from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
 from pyctr_engine.model.log import LogLine
+from pyctr_engine.model.past import PostMortem
+from pyctr_engine.model.past import Session as ExecSession
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
 from pyctr_engine.model.registry import Pulled, Pushed
-from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, ExecRequest, Port
+from pyctr_engine.model.spec import (
+    CommitRequest,
+    ContainerRequest,
+    ContainerSpec,
+    ExecRequest,
+    Port,
+    Resources,
+    RestartPolicy,
+)
 from pyctr_engine.model.stack import Action, Stack, StackSummary
 from pyctr_engine.model.stats import HostStats, Stats
 from pyctr_engine.model.status import Container, ContainerStatus, State
@@ -145,6 +155,9 @@ class FakeEngine(Engine):
         self.usage_ = DiskUsage((), (), (), (), (), 0)
         self.warnings_: tuple[str, ...] = ()
         self.login_name_ = ""
+        self.resumed_: list[tuple[Container, EngineError | None]] = []
+        self.sessions_: list[ExecSession] = []
+        self.why_: PostMortem | None = None
         self.failure: EngineError | None = None
 
     def _called(self, *call: Any) -> None:
@@ -204,6 +217,34 @@ class FakeEngine(Engine):
 
     def remove(self, ref: str, force: bool = False, volumes: bool = False) -> None:
         self.calls.append(("remove", ref, force, volumes))
+
+    def rename(self, ref: str, name: str) -> None:
+        self._called("rename", ref, name)
+
+    def update(self, ref: str, resources: Resources | None = None, restart: RestartPolicy | None = None) -> Container:
+        self._called("update", ref, resources, restart)
+        return self.container(ref)
+
+    def resume(self) -> list[tuple[Container, EngineError | None]]:
+        return self.resumed_
+
+    def sessions(self, ref: str) -> list[ExecSession]:
+        self._called("sessions", ref)
+        return self.sessions_
+
+    def reattach(self, ref: str, session_: str) -> tuple[Session, bool]:
+        self._called("reattach", ref, session_)
+        return session(self.program), False
+
+    def copy_out(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+        self._called("copy_out", ref, source, destination, follow, owners)
+
+    def copy_in(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+        self._called("copy_in", ref, source, destination, follow, owners)
+
+    def why(self, ref: str) -> PostMortem:
+        assert self.why_ is not None
+        return self.why_
 
     def logs(
         self,
