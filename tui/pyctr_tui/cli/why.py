@@ -56,7 +56,7 @@ def _lines(container: Container, mortem: PostMortem, ascii: bool) -> Iterator[st
         width = max(len(str(process.pid)) for process in mortem.processes)
         for process in mortem.processes:
             spent, held = f"{process.cpu_seconds:.1f} s", text.binary_size(process.rss)
-            yield f"  {process.pid:>{width}}  {spent:>9}  {held:>9}  {process.command}"
+            yield f"  {process.pid:>{width}}  {spent:>9}  {held:>9}  {text.harmless(process.command)}"
     if mortem.health:
         yield ""
         yield "Health checks:"
