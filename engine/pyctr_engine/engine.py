@@ -254,11 +254,20 @@ class Engine:
 
         change.rename(self._context, listing.find(self._context, ref), name)
 
-    def update(self, ref: str, resources: Resources | None = None, restart: RestartPolicy | None = None) -> Container:
-        """Change its limits, its restart policy; ``None`` leaves them. All or nothing, at once where it runs."""
+    def update(
+        self,
+        ref: str,
+        resources: Resources | Callable[[Resources], Resources] | None = None,
+        restart: RestartPolicy | None = None,
+    ) -> Container:
+        """Change its limits, its restart policy; ``None`` leaves them. All or nothing, at once where it runs.
+
+        ``resources`` are the new limits, or a function that makes them of those that there are when it is called.
+        """
         from pyctr_engine.containers import change, listing
 
-        return listing.view(self._context, change.update(self._context, self.container(ref), resources, restart))
+        spec = self.container(ref).spec
+        return listing.view(self._context, change.update(self._context, spec, resources, restart))
 
     def resume(self) -> list[tuple[Container, EngineError | None]]:
         """After a boot: start the containers whose restart policy says so; what became of each."""

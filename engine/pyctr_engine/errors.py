@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 from collections.abc import Iterator
 
 
@@ -120,7 +121,7 @@ def from_os_error(error: OSError, doing: str) -> EngineError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace(message, NO_SPACE_HINT)
     if error.errno in (errno.EPERM, errno.EACCES):
-        return NotPermitted(message, "run as root")
+        return NotPermitted(message, "run as root" if os.geteuid() else "")
     if error.errno == errno.EAGAIN and isinstance(error, BlockingIOError):
         return EngineError(message, "no more processes can be made: `ulimit -u` and the cgroup's pids.max limit them")
     if error.errno == errno.ENOSYS:

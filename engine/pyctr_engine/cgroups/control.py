@@ -68,23 +68,28 @@ def change(settings: Writes, defaults: Writes = ()) -> None:
     left = [*settings, *((path, value) for path, value in defaults if os.path.exists(path))]
     before: list[tuple[str, str]] = []
     while left:
-        refused: list[Sequence[str]] = []
+        refused: list[tuple[str, str, OSError]] = []
         for path, value in left:
             try:
                 held = files.read(path).strip()
                 files.write(path, value)
             except OSError as error:
-                refused.append((path, value))
-                reason = error
+                refused.append((path, value, error))
             else:
                 before.append((path, held))
         if len(refused) == len(left):
             for path, value in reversed(before):
                 with contextlib.suppress(OSError):
                     files.write(path, value)
-            path, value = refused[0]
+            path, value, reason = next((one for one in refused if one[2].errno == EBUSY), refused[0])
+            if reason.errno == EBUSY and "/memory." in path:
+                used = files.number(f"{os.path.dirname(path)}/memory.usage_in_bytes")
+                raise StartError(
+                    f"it uses {used >> 20} MiB of memory now, more than the new limit of {int(value) >> 20} MiB",
+                    "give it more, or restart it with the new limit",
+                )
             raise _failure(f"write {value!r} to {path}", reason)
-        left = refused
+        left = [(path, value) for path, value, _ in refused]
 
 
 def _make(parents: Sequence[tuple[str, Writes]], directories: Sequence[str], made: list[str]) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import os
 import signal
@@ -121,6 +122,10 @@ def _add(
             now = os.fstat(fd)
             if not stat.S_ISREG(now.st_mode):
                 return
+            if not now.st_size and (data := file.read(_CHUNK)):  # the kernel's, which has no size until it is read
+                member.size = len(data)
+                tar.addfile(member, io.BytesIO(data))
+                return
             member.size = now.st_size
             tar.addfile(member, _Exactly(file, now.st_size))  # type: ignore[arg-type]
     elif stat.S_ISDIR(mode):
@@ -162,24 +167,40 @@ def unpack(stream: IO[bytes], place: Place, owners: bool, strict: bool) -> None:
     Raises Refused, OSError.
     """
     with tarfile.open(fileobj=stream, mode="r|*", bufsize=_CHUNK) as tar:
-        first = tar.next()
+        first: tarfile.TarInfo | None = tar.firstmember  # type: ignore[attr-defined]
         if first is None:
             if place.tar:
                 return
-            raise Refused("nothing came")
+            raise Refused("it is a device or a socket; files, directories and links can be copied")
         target, top = _target(place, first)
         writer = _Writer(target, top, owners, strict)
         member: tarfile.TarInfo | None = first
         while member is not None:
             writer.add(tar, member)
-            tar.members = []  # type: ignore[attr-defined] # it keeps all of them otherwise
-            member = tar.next()
+            member = _next(tar)
         writer.finish()
+
+
+def _next(tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+    """The next entry, ``None`` at the end. Raises Refused where the tar is cut or damaged.
+
+    ``TarFile.next`` takes any bad header but the first for the end: half a tar would be a success.
+    """
+    try:
+        tar.fileobj.seek(tar.offset)
+        member = tarfile.TarInfo.fromtarfile(tar)
+    except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+        return None
+    except (tarfile.HeaderError, tarfile.StreamError, EOFError) as error:
+        raise Refused(f"the tar is cut short or damaged: {error}") from error
+    return member
 
 
 def _target(place: Place, first: tarfile.TarInfo) -> tuple[str, str | None]:
     """Where the tar's topmost entry goes, and its name in the tar, ``None`` for a tar that is unpacked as it is."""
     path = place.path
+    if os.path.islink(path):  # the caller named it: what it leads to is meant, as with cp(1)
+        path = os.path.realpath(path)
     is_directory = os.path.isdir(path)
     if place.tar:
         if not is_directory:
@@ -199,6 +220,12 @@ def _target(place: Place, first: tarfile.TarInfo) -> tuple[str, str | None]:
     if not os.path.isdir(os.path.dirname(path) or "/"):
         raise Refused("the directory that it would be in is not there")
     return path, name
+
+
+def _is_file(path: str) -> bool:
+    with contextlib.suppress(OSError):
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    return False
 
 
 class _Writer:
@@ -228,17 +255,20 @@ class _Writer:
             self._own(path, member)
         elif member.islnk():
             self._clear(path, member)
-            os.link(self._path(member.linkname), path, follow_symlinks=False)
+            source = self._path(member.linkname)
+            if self._strict and (os.path.dirname(source) not in self._directories or not _is_file(source)):
+                raise Refused(f"{member.name}: a hard link to what is no file of this copy")
+            os.link(source, path, follow_symlinks=False)
         elif member.isfifo():
             self._clear(path, member)
-            os.mkfifo(path, member.mode & 0o7777)
+            os.mkfifo(path, self._mode(member))
             self._own(path, member)
 
     def finish(self) -> None:
         """What is set last: times and modes of directories, in which things were made until now."""
         for path, member in reversed(self._directories.items()):
             self._own(path, member)
-            os.chmod(path, member.mode & 0o7777)
+            os.chmod(path, self._mode(member))
             os.utime(path, (member.mtime, member.mtime))
 
     def _path(self, name: str) -> str:
@@ -285,8 +315,12 @@ class _Writer:
                 while view:
                     view = view[file.write(view) :]
             self._own(fd, member)
-            os.fchmod(fd, member.mode & 0o7777)
+            os.fchmod(fd, self._mode(member))
             os.utime(fd, (member.mtime, member.mtime))
+
+    def _mode(self, member: tarfile.TarInfo) -> int:
+        """Its permissions; without its owner it is no set-user-id program either: that would be another's."""
+        return member.mode & (0o7777 if self._owners else 0o1777)
 
     def _own(self, where: str | int, member: tarfile.TarInfo) -> None:
         if not self._owners:
@@ -310,22 +344,28 @@ def main() -> NoReturn:
     report: dict[str, Any] = {}
     try:
         if "pid" in options:
-            _enter_running(options["pid"], options["started"], options["userns"])
+            try:
+                _enter_running(options["pid"], options["started"], options["userns"])
+            except ProcessLookupError:
+                os.write(2, json.dumps({"kind": "ended", "path": ""}).encode())
+                os._exit(1)
         else:
             _enter_stopped(options)
         if options["do"] == "get":
             with open(1, "wb", buffering=0) as out:
-                pack(out, _inside(options["path"]), options["follow"], _KERNELS)
+                path = options["path"]
+                follow = options["follow"] or path.endswith(("/", "/."))  # what is in it: not the link to it
+                pack(out, _inside(path), follow, _KERNELS)
         else:
             path = options["path"]
-            place = Place(_inside(path), path.endswith("/"), options["contents"], options["tar"])
+            place = Place(_inside(path), path.endswith(("/", "/.")), options["contents"], options["tar"])
             with open(0, "rb", buffering=0) as source:
                 unpack(source, place, options["owners"], strict=False)
                 while source.read(_CHUNK):
                     pass
     except Refused as error:
         report = {"kind": "refused", "error": str(error), "path": ""}
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError) as error:
         report = {"kind": "refused", "error": f"this is no tar: {error}", "path": ""}
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR) and options["do"] == "get"

@@ -13,19 +13,51 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pyctr_engine.containers import status, stub
+from pyctr_engine.containers import remove, status, stub
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import EngineError, InvalidValue, NotFound, StoreError, from_os_error, told_as
+from pyctr_engine.errors import (
+    Conflict,
+    EngineError,
+    InvalidValue,
+    NotFound,
+    StoreError,
+    from_os_error,
+    told_as,
+)
+from pyctr_engine.model.status import State
+from pyctr_engine.runtime import protocol
 from pyctr_engine.snapshots import stack
 
 if TYPE_CHECKING:
+    from pyctr_engine.model.spec import ContainerSpec
     from pyctr_engine.model.status import Container
 
+_HOLD_SECONDS = 5.0
+_TRIES = 20
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.containers.copier import main; main()"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class _Ended(EngineError):
+    """The container ended before anything was copied."""
+
+
+def _until_it_stays(context: Context, container: Container, copy: Callable[[Container], None]) -> None:
+    """Copy; one that ends just when its namespaces are joined is looked at again: it may be started again."""
+    from pyctr_engine.containers import listing
+
+    for _ in range(_TRIES):
+        try:
+            copy(container)
+        except _Ended:
+            container = listing.view(context, container.spec)
+        else:
+            return
+    raise Conflict(f"container {container.name} ends and is started again too often", "stop it first")
 
 
 def copy_out(
@@ -42,6 +74,12 @@ def copy_out(
     Raises:
         NotFound, InvalidValue, NotPermitted, NoSpace, EngineError.
     """
+    _until_it_stays(context, container, lambda now: _copy_out(context, now, source, destination, follow, owners))
+
+
+def _copy_out(
+    context: Context, container: Container, source: str, destination: str, follow: bool, owners: bool
+) -> None:
     options = {"do": "get", "path": source, "follow": follow}
     if destination == "-":
         with _child(context, container, options, stdin=subprocess.DEVNULL, stdout=1):
@@ -53,7 +91,7 @@ def copy_out(
 
         with _child(context, container, options, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
-            place = copier.Place(os.path.abspath(destination), destination.endswith("/"), _contents(source))
+            place = copier.Place(os.path.abspath(destination), destination.endswith(("/", "/.")), _contents(source))
             try:
                 copier.unpack(child.stdout, place, owners=owners, strict=True)
             except copier.Refused as error:
@@ -142,30 +180,58 @@ def _child(
 def _where(context: Context, container: Container, held: contextlib.ExitStack, write: bool) -> dict[str, Any]:
     """How the child gets at the container's files; one that doesn't run is kept from being started meanwhile."""
     spec = container.spec
-    if not container.status.pid:
+    if container.state is State.RESTARTING and _hold(context, spec, held):
+        return _stopped(context, spec, write)
+    if not status.status_of(status.read_state(context.paths, spec.id)).state.is_alive:
         held.enter_context(context.container_lock(spec.id))
-        state = status.read_state(context.paths, spec.id)
-        if not status.status_of(state).pid:
-            own = stack.read(context.paths.container(spec.id))
-            binds = [
-                (
-                    f"{context.paths.volumes}/{m.source}/_data" if m.type == "volume" else m.source,
-                    m.target,
-                    m.read_only,
-                )
-                for m in spec.mounts
-                if m.type in ("volume", "bind")
-            ]
-            return {
-                "layers": context.paths.layers,
-                "data": context.paths.container(spec.id),
-                "uppers": [own.upper, *own.deltas],
-                "links": [*spec.chain, "../data/stub" if spec.mounts else os.path.basename(stub.link(spec))],
-                "binds": binds,
-                "write": write,
-            }
+        if not status.status_of(status.read_state(context.paths, spec.id)).state.is_alive:
+            return _stopped(context, spec, write)
     state = status.read_state(context.paths, spec.id)
     return {"pid": int(state.get("pid", 0)), "started": int(state.get("pid_start", 0)), "userns": bool(spec.ids)}
+
+
+def _hold(context: Context, spec: ContainerSpec, held: contextlib.ExitStack) -> bool:
+    """Keep a container that restarts from being started while ``held`` lasts; False when it just has been."""
+    deadline = time.monotonic() + _HOLD_SECONDS
+    while status.status_of(status.read_state(context.paths, spec.id)).state is State.RESTARTING:
+        session = remove.monitor(context, spec)
+        if session is None:
+            return False
+        session.request(protocol.HOLD, {})
+        if session.expect_started(spec.name).get("held"):
+            held.callback(session.close)
+            return True
+        session.close()  # it is being started this moment
+        if time.monotonic() > deadline:
+            raise Conflict(f"container {spec.name} is being started", "try again in a moment")
+        time.sleep(0.02)
+    return False
+
+
+def _stopped(context: Context, spec: ContainerSpec, write: bool) -> dict[str, Any]:
+    """How the files of one that does not run are mounted."""
+    if write and spec.request.security.read_only:
+        raise InvalidValue(
+            f"container {spec.name} has a read-only root file system",
+            "copy to one of its volumes while it runs",
+        )
+    for mount in spec.mounts:
+        if mount.type == "bind" and not os.path.lexists(mount.source):
+            raise NotFound(f"the host has no {mount.source}, which {spec.name} binds", "make it first")
+    own = stack.read(context.paths.container(spec.id))
+    volumes = context.paths.volumes
+    return {
+        "layers": context.paths.layers,
+        "data": context.paths.container(spec.id),
+        "uppers": [own.upper, *own.deltas],
+        "links": [*spec.chain, "../data/stub" if spec.mounts else os.path.basename(stub.link(spec))],
+        "binds": [
+            (f"{volumes}/{m.source}/_data" if m.type == "volume" else m.source, m.target, m.read_only)
+            for m in spec.mounts
+            if m.type in ("volume", "bind")
+        ],
+        "write": write,
+    }
 
 
 def _raise(container: Container, path: str, trouble: bytes, failed: BaseException | None) -> None:
@@ -175,6 +241,8 @@ def _raise(container: Container, path: str, trouble: bytes, failed: BaseExceptio
     except (ValueError, IndexError):
         raise failed or StoreError(f"the copying process failed: {lines[-1] if lines else 'no message'}") from None
     where = f"{container.name}:{report['path'] or path}"
+    if report["kind"] == "ended":
+        raise _Ended(f"container {container.name} has ended")
     if report["kind"] == "missing":
         raise NotFound(f"there is no {where}", f"`pyctr-tui exec {container.name} ls` shows what there is")
     if report["kind"] == "refused":

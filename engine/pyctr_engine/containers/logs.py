@@ -28,9 +28,10 @@ def read(
     """Lines, oldest first, over rotated files too; with ``follow`` until ``alive()`` says no and all is read."""
     wanted = _Wanted(since, until)
     path = log_path(state_dir)
-    current = _open(path, alive if follow else lambda: False)
-    older = [open(name, "rb") for number in range(9, 0, -1) if os.path.exists(name := f"{path}.{number}")]  # noqa: SIM115
-    files = [*older, *([current] if current else [])]
+    if follow:
+        _await(path, alive)
+    files = _open_all(path)
+    current = files[-1] if files else None
     try:
         if tail is None:
             for file in files:
@@ -43,9 +44,14 @@ def read(
             yield from lines
             if until is not None and time.time() > until:
                 return
-            if _rotated(current.fileno(), path):
+            newer = _newer_than(path, current)
+            if newer:
+                yield from wanted.of(_complete_lines(current))  # what came before it was put aside
+                for file in newer[:-1]:
+                    yield from wanted.of(_complete_lines(file))
+                    file.close()
                 current.close()
-                current = open(path, "rb")  # noqa: SIM115
+                current = newer[-1]
             elif not goes_on:
                 return
             elif not lines:
@@ -55,6 +61,43 @@ def read(
             file.close()
         if current is not None:
             current.close()
+
+
+def _await(path: str, alive: Callable[[], bool]) -> None:
+    """Wait for the first line, with which the file is made, while ``alive()`` says yes."""
+    while not os.path.exists(path) and alive():
+        time.sleep(_PAUSE)
+
+
+def _open_all(path: str) -> list[BinaryIO]:
+    """All files, oldest first, each once: they may be renamed meanwhile, each to the next number.
+
+    From the newest to the oldest: what is renamed while we look is met again, under its new name, and then known.
+    """
+    found: dict[int, BinaryIO] = {}
+    for number in range(10):
+        with contextlib.suppress(FileNotFoundError):
+            file = open(f"{path}.{number}" if number else path, "rb")  # noqa: SIM115
+            inode = os.fstat(file.fileno()).st_ino
+            if inode in found:
+                file.close()
+            else:
+                found[inode] = file
+    return list(found.values())[::-1]
+
+
+def _newer_than(path: str, current: BinaryIO) -> list[BinaryIO]:
+    """The files that came after one, oldest first; none while it is the newest. One that is gone was the oldest."""
+    own = os.fstat(current.fileno()).st_ino
+    with contextlib.suppress(FileNotFoundError):
+        if os.stat(path).st_ino == own:
+            return []
+    files = _open_all(path)
+    inodes = [os.fstat(file.fileno()).st_ino for file in files]
+    after = inodes.index(own) + 1 if own in inodes else 0
+    for file in files[:after]:
+        file.close()
+    return files[after:]
 
 
 def _last(files: list[BinaryIO], count: int, wanted: _Wanted) -> list[LogLine]:
@@ -94,17 +137,6 @@ def _backwards(file: BinaryIO) -> Iterator[bytes]:
         yield from reversed(lines)
         if start == 0:
             return
-
-
-def _open(path: str, alive: Callable[[], bool]) -> BinaryIO | None:
-    """The current file, which is made with the first line: waited for while ``alive()`` says yes."""
-    while True:
-        goes_on = alive()
-        with contextlib.suppress(FileNotFoundError):
-            return open(path, "rb")
-        if not goes_on:
-            return None
-        time.sleep(_PAUSE)
 
 
 def _complete_lines(file: BinaryIO) -> Iterator[bytes]:
@@ -150,10 +182,3 @@ class _Wanted:
             )
         except (ValueError, KeyError, TypeError):
             return None
-
-
-def _rotated(fd: int, path: str) -> bool:
-    try:
-        return os.fstat(fd).st_ino != os.stat(path).st_ino
-    except FileNotFoundError:
-        return False

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from pyctr_engine.cgroups import cpuset
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.linux.capabilities import NAMES as CAPABILITIES
 from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Mount
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from pyctr_engine.model.oci import ImageConfig
 
 _SYSCTL = re.compile(r"(net\.[a-z0-9_./-]+|kernel\.(msg|sem|shm)[a-z_]*|fs\.mqueue\.[a-z_]+)")
+MAX_PIDS = 4 << 20
 MIN_LOG = 64 << 10
 MAX_LOG_FILES = 9
 MIN_MEMORY = 6 << 20
@@ -89,6 +91,14 @@ def check(request: ContainerRequest) -> None:
         raise InvalidValue(
             f"cannot give {resources.cpus:g} CPUs: this host has {os.cpu_count()}", f"0.01 to {os.cpu_count()}"
         )
+    if resources.cpuset:
+        wanted, there = cpuset.parse(resources.cpuset), range(os.cpu_count() or 1)
+        if not wanted.issubset(there):
+            raise InvalidValue(
+                f"there is no CPU {min(wanted.difference(there))} here", f"this host has 0-{len(there) - 1}"
+            )
+    if resources.pids is not None and resources.pids > MAX_PIDS:
+        raise InvalidValue(f"a limit of {resources.pids} processes can't be", f"{MAX_PIDS} is the most")
     if resources.pids is not None and resources.pids < -1:
         raise InvalidValue(f"a limit of {resources.pids} processes can't be", "1 or more, -1 for none")
     for name in (*request.security.cap_add, *request.security.cap_drop):

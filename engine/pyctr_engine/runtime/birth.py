@@ -18,7 +18,7 @@ from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, rtnetlink
 from pyctr_engine.runtime import init, orders, passing, trees
-from pyctr_engine.runtime.orders import NOTHING_KEPT, Streams
+from pyctr_engine.runtime.orders import Kept, Streams
 from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 
 
@@ -46,7 +46,7 @@ class Birth:
         self.joining = 0
         self.executed = False
         self.streams = Streams(-1, -1, -1)
-        self.kept = NOTHING_KEPT
+        self.kept: Kept | None = None
         self.plain_binds: list[str] = []
 
     def begin(self) -> None:
@@ -189,9 +189,9 @@ class Birth:
         """Close what it holds: it was handed over, or nothing comes of it."""
         self.streams.close()  # else a program would not see the end of its input
         self.streams = Streams(-1, -1, -1)
-        for fd in {self.pidfd, *self.kept} - {-1}:
+        for fd in {self.pidfd, *(self.kept or ())} - {-1}:
             os.close(fd)
-        self.pidfd, self.kept = -1, NOTHING_KEPT
+        self.pidfd, self.kept = -1, None
 
     def undo(self) -> None:
         """What its monitor does when nothing comes of it, should that have been killed; init ends with either."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -54,6 +55,10 @@ def give_birth(
 
     ``kept``: the namespaces of an earlier run, in which it is cloned.
     """
+    if not fds:
+        reason = os.strerror(errno.EMFILE)  # what keeps descriptors from coming along
+        orders.answer(channel, orders.REFUSED, tuple(protocol.Failure("namespaces", reason, errno.EMFILE, "", 125)))
+        return 0, -1
     control, cgroup = fds[0], fds[1] if len(fds) > 1 else -1
 
     def child() -> None:
@@ -128,7 +133,12 @@ def _clone_inside(
     A helper joins them and clones with CLONE_PARENT; this process itself never leaves its namespaces.
     """
     reading, writing = os.pipe2(os.O_CLOEXEC)
-    helper = os.fork()
+    try:
+        helper = os.fork()
+    except OSError:
+        os.close(reading)
+        os.close(writing)
+        raise
     if helper == 0:
         code = 1
         try:

@@ -41,10 +41,11 @@ class Disk:
 
     def submit(self, job: Callable[[], None], size: int = 0) -> None:
         """Have ``job()`` done; ``size`` is what it holds of memory until then, bytes."""
+        if self._wake < 0 and not self._begin():
+            job()  # no thread to be had now: then it is done here
+            return
         self._taken += size
         self._jobs.append((job, size))
-        if self._wake < 0:
-            self._begin()
         os.eventfd_write(self._wake, 1)
 
     @property
@@ -61,7 +62,11 @@ class Disk:
         if self._wake < 0:
             job()
             return True
-        finished = os.eventfd(0, os.EFD_CLOEXEC)
+        try:
+            finished = os.eventfd(0, os.EFD_CLOEXEC)
+        except OSError:  # too many files are open
+            self.submit(job)
+            return False
 
         def last() -> None:
             try:
@@ -77,12 +82,22 @@ class Disk:
         os.close(finished)
         return True
 
-    def _begin(self) -> None:
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC)
-        self._relief = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._loop.add(self._relief, select.EPOLLIN, self._relieved)
-        _thread.stack_size(_STACK_BYTES)
-        _thread.start_new_thread(self._serve, ())
+    def _begin(self) -> bool:
+        """Make the thread; whether it could be made."""
+        made = list[int]()
+        try:
+            made.append(os.eventfd(0, os.EFD_CLOEXEC))
+            made.append(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+            self._wake, self._relief = made
+            _thread.stack_size(_STACK_BYTES)
+            _thread.start_new_thread(self._serve, ())
+            self._loop.add(self._relief, select.EPOLLIN, self._relieved)
+        except (OSError, RuntimeError):  # no more files, or no more threads
+            self._wake = self._relief = -1
+            for fd in made:
+                os.close(fd)
+            return False
+        return True
 
     def _relieved(self, _: int) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -33,6 +33,7 @@ _ALL = (
     | namespaces.CLONE_NEWCGROUP
 )
 _TTY, _FAILED = init.TTY, init.FAILED
+_BORN, _GO = b"b", b"g"
 _PIPE_BYTES = 1 << 20
 THE_CONTAINERS = -1
 """As capabilities: those that the container itself was given."""
@@ -60,18 +61,68 @@ class Executed(NamedTuple):
     tty: bool
 
 
-class Launch(NamedTuple):
-    """An exec under way: what its helper will answer on, and the helper."""
+class Launch:
+    """An exec under way: its helper, the channel on which that answers, and the program once it is born.
 
-    channel: socket.socket
-    helper: int
+    The program waits to be told to go on until the monitor knows of it: a helper that is killed at any point leaves
+    nobody in the container whom nobody knows.
+    """
+
+    __slots__ = ("channel", "helper", "pid", "pidfd")
+
+    def __init__(self, channel: socket.socket, helper: int) -> None:
+        self.channel = channel
+        self.helper = helper
+        self.pid, self.pidfd = 0, -1
+
+    def hear(self) -> Executed | Failure | None:
+        """Take what the helper says next: what became of it, or ``None`` when there is more to come."""
+        message, fds = passing.receive(self.channel)
+        if message[:1] == _BORN and len(fds) == 1:
+            self.pid, self.pidfd = int(message[1:]), fds[0]
+            return None
+        if not message or message[:1] in (_FAILED, _BORN):
+            for fd in fds:
+                os.close(fd)
+            self._reap()
+            if message[:1] == _FAILED:
+                return Failure(*json.loads(message[1:]))
+            reason = os.strerror(errno.EMFILE) if message else "its helper was killed: out of memory, perhaps"
+            return Failure("exec", reason, 0, "", 126)
+        tty, opened = json.loads(message)
+        if len(fds) != sum(opened):  # we have too many open
+            for fd in fds:
+                os.close(fd)
+            self._reap()
+            return Failure("exec", os.strerror(errno.EMFILE), errno.EMFILE, "", 126)
+        return Executed(self.pid, self.pidfd, Streams(*[fds.pop(0) if there else -1 for there in opened]), tty)
+
+    def end(self) -> Executed | Failure:
+        """Wait for what becomes of it."""
+        while (heard := self.hear()) is None:
+            pass
+        self.close()
+        return heard
+
+    def close(self) -> None:
+        """Let go of channel and helper, which has said all."""
+        self.channel.close()
+        os.waitpid(self.helper, 0)
+
+    def _reap(self) -> None:
+        """End a program of which nothing came."""
+        if self.pid:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self.pidfd)
 
 
 def begin(payload: bytes, request: int, container: int) -> Launch:
     """Begin to run the `ExecCommand` that ``payload`` is, as JSON.
 
     ``request`` is a descriptor of the container's `StartRequest`, ``container`` the pidfd of its first process.
-    The channel is readable once the helper has something to say; see `end`.
+    The channel is readable when the helper has something to say; see `Launch.hear`.
     """
     ours, theirs = passing.pair()
     helper = os.fork()
@@ -79,29 +130,6 @@ def begin(payload: bytes, request: int, container: int) -> Launch:
         _helper(payload, request, container, theirs)
     theirs.close()
     return Launch(ours, helper)
-
-
-def end(launch: Launch) -> Executed | Failure:
-    """Wait for what became of it; the helper is gone then."""
-    message, fds = passing.receive(launch.channel)
-    launch.channel.close()
-    os.waitpid(launch.helper, 0)
-    if not message:
-        return Failure("exec", "its helper was killed: out of memory, perhaps", 0, "", 126)
-    if message[:1] == _FAILED:
-        pid, *failure = json.loads(message[1:])
-        if pid:
-            os.waitpid(pid, 0)
-        return Failure(*failure)
-    pid, tty, opened = json.loads(message)
-    if len(fds) != 1 + sum(opened):  # we have too many open
-        for fd in fds:
-            os.close(fd)
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        return Failure("exec", os.strerror(errno.EMFILE), errno.EMFILE, "", 126)
-    pidfd = fds.pop(0)
-    return Executed(pid, pidfd, Streams(*[fds.pop(0) if there else -1 for there in opened]), tty)
 
 
 def _helper(payload: bytes, request_fd: int, container: int, channel: socket.socket) -> NoReturn:
@@ -123,9 +151,9 @@ def _helper(payload: bytes, request_fd: int, container: int, channel: socket.soc
     os._exit(0)
 
 
-def _refuse(channel: socket.socket, failure: Failure, pid: int = 0) -> None:
-    """Tell the monitor why there is no program; ``pid`` is what it has to reap."""
-    passing.tell(channel, _FAILED + json.dumps([pid, *failure]).encode())
+def _refuse(channel: socket.socket, failure: Failure) -> None:
+    """Tell the monitor why there is no program; one that was born is the monitor's to reap."""
+    passing.tell(channel, _FAILED + json.dumps(failure).encode())
 
 
 def _launch(
@@ -147,19 +175,27 @@ def _launch(
     control_groups.attach(request.cgroup.attach, 0)
     steps.begin("namespaces")
     namespaces.setns(container, _ALL | (namespaces.CLONE_NEWUSER if request.ids else 0))
+    # In there others may signal it, and the handlers that it has are a monitor's.
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid, pidfd = namespaces.clone3(namespaces.CLONE_PARENT, cgroup_fd)
     if pid == 0:
-        namespaces.close_all_but({child_control.fileno(), *theirs})
-        _child(command, request, child_control, theirs, steps)
+        try:
+            namespaces.close_all_but({child_control.fileno(), *theirs})
+            if passing.receive(child_control)[0] == _GO:
+                _child(command, request, child_control, theirs, steps)
+        finally:
+            os._exit(126)
     child_control.close()
     for fd in {*theirs}:
         os.close(fd)
+    passing.tell(channel, _BORN + b"%d" % pid, [pidfd])
+    passing.tell(control, _GO)
     answer = _await_exec(control, ours)
     if isinstance(answer, Failure):
-        _refuse(channel, answer, pid)
+        _refuse(channel, answer)
         return
     opened = [fd for fd in answer if fd >= 0]
-    passing.tell(channel, json.dumps([pid, command.tty, [fd >= 0 for fd in answer]]).encode(), [pidfd, *opened])
+    passing.tell(channel, json.dumps([command.tty, [fd >= 0 for fd in answer]]).encode(), opened)
 
 
 def _await_exec(control: socket.socket, ours: Streams) -> Streams | Failure:
@@ -185,7 +221,10 @@ def _child(
     try:
         os.setsid()
         os.umask(0o022)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_DFL)
         init.reset_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         steps.begin("become root inside")
         os.setgroups([])
         os.setresgid(0, 0, 0)

@@ -126,9 +126,13 @@ class Probe:
 
     def _launched(self, _: int) -> None:
         assert self._launch is not None
-        launch, self._launch = self._launch, None
+        launch = self._launch
+        executed = launch.hear()
+        if executed is None:
+            return
+        self._launch = None
         self._loop.remove(launch.channel.fileno())
-        executed = execs.end(launch)
+        launch.close()
         if isinstance(executed, Failure):
             self._finish(-1 if self._late else executed.code, executed.describe())
             return
@@ -166,7 +170,9 @@ class Probe:
             pidfds.send_signal(self._pidfd, signal.SIGKILL)
 
     def _ended(self) -> None:
-        _, status = os.waitpid(self._pid, 0)
+        pid, status = os.waitpid(self._pid, os.WNOHANG)
+        if not pid:
+            return
         for fd in list(self._open):
             self._read(fd)
         if self._late:
@@ -191,7 +197,7 @@ class Probe:
         """Its container has ended, and it with it: reap it, tell nobody."""
         if self._launch is not None:
             self._loop.remove(self._launch.channel.fileno())
-            executed = execs.end(self._launch)
+            executed = self._launch.end()
             self._launch = None
             if isinstance(executed, Failure):
                 self._release()

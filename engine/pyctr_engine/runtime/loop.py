@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import sys
 import time
 from collections.abc import Callable
 
@@ -22,12 +23,13 @@ class Timer:
 class Loop:
     """epoll with a callback per descriptor, and a few timers. Times are monotonic: nobody can set that clock."""
 
-    __slots__ = ("_callbacks", "_epoll", "_running", "_timers")
+    __slots__ = ("_callbacks", "_epoll", "_removed", "_running", "_timers")
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._callbacks: dict[int, Callback] = {}
         self._timers: list[Timer] = []
+        self._removed: set[int] = set()
         self._running = True
 
     def add(self, fd: int, events: int, callback: Callback) -> None:
@@ -43,6 +45,7 @@ class Loop:
         """Forget ``fd``, before it is closed."""
         if self._callbacks.pop(fd, None) is not None:
             self._epoll.unregister(fd)
+            self._removed.add(fd)
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Timer:
         """Call ``callback()`` once, in so many seconds."""
@@ -75,15 +78,23 @@ class Loop:
         self._running = False
 
     def turn(self, timeout: float) -> bool:
-        """Wait once (seconds; -1 for ever) and call what is ready and what is due; whether anything was."""
+        """Wait once (seconds; -1 for ever) and call what is ready and what is due; whether anything was.
+
+        What a callback raises is told on standard error and ends nothing: the others' work goes on.
+        """
         if self._timers:
             left = max(0.0, min(timer.due for timer in self._timers) - time.monotonic())
             timeout = left if timeout < 0 else min(timeout, left)
         ready = self._epoll.poll(timeout)
+        self._removed.clear()
         for fd, events in ready:
             callback = self._callbacks.get(fd)
-            if callback is not None:  # an earlier callback of this turn may have removed it
-                callback(events)
+            # An earlier callback of this turn may have removed it, and its number may be another's by now.
+            if callback is not None and fd not in self._removed:
+                try:
+                    callback(events)
+                except Exception:  # noqa: BLE001
+                    sys.excepthook(*sys.exc_info())
         return self._call_due() or bool(ready)
 
     def _call_due(self) -> bool:
@@ -94,5 +105,8 @@ class Loop:
         for timer in due:
             if timer in self._timers:  # an earlier one may have cancelled it
                 self._timers.remove(timer)
-                timer.callback()
+                try:
+                    timer.callback()
+                except Exception:  # noqa: BLE001
+                    sys.excepthook(*sys.exc_info())
         return bool(due)

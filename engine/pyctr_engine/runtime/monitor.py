@@ -75,15 +75,14 @@ def pass_on(number: int) -> bool:
     """
     if _monitor is None:
         return False
-    _monitor.end_after_this()
-    _monitor.signal(number)
+    _monitor.note_signal(number)
     return True
 
 
 def on_hangup(*_: object) -> None:
     """SIGHUP's handler, set in the spawner too: nobody but a monitor takes notice."""
     if _monitor is not None:
-        _monitor.listen_anew()
+        _monitor.note_signal(signal.SIGHUP)
 
 
 def _run_unpublishing(request: int) -> None:
@@ -115,6 +114,8 @@ class Monitor:
         self.launches: dict[execs.Launch, tuple[Client, Session]] = {}
         self.waiters: list[Client] = []
         self.clients: set[Client] = set()
+        self.holders: set[Client] = set()
+        self.overdue = False
         self.reaps = False
         self.settled = False
         self.ending = False
@@ -125,7 +126,11 @@ class Monitor:
         self.restart: execs.Launch | None = None
         self.began_at = 0.0
         self.newborn = (0, -1)
+        self.signals: list[int] = []
+        self.wake = -1
+        self.log_timer: Timer | None = None
         self.health: health.Health | None = None
+        self.health_results: list[dict[str, Any]] = []
         self.ooms = 0
         self.main: Program | None = None
         self._begin_program(given.state["pid"], pidfd, fds.streams)
@@ -136,6 +141,9 @@ class Monitor:
     def run(self) -> None:
         """Serve until it has ended, record how."""
         global _monitor
+        with contextlib.suppress(OSError):  # without, signals are seen at the next thing that happens
+            self.wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+            self.loop.add(self.wake, select.EPOLLIN, self._on_signal)
         _monitor = self
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._accept)
         self.loop.call_later(_SETTLE_SECONDS, self.settle)
@@ -171,6 +179,24 @@ class Monitor:
         """The disk has taken most of what waited for it."""
         if self.main is not None:
             self.main.relieve()
+
+    def note_signal(self, number: int) -> None:
+        """In a signal's handler: nothing is done here, for anything may be half done just now."""
+        self.signals.append(number)
+        if self.wake >= 0:
+            with contextlib.suppress(OSError):
+                os.eventfd_write(self.wake, 1)
+
+    def _on_signal(self, _: int) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.wake)
+        while self.signals:
+            number = self.signals.pop(0)
+            if number == signal.SIGHUP:
+                self.listen_anew()
+                continue
+            self.signal(number)
+            self.end_after_this()
 
     def listen_anew(self) -> None:
         """Make socket and state file again: somebody wiped the run directory."""
@@ -212,7 +238,7 @@ class Monitor:
             )
             self._on_health(True)
         if given.log[2]:
-            self.loop.call_later(_LOG_SECONDS, self._settle_log)
+            self.log_timer = self.loop.call_later(_LOG_SECONDS, self._settle_log)
 
     def _become(self, state: State, **changes: Any) -> None:
         """Take the next state; the live file is written at once, the durable one when the disk does."""
@@ -253,11 +279,12 @@ class Monitor:
         self.ooms = kills
         self._stop_watching()
         for launch in list(self.launches):
-            self._launched(launch)
+            while launch in self.launches:
+                self._launched(launch)
         for session in list(self.sessions.values()):
             if session.program is not None:
                 session.program.wait_for_end()
-        pause = None if self.ending or self.given.reap else self.policy.next_pause(program.code, lived)
+        pause = self.policy.next_pause(program.code, lived) if self._may_restart() else None
         if pause is None:
             self._end(program.code, told)
             self.reaps = bool(self.given.reap) and not (self.given.attach and program.clients)
@@ -268,6 +295,10 @@ class Monitor:
             waiter.send(protocol.frame_json(protocol.EXIT, {"code": program.code}))
             waiter.close_when_sent()
         self.waiters.clear()
+
+    def _may_restart(self) -> bool:
+        """Not when somebody ended it, when it goes at its end, or without the namespaces to go back into."""
+        return not self.ending and not self.given.reap and self.kept is not None
 
     def _end(self, code: int, told: dict[str, Any]) -> None:
         """Record the last end; nothing follows."""
@@ -284,8 +315,8 @@ class Monitor:
         """The last that is written: lines without an end, records, how it ended."""
         self.log.close()
         given = self.given
-        if self.health is not None and not given.reap:
-            statefile.write_value(f"{given.state_dir}/health.json", self.health.results)
+        if self.health_results and not given.reap:
+            statefile.write_value(f"{given.state_dir}/health.json", self.health_results)
         if not given.reap:
             statefile.write(self.state, given.state_dir)
 
@@ -314,12 +345,15 @@ class Monitor:
 
     def _begin_restart(self) -> None:
         self.restart_timer = None
+        self.overdue = bool(self.holders)
+        if self.overdue:  # somebody works on its files: it begins when they have gone
+            return
+        self.began_at = time.monotonic()
         try:
             self.restart = restarts.begin(self.request)
         except OSError as error:  # no more processes, or descriptors: later there may be
             self._restart_failed(protocol.Failure("restart", error.strerror or str(error), error.errno or 0, "", 125))
             return
-        self.began_at = time.monotonic()
         self.loop.add(self.restart.channel.fileno(), select.EPOLLIN, self._on_restart)
 
     def _on_restart(self, _: int) -> None:
@@ -336,8 +370,7 @@ class Monitor:
         failure = protocol.Failure("restart", "its helper was killed: out of memory, perhaps", 0, "", 125)
         try:
             if message[:1] == orders.AGAIN:
-                pid, plain_binds, streams = orders.again(message, fds)
-                self._restarted(pid, plain_binds, streams)
+                self._restarted(*orders.again(message, fds))
                 return
             if message[:1] == orders.REFUSED:
                 failure = protocol.Failure(*orders.loads(message))
@@ -346,31 +379,32 @@ class Monitor:
         self._drop_restart()
         self._restart_failed(failure)
 
-    def _restarted(self, pid: int, plain_binds: list[str], streams: orders.Streams) -> None:
+    def _restarted(self, again: orders.Again, streams: orders.Streams) -> None:
         _, pidfd = self.newborn
         self.newborn = (0, -1)
         self._let_go_of_helper()
         self._become(
             State.RUNNING,
-            pid=pid,
-            pid_start=namespaces.start_time(pid),
+            pid=again.pid,
+            pid_start=namespaces.start_time(again.pid),
             started_at=time.time(),
             start_ms=round((time.monotonic() - self.began_at) * 1000, 3),
-            plain_binds=plain_binds,
+            plain_binds=again.plain_binds,
             error="",
             restart_count=self.state.get("restart_count", 0) + 1,
         )
-        self._begin_program(pid, pidfd, streams)
+        self._begin_program(again.pid, pidfd, streams)
         assert self.main is not None
         self.main.begin()
         statefile.write(self.state, self.given.run_dir)
         self._keep_state()
+        self.disk.submit(functools.partial(statefile.write_trace, again.trace, self.given.state_dir))
         self._append_event("start", reason="restart")
         self._watch()
 
     def _restart_failed(self, failure: protocol.Failure) -> None:
         """It could not be started: try again later, if the policy has more tries, as if it had run and failed."""
-        pause = None if self.ending else self.policy.next_pause(failure.code, 0.0)
+        pause = self.policy.next_pause(failure.code, 0.0) if self._may_restart() else None
         told = {"error": failure.describe(), "exit_code": failure.code, "signal": 0, "finished_at": time.time()}
         told["lived"] = 0.0
         if pause is None:
@@ -407,8 +441,9 @@ class Monitor:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.restart.helper, signal.SIGKILL)  # our own child, not yet waited for
             self._drop_restart()
-        elif self.restart_timer is None:
+        elif self.restart_timer is None and not self.overdue:
             return
+        self.overdue = False
         self.loop.cancel(self.restart_timer)
         self.restart_timer = None
         self._end(self.state["exit_code"], {"pid": 0})
@@ -441,13 +476,14 @@ class Monitor:
         """
         if not self.held_ports:
             return
-        child = os.fork()
-        if child == 0:
-            try:
-                _run_unpublishing(self.request)
-            finally:
-                os._exit(0)
-        os.waitpid(child, 0)
+        with contextlib.suppress(OSError):  # no more processes: the rules go when the next call finds it ended
+            child = os.fork()
+            if child == 0:
+                try:
+                    _run_unpublishing(self.request)
+                finally:
+                    os._exit(0)
+            os.waitpid(child, 0)
         for held in self.held_ports:
             os.close(held)
 
@@ -487,11 +523,14 @@ class Monitor:
         """Have the log tell of the lines that its rate has dropped, though no other line comes."""
         if self.main is not None:
             self.disk.submit(self.log.settle)
-            self.loop.call_later(_LOG_SECONDS, self._settle_log)
+            self.log_timer = self.loop.call_later(_LOG_SECONDS, self._settle_log)
 
     def _stop_watching(self) -> None:
+        self.loop.cancel(self.log_timer)
         if self.health is not None:
             self.health.stop()
+            self.health_results = self.health.results
+            self.health = None
 
     # -- what callers ask ---------------------------------------------------------------------------------------
 
@@ -509,6 +548,9 @@ class Monitor:
 
     def _on_gone(self, client: Client) -> None:
         self.clients.discard(client)
+        self.holders.discard(client)
+        if self.overdue and not self.holders:
+            self._begin_restart()
         if client in self.waiters:
             self.waiters.remove(client)
 
@@ -530,8 +572,15 @@ class Monitor:
         elif kind == protocol.WAIT:
             self.waiters.append(client)
         elif kind == protocol.UPDATE:
-            self._update(json.loads(payload))
-            client.send(protocol.frame_json(protocol.STARTED, {}))
+            if self._update(json.loads(payload)):
+                client.send(protocol.frame_json(protocol.STARTED, {}))
+            else:
+                self._refuse(client, "update", "it is ending just now")
+        elif kind == protocol.HOLD:
+            held = self.restart_timer is not None or self.overdue
+            if held:
+                self.holders.add(client)
+            client.send(protocol.frame_json(protocol.STARTED, {"held": held}))
         elif kind == protocol.LIST:
             listed = [session.describe() for session in (*self.ended_sessions, *self.sessions.values())]
             client.send(protocol.frame_json(protocol.STARTED, {"sessions": listed}))
@@ -552,8 +601,16 @@ class Monitor:
             return False
         return True
 
-    def _update(self, changes: dict[str, Any]) -> None:
-        """Take over what can change while it runs: name, restart policy, limits as the history has them."""
+    def _update(self, changes: dict[str, Any]) -> bool:
+        """Take over what can change while it runs: name, restart policy, limits as the history has them.
+
+        False when it can't be restarted any more: what it would go back into is gone.
+        """
+        if "restart" in changes and changes["restart"][0] != "no" and self.kept is None:
+            try:
+                self.kept = orders.keep_namespaces(self.main.pid if self.main is not None else 0)
+            except OSError:
+                return False
         if "name" in changes:
             self.given = self.given._replace(name=changes["name"])
         if "limits" in changes:
@@ -562,9 +619,7 @@ class Monitor:
             self._keep_state()
         if "restart" in changes:
             self.policy.name, self.policy.most = changes["restart"]
-            if self.policy.name != "no" and self.kept == orders.NOTHING_KEPT and self.main is not None:
-                with contextlib.suppress(OSError):  # it is ending just now
-                    self.kept = orders.keep_namespaces(self.main.pid)
+        return True
 
     # -- exec sessions ------------------------------------------------------------------------------------------
 
@@ -606,9 +661,12 @@ class Monitor:
 
     def _launched(self, launch: execs.Launch) -> None:
         """An exec's helper has something to say: the program it started, or why it could not."""
+        executed = launch.hear()
+        if executed is None:
+            return
         client, session = self.launches.pop(launch)
         self.loop.remove(launch.channel.fileno())
-        executed = execs.end(launch)
+        launch.close()
         if isinstance(executed, protocol.Failure):
             client.send(protocol.frame_json(protocol.FAILED, executed._asdict()))
             client.close_when_sent()

@@ -63,13 +63,10 @@ class CloneOrder(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """The namespaces that a restart goes back into: user and network, -1 for the host's, or for none at hand."""
+    """The namespaces that a restart goes back into: user and network, -1 for the host's."""
 
     user: int
     net: int
-
-
-NOTHING_KEPT = Kept(-1, -1)
 
 
 class Descriptors(NamedTuple):
@@ -78,7 +75,7 @@ class Descriptors(NamedTuple):
     connection: int
     request: int
     listener: int
-    kept: Kept
+    kept: Kept | None
     streams: Streams
 
 
@@ -118,9 +115,9 @@ class Handover(NamedTuple):
     def send(self, channel: socket.socket, fds: Descriptors, ports: list[int]) -> None:
         """Hand it to the monitor at the other end. Raises OSError when that has gone."""
         *single, kept, streams = fds
-        optional = (*kept, *streams)
+        optional = (*(kept or (-1, -1)), *streams)
         opened = [fd for fd in optional if fd >= 0]
-        message = (tuple(self), [fd >= 0 for fd in optional])
+        message = (tuple(self), kept is not None, [fd >= 0 for fd in optional])
         passing.send(channel, HANDOVER + _dumps(message), [*single, *opened, *ports])
 
 
@@ -148,30 +145,42 @@ def clone_order(message: bytes) -> CloneOrder:
 
 def handover(message: bytes, fds: list[int]) -> tuple[Handover, Descriptors, list[int]]:
     """Read what `Handover.send` sent: with its descriptors and held ports."""
-    fields, opened = loads(message)
+    fields, keeps, opened = loads(message)
     connection, request, listener = fds[:3]
     rest = fds[3:]
     user, net, *streams = [rest.pop(0) if there else -1 for there in opened]
-    return Handover(*fields), Descriptors(connection, request, listener, Kept(user, net), Streams(*streams)), rest
+    return (
+        Handover(*fields),
+        Descriptors(connection, request, listener, Kept(user, net) if keeps else None, Streams(*streams)),
+        rest,
+    )
 
 
-def send_again(channel: socket.socket, pid: int, plain_binds: list[str], streams: Streams) -> None:
+class Again(NamedTuple):
+    """A program that runs again: its process, what could not be idmapped, the start's steps (see `Handover`)."""
+
+    pid: int
+    plain_binds: list[str]
+    trace: list[list[Any]]
+
+
+def send_again(channel: socket.socket, again: Again, streams: Streams) -> None:
     """In a restart's helper: the program runs again; hand over its streams."""
     passing.tell(
         channel,
-        AGAIN + _dumps((pid, plain_binds, [fd >= 0 for fd in streams])),
+        AGAIN + _dumps((tuple(again), [fd >= 0 for fd in streams])),
         [fd for fd in streams if fd >= 0],
     )
 
 
-def again(message: bytes, fds: list[int]) -> tuple[int, list[str], Streams]:
+def again(message: bytes, fds: list[int]) -> tuple[Again, Streams]:
     """Read what `send_again` sent. Raises ValueError when descriptors did not come along (EMFILE)."""
-    pid, plain_binds, opened = loads(message)
+    fields, opened = loads(message)
     if len(fds) != sum(opened):
         for fd in fds:
             os.close(fd)
         raise ValueError("descriptors are missing")
-    return pid, plain_binds, Streams(*[fds.pop(0) if there else -1 for there in opened])
+    return Again(*fields), Streams(*[fds.pop(0) if there else -1 for there in opened])
 
 
 def answer(channel: socket.socket, kind: bytes, value: object, fds: tuple[int, ...] = ()) -> None:

@@ -188,7 +188,7 @@ class Program:
         self._listen()
         if self._into >= 0 and self._into not in self._outputs:
             self._loop.add(self._into, 0, self._on_input)
-        self._loop.add(self._pidfd, select.EPOLLIN, lambda _: self.wait_for_end())
+        self._loop.add(self._pidfd, select.EPOLLIN, lambda _: self.wait_for_end(os.WNOHANG))
 
     def _listen(self) -> None:
         for fd in self._outputs:
@@ -328,12 +328,14 @@ class Program:
 
     # -- the end ------------------------------------------------------------------------------------------------
 
-    def wait_for_end(self) -> None:
+    def wait_for_end(self, flags: int = 0) -> None:
         """Reap it (it has ended, or is about to), take what it still wrote, and tell whoever made it."""
         if self._ended:
             return
+        pid, status = os.waitpid(self.pid, flags)
+        if not pid:
+            return
         self._ended = True
-        _, status = os.waitpid(self.pid, 0)
         self.code = namespaces.exit_code(status)
         self.signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         self._loop.remove(self._pidfd)

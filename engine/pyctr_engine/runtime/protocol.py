@@ -17,6 +17,8 @@
            ◀──── EXIT ──────────────────   when it ends
            ──── SIGNAL | UPDATE | LIST ─▶
            ◀──── STARTED ───────────────   {"sent": …}, {}, {"sessions": […]}
+           ──── HOLD ───────────────────▶  {"held": …}: while this connection lasts, it is not started again
+           ◀──── STARTED ───────────────
 
 A frame is one type byte, a big-endian 32-bit length, and that many bytes. STARTED, FAILED, EXEC, ATTACH, SIGNAL,
 UPDATE, RESIZE and EXIT carry JSON.
@@ -36,7 +38,7 @@ from typing import Any, NamedTuple
 
 HELLO, START = b"H", b"S"
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
-UPDATE, LIST = b"U", b"L"
+UPDATE, LIST, HOLD = b"U", b"L", b"H"
 OFFER, STARTED, FAILED = b"!", b"+", b"-"
 STDIN, EOF, RESIZE = b"i", b"f", b"r"
 STDOUT, STDERR, EXIT = b"o", b"e", b"x"

@@ -14,6 +14,7 @@ import json
 import os
 import select
 import socket
+import sys
 import time
 from typing import Any
 
@@ -140,10 +141,14 @@ class _Container:
 def main(spawner: socket.socket, state_dir: str, run_dir: str, parent: str) -> None:
     """Record until nobody needs it; wait first until an earlier one has gone."""
     namespaces.set_name("pyctr-recorder")
-    with open(f"{run_dir}/recorder.lock", "a") as lock:
-        if not _take_over(lock.fileno(), spawner):
-            return
-        Recorder(state_dir, run_dir, parent).serve(spawner)
+    try:
+        with open(f"{run_dir}/recorder.lock", "a") as lock:
+            if _take_over(lock.fileno(), spawner):
+                Recorder(state_dir, run_dir, parent).serve(spawner)
+    except (EngineError, OSError) as error:  # no cgroups here, or no run directory: another would fare no better
+        sys.stderr.write(f"nothing is recorded: {error}\n")
+        sys.stderr.flush()
+        select.select([spawner], [], [])
 
 
 def _take_over(lock: int, spawner: socket.socket) -> bool:

@@ -10,7 +10,7 @@ import os
 import socket
 
 from pyctr_engine.runtime import monitor, orders, passing
-from pyctr_engine.runtime.orders import NOTHING_KEPT, Descriptors, Handover, Streams
+from pyctr_engine.runtime.orders import Descriptors, Handover, Streams
 
 _TIMES = 9
 """The interpreter specialises a function after eight calls."""
@@ -45,7 +45,7 @@ def rehearse() -> None:
                 reap=[],
             )
             streams = Streams(-1, fds[1], fds[3])
-            given.send(starter, Descriptors(fds[0], fds[0], starter.fileno(), NOTHING_KEPT, streams), [])
+            given.send(starter, Descriptors(fds[0], fds[0], starter.fileno(), None, streams), [])
             for fd in fds:
                 os.close(fd)
             _look_after(channel)

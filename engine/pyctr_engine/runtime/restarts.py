@@ -16,14 +16,17 @@ from typing import NoReturn
 
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces
-from pyctr_engine.runtime import birth, orders, passing, statefile
+from pyctr_engine.runtime import birth, orders, passing
 from pyctr_engine.runtime.exec import Launch
 from pyctr_engine.runtime.protocol import Failure, StartRequest
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 60.0
 HEALTHY_SECONDS = 10.0
-"""docker's figures: the pause doubles with each restart; who ran for this long begins from the first again."""
+"""docker's figures: the pause doubles with each restart; after a run of this long it begins from the first again.
+
+How often `on-failure` has tried is never forgotten, as in docker.
+"""
 
 
 class Policy:
@@ -40,7 +43,7 @@ class Policy:
     def next_pause(self, code: int, lived: float) -> float | None:
         """Seconds until the next start, after it lived for so many and ended with ``code``; ``None`` for no other."""
         if lived >= HEALTHY_SECONDS:
-            self.failures, self.pause = 0, FIRST_PAUSE
+            self.pause = FIRST_PAUSE
         wanted = self.name in ("always", "unless-stopped") or (self.name == "on-failure" and code != 0)
         if not wanted or (self.name == "on-failure" and 0 < self.most <= self.failures):
             return None
@@ -72,10 +75,9 @@ def _helper(memfd: int, channel: socket.socket) -> NoReturn:
         request = StartRequest.decode(os.pread(memfd, os.fstat(memfd).st_size, 0))
         born = birth.Birth(request.preparation(), channel)
         _start(born, request, memfd)
-        orders.send_again(channel, born.pid, born.plain_binds, born.streams)
         first = born.steps.done[0][1]
         trace = [[name, round((a - first) * 1000, 3), round((b - first) * 1000, 3)] for name, a, b in born.steps.done]
-        statefile.write_trace(trace, request.state_dir)
+        orders.send_again(channel, orders.Again(born.pid, born.plain_binds, trace), born.streams)
     except birth.BirthError as error:
         _refuse(channel, error.failure)
     except EngineError as error:

@@ -14,6 +14,7 @@ from typing import Any
 from pyctr_engine.runtime.program import Program
 
 REPLAY_BYTES = 256 << 10
+_PIECE_BYTES = 16 << 10
 
 
 class Replay:
@@ -22,12 +23,16 @@ class Replay:
     __slots__ = ("_pieces", "_size")
 
     def __init__(self) -> None:
-        self._pieces: deque[tuple[bytes, bytes]] = deque()
+        self._pieces: deque[tuple[bytes, bytearray]] = deque()
         self._size = 0
 
     def add(self, kind: bytes, data: bytes) -> None:
         """One more piece; the oldest go."""
-        self._pieces.append((kind, data))
+        last = self._pieces[-1] if self._pieces else (b"", b"")
+        if last[0] == kind and len(last[1]) + len(data) <= _PIECE_BYTES:
+            self._pieces[-1][1].extend(data)  # who writes a byte at a time must not cost an object for each
+        else:
+            self._pieces.append((kind, bytearray(data)))
         self._size += len(data)
         while self._size - len(self._pieces[0][1]) >= REPLAY_BYTES:
             self._size -= len(self._pieces.popleft()[1])
@@ -39,7 +44,7 @@ class Replay:
 
     def pieces(self) -> list[tuple[bytes, bytes]]:
         """Oldest first."""
-        return list(self._pieces)
+        return [(kind, bytes(data)) for kind, data in self._pieces]
 
 
 class Session:

@@ -27,6 +27,7 @@ from pyctr_engine.runtime.starters import LEAVE, Starters
 
 _PAUSE = 0.05
 """Seconds before another takes the place of starters that were killed."""
+_LONGEST_PAUSE = 2.0
 _PATIENCE = 1000
 """Milliseconds for a reserve to undo what it made."""
 _ONE_FD = socket.CMSG_LEN(4)
@@ -208,15 +209,27 @@ class Spawner:
         self.poller.unregister(pidfd)
         os.close(pidfd)
         os.waitpid(self.children.pop(pidfd), 0)
-        if pidfd == self.starters and not self.leaving:  # killed: whatever did that must not keep us busy
-            time.sleep(_PAUSE)
+        if pidfd == self.starters and not self.leaving:
             self.poller.unregister(self.channel)
             self.channel.close()
-            self._clone_starters()
+            self._again(self._clone_starters)
         if pidfd == self.recorder and not self.leaving:
-            time.sleep(_PAUSE)
             self.recorders_end.close()
-            self._clone_recorder()
+            self._again(self._clone_recorder)
+
+    def _again(self, clone: Callable[[], None]) -> None:
+        """Clone what was killed, after a pause: whatever did that must not keep us busy. Raises OSError at last."""
+        pause = _PAUSE
+        while True:
+            time.sleep(pause)
+            try:
+                clone()
+            except OSError:  # no more processes; without either we are of no use, and a caller finds another
+                pause *= 2
+                if pause > _LONGEST_PAUSE:
+                    raise
+            else:
+                return
 
 
 def _detach() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -72,7 +74,7 @@ def test_what_the_kernel_refuses_changes_nothing(bench: Bench) -> None:
     )  # fmt: skip
     before = bench.engine.container(container.id).spec.request.resources
     if detect().home("memory")[0] == 1:  # v2 would kill something in it instead
-        with pytest.raises(EngineError, match=r"limit_in_bytes"):
+        with pytest.raises(EngineError, match=r"it uses \d+ MiB of memory now, more than the new limit of 8 MiB"):
             bench.engine.update(container.id, Resources(memory=8 * MIB, memory_swap=8 * MIB, pids=10))
         assert _memory(bench, container) == str(128 * MIB)
         assert _limit(bench, container, "pids", "pids.max") == "40"
@@ -96,3 +98,40 @@ def test_a_first_cpu_set_needs_a_start_on_v1(bench: Bench) -> None:
     pinned = bench.start(resources=Resources(cpuset="0"))
     bench.engine.update(pinned.id, Resources(cpuset="1"))
     assert bench.exec(pinned, "python3", "-c", "import os; print(os.sched_getaffinity(0))").out == "{1}\n"
+
+
+def test_two_who_change_it_at_once_are_both_heard(bench: Bench) -> None:
+    container = bench.start()
+
+    def change(number: int) -> None:
+        if number % 2:
+            bench.engine.update(container.id, lambda now: replace(now, pids=100 + number))
+        else:
+            bench.engine.update(container.id, lambda now: replace(now, memory=(100 + number) * MIB))
+
+    with ThreadPoolExecutor() as pool:
+        renamed = pool.submit(bench.engine.rename, container.id, "busy")
+        for number in range(20):
+            list(pool.map(change, [number]))
+        renamed.result()
+    found = bench.engine.container("busy").spec.request.resources
+    assert (found.memory, found.pids) == (118 * MIB, 119)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(change, range(20)))
+    found = bench.engine.container("busy").spec.request.resources
+    assert found.memory is not None
+    assert found.pids is not None
+
+
+def test_who_shares_its_network_still_finds_it_by_its_new_name(bench: Bench) -> None:
+    bench.start(name="owner")
+    sharing = bench.start(network="container:owner", name="sharing")
+    bench.engine.rename("owner", "other")
+    bench.engine.restart(sharing.id, timeout=0)
+    assert bench.engine.container("sharing").spec.request.network == "container:other"
+
+
+def test_cpus_that_are_not_there(bench: Bench) -> None:
+    container = bench.engine.create(ContainerRequest(IMAGE))
+    with pytest.raises(InvalidValue, match="there is no CPU 77 here"):
+        bench.engine.update(container.id, Resources(cpuset="0,77"))

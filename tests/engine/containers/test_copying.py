@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.errors import InvalidValue, NotFound
-from pyctr_engine.model.spec import ContainerRequest, Mount, Security
-from pyctr_engine.model.status import Container
+from pyctr_engine.model.spec import ContainerRequest, Mount, RestartPolicy, Security
+from pyctr_engine.model.status import Container, State
 from tests.engine.containers.conftest import IMAGE, Bench
+from tests.engine.containers.test_lifecycle import until
 
 pytestmark = pytest.mark.root
 
@@ -81,9 +82,9 @@ def test_what_goes_in_is_root_s_and_there(bench: Bench, made: Container, tmp_pat
         bench.engine.start(made.id)
     listed = bench.exec(made, "stat", "-c", "%n %u %a %s", "/in/a", "/in/source/sub/b", "/d/a", "/d/f", "/owned").out
     assert listed.splitlines() == [
-        "/in/a 0 4711 1",
+        "/in/a 0 711 1",
         "/in/source/sub/b 0 644 3000000",
-        "/d/a 0 4711 1",
+        "/d/a 0 711 1",
         "/d/f 0 644 4",
         "/owned 1234 4711 1",
     ]
@@ -190,3 +191,60 @@ def test_no_library_of_the_image_is_loaded_and_no_name_looked_up(bench: Bench, t
     bench.engine.copy_out(container.id, "/etc/nsswitch.conf", str(tmp_path / "o"))
     bench.engine.copy_in(container.id, str(tmp_path / "o"), "/x")
     assert bench.exec(container, "cat", "/x", user="0").out == "passwd: evil\n"
+
+
+def test_half_a_tar_is_no_success(bench: Bench, made: Container, tmp_path: Path) -> None:
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as tar:
+        for name in ("one", "two"):
+            member = tarfile.TarInfo(name)
+            member.size = 1000
+            tar.addfile(member, io.BytesIO(bytes(1000)))
+    paths = bench.engine.paths
+    program = "import sys; from pyctr_tui.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, "--state-dir", paths.state, "--run-dir", paths.run, "cp"]
+    for data in (whole.getvalue()[:700], whole.getvalue()[:1600], whole.getvalue()[:1536] + os.urandom(4096)):
+        done = subprocess.run([*command, "-", f"{made.name}:/tmp"], input=data, capture_output=True, check=False)
+        assert done.returncode == 1, done
+        assert b"cannot copy to" in done.stderr
+
+
+def test_a_user_s_program_does_not_become_root_s(bench: Bench, tmp_path: Path) -> None:
+    script = (
+        "mkdir /d; echo x > /d/su; chown 1000 /d/su; chmod 4755 /d/su; chmod 2755 /d; echo ready; exec sleep 1000"
+    )
+    container = bench.start_when("ready", "sh", "-c", script)
+    bench.engine.copy_out(container.id, "/d", str(tmp_path / "out"))
+    assert stat.S_IMODE((tmp_path / "out" / "su").stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o755
+    bench.engine.copy_out(container.id, "/d", str(tmp_path / "kept"), owners=True)
+    kept = (tmp_path / "kept" / "su").stat()
+    assert (kept.st_uid, stat.S_IMODE(kept.st_mode)) == (1000, 0o4755)
+
+
+def test_links_that_are_named_are_followed_where_cp_follows_them(bench: Bench, tmp_path: Path) -> None:
+    script = "mkdir /d; echo x > /d/f; ln -s /d /link; ln -s f /d/lf; echo ready; exec sleep 1000"
+    container = bench.start_when("ready", "sh", "-c", script)
+    bench.engine.copy_out(container.id, "/link/.", str(tmp_path / "out"))
+    assert (tmp_path / "out" / "f").read_text() == "x\n"
+    (tmp_path / "in").write_text("new")
+    bench.engine.copy_in(container.id, str(tmp_path / "in"), "/d/lf")
+    assert bench.exec(container, "sh", "-c", "cat /d/f; readlink /d/lf").out == "newf\n"
+    with pytest.raises(InvalidValue, match="no such directory"):
+        bench.engine.copy_in(container.id, str(tmp_path / "in"), "/nowhere/.")
+
+
+def test_the_kernel_s_files_are_read_and_devices_refused(bench: Bench, tmp_path: Path) -> None:
+    container = bench.start()
+    bench.engine.copy_out(container.id, "/proc/1/status", str(tmp_path / "status"))
+    assert "Name:" in (tmp_path / "status").read_text()
+    with pytest.raises(InvalidValue, match="it is a device"):
+        bench.engine.copy_out(container.id, "/dev/null", str(tmp_path / "null"))
+
+
+def test_a_container_that_restarts_waits_for_the_copy(bench: Bench, tmp_path: Path) -> None:
+    container = bench.start("sh", "-c", "test -e /fixed && exec sleep 1000", restart=RestartPolicy("always"))
+    (tmp_path / "fixed").write_text("x" * (32 << 20))
+    bench.engine.copy_in(container.id, str(tmp_path / "fixed"), "/fixed")
+    until(lambda: bench.engine.container(container.id).state is State.RUNNING, 30)
+    assert bench.exec(container, "stat", "-c", "%s", "/fixed").out == f"{32 << 20}\n"

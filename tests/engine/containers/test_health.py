@@ -9,7 +9,7 @@ import pytest
 from pyctr_engine.engine import Engine
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, HealthCheck, RestartPolicy
-from pyctr_engine.model.status import Container
+from pyctr_engine.model.status import Container, State
 from tests.engine.containers.conftest import IMAGE, Bench
 from tests.engine.containers.test_lifecycle import until
 
@@ -94,8 +94,10 @@ def test_output_is_bounded_and_results_are_few(bench: Bench) -> None:
 
 def test_a_restart_begins_anew_and_results_outlive_the_end(bench: Bench) -> None:
     container = bench.start("sh", "-c", "sleep 0.6; exit 1", health=_check("true"), restart=RestartPolicy("always"))
-    until(lambda: bench.engine.container(container.id).status.restart_count == 1)
-    until(lambda: _health(bench.engine, container) == "healthy")
+    until(lambda: bench.engine.container(container.id).status.restart_count == 2, 10)
+    again = bench.engine.container(container.id).status.started_at
+    until(lambda: any(result.started > again for result in bench.engine.health_results(container.id)))
+    assert _health(bench.engine, container) == "healthy"
     bench.engine.stop(container.id, timeout=0)
     assert _health(bench.engine, container) == ""
     assert bench.engine.health_results(container.id)
@@ -135,3 +137,10 @@ def test_inspect_tells_of_it_as_docker_does(bench: Bench) -> None:
         "Retries": 2,
     }
     assert "Health" not in bench.engine.inspect(bench.start().id)["State"]
+
+
+def test_probes_that_are_killed_while_they_begin_leave_nobody(bench: Bench) -> None:
+    """Whoever is left in its pid namespace would keep the container from ever ending."""
+    container = bench.start("sleep", "2", health=_check("sleep 1000", interval=0.01, timeout=0.015, retries=1000))
+    assert bench.engine.wait(container.id) == 0
+    until(lambda: bench.engine.container(container.id).state is State.EXITED)

@@ -208,3 +208,16 @@ def test_a_monitor_that_is_asked_to_end_does_not_restart_it(bench: Bench) -> Non
     until(lambda: bench.engine.container(container.id).state is State.EXITED)
     assert bench.engine.container(container.id).status.stopped_by == ""
     assert [(c.name, error) for c, error in bench.engine.resume()] == [(container.name, None)]
+
+
+def test_a_monitor_ends_cleanly_whenever_it_is_asked_to(bench: Bench) -> None:
+    for turn in range(12):
+        container = bench.start("false", restart=ALWAYS)
+        until(lambda: _restarts(bench, container) >= 1)  # noqa: B023
+        time.sleep(turn * 0.007)
+        monitor = bench.engine.container(container.id).status.monitor_pid
+        os.kill(monitor, signal.SIGTERM)
+        until(lambda: not os.path.exists(f"/proc/{monitor}"))  # noqa: B023
+        ended = bench.engine.container(container.id).status
+        assert (ended.state, ended.exit_code, ended.error) == (State.EXITED, 1, "")
+        bench.engine.remove(container.id)

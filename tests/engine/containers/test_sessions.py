@@ -131,3 +131,29 @@ def test_binary_input_comes_back_as_it_went_and_its_end_is_exact(bench: Bench) -
     feeder.join()
     assert piece == ("exit", b"0")
     assert bytes(found) == data
+
+
+def test_signals_of_the_container_do_not_reach_what_a_monitor_does(bench: Bench) -> None:
+    """Between the clone and the exec a further program is a copy of the monitor, handlers and all."""
+    container = bench.start("sh", "-c", "trap '' HUP TERM; while :; do kill -HUP -1; kill -TERM -1; done")
+    for _ in range(15):
+        session = bench.engine.exec(container.id, ExecRequest(("sh", "-c", "exit 0")))
+        assert session.wait() in (0, 128 + 1, 128 + 15)
+        session.close()
+    assert bench.exec(container, "sh", "-c", "test ! -e /run/pt-*").code in (0, 129, 143)
+    bench.engine.kill(container.id)
+    until(lambda: not bench.engine.container(container.id).state.is_alive)
+
+
+def test_a_byte_at_a_time_costs_bytes(bench: Bench) -> None:
+    container = bench.start()
+    script = (
+        "import os\nfor _ in range(20000): os.write(1, b'x')\nos.write(1, b'done')\nimport time; time.sleep(1000)"
+    )
+    session = bench.engine.exec(container.id, ExecRequest(("python3", "-c", script)))
+    _read_until(session, b"done", 20)
+    again, _ = bench.engine.reattach(container.id, session.id)
+    pieces = []
+    while sum(map(len, pieces)) < 20_004:
+        pieces.append(again.read()[1])
+    assert len(pieces) < 10

@@ -221,9 +221,16 @@ class FakeEngine(Engine):
     def rename(self, ref: str, name: str) -> None:
         self._called("rename", ref, name)
 
-    def update(self, ref: str, resources: Resources | None = None, restart: RestartPolicy | None = None) -> Container:
-        self._called("update", ref, resources, restart)
-        return self.container(ref)
+    def update(
+        self,
+        ref: str,
+        resources: Resources | Callable[[Resources], Resources] | None = None,
+        restart: RestartPolicy | None = None,
+    ) -> Container:
+        found = self.container(ref)
+        made = resources(found.spec.request.resources) if callable(resources) else resources
+        self._called("update", ref, made, restart)
+        return found
 
     def resume(self) -> list[tuple[Container, EngineError | None]]:
         return self.resumed_

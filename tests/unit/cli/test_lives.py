@@ -13,6 +13,7 @@ from pyctr_engine.model.log import LogLine
 from pyctr_engine.model.past import PastProcess, PostMortem, Session
 from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Logging, Resources, RestartPolicy
 from pyctr_engine.model.status import State
+from pyctr_engine.paths import Paths
 from tests.unit.cli.conftest import Cli
 from tests.unit.cli.fake import FakeEngine, container, ends_with
 
@@ -92,9 +93,10 @@ def test_sessions_are_listed_and_come_back_to(cli: Cli, engine: FakeEngine, monk
         "0123456789ab",
         "ba9876543210",
     ]
+    monkeypatch.setattr("pyctr_tui.cli.run.is_terminal", lambda _fd: True)
     engine.program = ends_with(5, b"again")
     assert cli("attach", "--session", "0123", "web")[:2] == (5, "again")
-    assert ("reattach", container("web").id, "0123") in engine.calls
+    assert ("reattach", "web", "0123") in engine.calls
     assert "no command given" in cli("exec", "web")[2]
 
 
@@ -102,6 +104,9 @@ def test_recording_needs_a_terminal(cli: Cli, engine: FakeEngine, tmp_path: Path
     engine.containers_ = [container("web")]
     assert "only what has a terminal" in cli("exec", "--record", str(tmp_path / "x.cast"), "web", "true")[2]
     assert not (tmp_path / "x.cast").exists()
+    assert "can't be recorded" in cli("exec", "-dt", "--record", str(tmp_path / "x.cast"), "web", "true")[2]
+    assert "cannot record to" in cli("exec", "--record", "/nowhere/x", "-t", "web", "true")[2]
+    assert not [call for call in engine.calls if call[0] == "exec"], "nothing is started that can't be recorded"
 
 
 def test_resume_tells_what_came_back(cli: Cli, engine: FakeEngine) -> None:
@@ -120,6 +125,29 @@ def test_a_unit_is_printed(cli: Cli) -> None:
         assert " -m pyctr_tui.cli.main" in out
         assert "KillMode=process" in out
         assert out.rstrip().splitlines()[-1].startswith("WantedBy=")
+
+
+def test_a_unit_knows_where_the_state_is_and_quotes_it(
+    cli: Cli, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYCTR_STATE_DIR", "/srv/state")
+    engine.paths = Paths("/srv/state", '/srv/a "run" 100%')
+    _, out, _ = cli("service", "install", "--print")
+    assert ' --state-dir /srv/state --run-dir "/srv/a \\"run\\" 100%%" resume' in out
+
+
+@pytest.mark.parametrize("text", ["inf", "nan", "1e400", "-1", "1e300s"])
+def test_times_that_cannot_be(cli: Cli, text: str) -> None:
+    code, _, err = cli("create", "--health-interval", text, "img")
+    assert code == 125
+    assert "is not a duration" in err
+
+
+def test_a_negative_tail_is_all(cli: Cli, engine: FakeEngine) -> None:
+    engine.logs_ = {"a": []}
+    for given, tail in (("-1", None), ("all", None), ("0", 0), ("5", 5)):
+        assert cli("logs", "--tail", given, "a")[0] == 0
+        assert engine.calls[-1] == ("logs", "a", False, tail, None)
 
 
 def test_events_are_filtered(cli: Cli, engine: FakeEngine) -> None:

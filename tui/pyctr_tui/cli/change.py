@@ -15,7 +15,8 @@ _RENAME = Grammar("rename", "CONTAINER NAME", "Give a container another name.", 
 _UPDATE = Grammar(
     "update",
     "CONTAINER…",
-    "Change limits and restart policy of containers; of those that run at once. 0 takes a limit away.",
+    "Change limits and restart policy of containers; of those that run at once. 0 takes a limit away\n"
+    "(--cpuset-cpus '' that of the CPUs).",
     Option("-m, --memory", "Limit of memory", "SIZE"),
     Option("--memory-swap", "Limit of memory and swap together; -1 for none", "SIZE"),
     Option("--memory-reservation", "Memory kept for it under pressure", "SIZE"),
@@ -45,8 +46,7 @@ def update(call: Call, words: Sequence[str]) -> int:
     policy = values.restart(parsed.value("restart")) if "restart" in parsed else None
 
     def act(ref: str) -> None:
-        before = call.engine.container(ref).spec.request.resources
-        call.engine.update(ref, changed(parsed, before) if limits else None, policy)
+        call.engine.update(ref, (lambda before: changed(parsed, before)) if limits else None, policy)
 
     return each(parsed.arguments, act)
 
@@ -71,8 +71,7 @@ def changed(parsed: Parsed, before: Resources) -> Resources:
     if "cpu-shares" in parsed:
         after = replace(after, cpu_shares=values.integer(parsed.value("cpu-shares"), "--cpu-shares") or None)
     if "cpuset-cpus" in parsed:
-        given = parsed.value("cpuset-cpus")
-        after = replace(after, cpuset="" if given == "0" and before.cpuset == "" else given)
+        after = replace(after, cpuset=parsed.value("cpuset-cpus"))
     if "pids-limit" in parsed:
         count = values.integer(parsed.value("pids-limit"), "--pids-limit")
         after = replace(after, pids=count if count > 0 else None)

@@ -11,8 +11,8 @@ from pyctr_engine.model.spec import ExecRequest
 from pyctr_tui.cli import detach, output, text
 from pyctr_tui.cli.call import Call
 from pyctr_tui.cli.environment import environment
-from pyctr_tui.cli.options import Grammar, Option
-from pyctr_tui.cli.record import recorded
+from pyctr_tui.cli.options import Grammar, Option, Parsed
+from pyctr_tui.cli.record import recording
 from pyctr_tui.cli.run import attached, check_terminal
 
 if TYPE_CHECKING:
@@ -73,20 +73,22 @@ def exec_(call: Call, words: Sequence[str]) -> int:
     )
     keys = detach.parse_keys(parsed.value("detach-keys"))
     if parsed.flag("detach"):
+        if "record" in parsed:
+            raise _EXEC.error("what is left running can't be recorded", "leave out -d, or --record")
         call.engine.exec(ref, request).close()
         return 0
     check_terminal(tty=request.tty, stdin=request.stdin)
-    session = call.engine.exec(ref, request)
-    return _watch(session, ref, session.id, request.tty, request.stdin, keys, parsed.value("record"))
+    with recording(parsed.value("record"), request.tty) as record:
+        session = call.engine.exec(ref, request)
+        return _watch(record(session), ref, session.id, request.tty, request.stdin, keys)
 
 
-def _watch(session: Session, ref: str, id: str, tty: bool, stdin: bool, keys: bytes, record: str) -> int:
+def _watch(session: Session, ref: str, id: str, tty: bool, stdin: bool, keys: bytes) -> int:
     """Pass a session's streams on until it ends; leaving it says how to come back."""
     from pyctr_tui.cli.attach import pump
 
     try:
-        with recorded(session, record, tty) as watched:
-            code = pump(watched, tty=tty, stdin=stdin, detach_keys=keys)
+        code = pump(session, tty=tty, stdin=stdin, detach_keys=keys)
     finally:
         session.close()
     if code is None:
@@ -118,10 +120,7 @@ def attach(call: Call, words: Sequence[str]) -> int:
     keys = detach.parse_keys(parsed.value("detach-keys"))
     container = call.engine.container(parsed.arguments[0])
     if parsed.value("session"):
-        session, tty = call.engine.reattach(container.id, parsed.value("session"))
-        stdin = not parsed.flag("no-stdin")
-        check_terminal(tty=tty, stdin=stdin and tty)
-        return _watch(session, container.name, session.id, tty, stdin, keys, parsed.value("record"))
+        return _reattach(call, container.name, parsed, keys)
     if not container.state.can_exec:
         raise Conflict(
             f"{container.name} is {container.state}, not running", f"`pyctr-tui start -ai {container.name}`"
@@ -129,7 +128,18 @@ def attach(call: Call, words: Sequence[str]) -> int:
     request = container.spec.request
     stdin = not parsed.flag("no-stdin")
     check_terminal(tty=request.tty, stdin=stdin and request.stdin_open)
-    session = call.engine.attach(container.id)
     proxy = parsed.flag("sig-proxy", default=True)
-    with recorded(session, parsed.value("record"), request.tty) as watched:
-        return attached(call, container.id, watched, request, keys, proxy=proxy, stdin=stdin)
+    with recording(parsed.value("record"), request.tty) as record:
+        session = record(call.engine.attach(container.id))
+        return attached(call, container.id, session, request, keys, proxy=proxy, stdin=stdin)
+
+
+def _reattach(call: Call, name: str, parsed: Parsed, keys: bytes) -> int:
+    """Come back to a session of `exec`."""
+    id = parsed.value("session")
+    tty = any(session.tty for session in call.engine.sessions(name) if session.id.startswith(id))
+    stdin = not parsed.flag("no-stdin")
+    check_terminal(tty=tty, stdin=stdin and tty)
+    with recording(parsed.value("record"), tty) as record:
+        session, _ = call.engine.reattach(name, id)
+        return _watch(record(session), name, session.id, tty, stdin, keys)

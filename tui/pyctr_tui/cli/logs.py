@@ -39,7 +39,8 @@ def logs(call: Call, words: Sequence[str]) -> int:
     if not names and not stack:
         raise _GRAMMAR.error("logs of what?", "usage: pyctr-tui logs CONTAINER…, or --stack NAME")
     follow = parsed.flag("follow")
-    tail = None if parsed.value("tail", "all") == "all" else max(values.integer(parsed.value("tail"), "--tail"), 0)
+    number = values.integer(parsed.value("tail"), "--tail") if parsed.value("tail", "all") != "all" else -1
+    tail = number if number >= 0 else None
     since = values.moment(parsed.value("since"), "--since") if "since" in parsed else None
     until = values.moment(parsed.value("until"), "--until") if "until" in parsed else None
 

@@ -7,40 +7,41 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import InvalidValue, from_os_error
+from pyctr_engine.errors import InvalidValue, told_as
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Session
 
 
 @contextlib.contextmanager
-def recorded(session: Session, path: str, tty: bool) -> Iterator[Session]:
-    """The session, with what it shows written to ``path`` as well; without a path, the session as it is.
+def recording(path: str, tty: bool) -> Iterator[Callable[[Session], Session]]:
+    """What makes a session write down in ``path`` what it shows; without a path it stays as it is.
 
-    Raises InvalidValue where there is no terminal to record, NotPermitted and the like for a file that can't be made.
+    To be entered before the program is started. Raises InvalidValue where there is no terminal to record,
+    NotPermitted and the like for a file that can't be made.
     """
     if not path:
-        yield session
+        yield lambda session: session
         return
     if not tty:
         raise InvalidValue("only what has a terminal can be recorded", "add -t")
+    with told_as(f"record to {path}"):
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        file = open(path, "w", encoding="utf-8")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise from_os_error(error, f"record to {path}") from error
-    with file:
-        yield Recording(session, file)
+        yield lambda session: Recording(session, fd)
+    finally:
+        os.close(fd)
 
 
 class Recording:
     """A session that writes down what passes through it. What can't be written any more ends the recording only."""
 
-    def __init__(self, session: Session, file: IO[str]) -> None:
+    def __init__(self, session: Session, fd: int) -> None:
         self._session = session
-        self._file: IO[str] | None = file
+        self._fd = fd
         self._began = time.monotonic()
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         rows, columns = 24, 80
@@ -101,11 +102,12 @@ class Recording:
         self._write([round(time.monotonic() - self._began, 6), kind, data])
 
     def _write(self, value: object) -> None:
-        if self._file is None:
+        if self._fd < 0:
             return
+        data = memoryview(json.dumps(value).encode() + b"\n")
         try:
-            self._file.write(json.dumps(value) + "\n")
-            self._file.flush()
+            while data:
+                data = data[os.write(self._fd, data) :]
         except OSError as error:
-            self._file = None
+            self._fd = -1
             os.write(2, f"pyctr-tui: the recording ends here: {error.strerror}\r\n".encode())

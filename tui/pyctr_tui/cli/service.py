@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pyctr_engine.errors import EngineError, Unsupported, from_os_error
 from pyctr_engine.paths import Paths
@@ -100,7 +101,7 @@ def unit(paths: Paths, user: bool) -> str:
     ``KillMode=process``: the monitors are nobody's to kill when the unit is stopped or restarted; at a shutdown
     systemd ends them with all that is left.
     """
-    program = f"{sys.executable} -m pyctr_tui.cli.main"
+    words = [sys.executable, "-m", "pyctr_tui.cli.main"]
     if user:
         after, target = "", "default.target"
     else:
@@ -108,12 +109,13 @@ def unit(paths: Paths, user: bool) -> str:
             "After=network-online.target local-fs.target\nWants=network-online.target\n",
             "multi-user.target",
         )
-    own = Paths()
-    directories = "".join(
-        f" {option} {value}"
-        for option, value, usual in (("--state-dir", paths.state, own.state), ("--run-dir", paths.run, own.run))
-        if value != usual
-    )
+    with usual_environment():
+        own = Paths()
+    if paths.state != own.state:
+        words += ["--state-dir", paths.state]
+    if paths.run != own.run:
+        words += ["--run-dir", paths.run]
+    program = " ".join(map(_quoted, words))
     return (
         "# Written by `pyctr-tui service install`; `pyctr-tui service uninstall` removes it.\n"
         "[Unit]\n"
@@ -124,11 +126,30 @@ def unit(paths: Paths, user: bool) -> str:
         "Type=oneshot\n"
         "RemainAfterExit=yes\n"
         "KillMode=process\n"
-        f"ExecStart={program}{directories} resume\n"
+        f"ExecStart={program} resume\n"
         "\n"
         "[Install]\n"
         f"WantedBy={target}\n"
     )
+
+
+@contextlib.contextmanager
+def usual_environment() -> Iterator[None]:
+    """Without the variables that say other directories: whatever starts the unit has none of them."""
+    kept = {name: os.environ.pop(name) for name in ("PYCTR_STATE_DIR", "PYCTR_RUN_DIR") if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _quoted(word: str) -> str:
+    """A word of a unit's command line. Source: systemd.service(5), "COMMAND LINES"; systemd.unit(5), specifiers."""
+    plain = word.replace("%", "%%").replace("$", "$$")
+    if plain and all(letter.isalnum() or letter in "/._-%$:+@" for letter in plain):
+        return plain
+    escaped = plain.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def _systemctl(user: bool, *words: str) -> None:

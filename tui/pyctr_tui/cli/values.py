@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 
@@ -9,12 +10,15 @@ from pyctr_engine.model.spec import Device, Logging, Port, Protocol, RestartName
 from pyctr_tui.cli.options import UsageError
 
 _BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
+_MOST_SECONDS = 1e10
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def size(text: str, what: str) -> int:
     """Bytes of ``512m``, ``1.5GiB``, ``1024``; units are powers of 1024, as in docker."""
     number = text.strip().lower().rstrip("bi")
+    if number.startswith("-"):
+        raise UsageError(f"{what}: {text!r} is less than nothing", "sizes are like 512m, 2g or 1048576")
     unit = number[-1:] if number[-1:].isalpha() else ""
     try:
         return int(float(number.removesuffix(unit)) * _BYTES[unit])
@@ -49,10 +53,8 @@ def number(text: str, what: str) -> float:
 def seconds(text: str, what: str) -> float:
     """Seconds of Go's durations, ``1h30m``, ``10s``, ``1.5h``; a bare number is seconds."""
     rest, total = text.strip(), 0.0
-    try:
-        return float(rest)
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        return _sensible(float(rest), text, what)
     while rest or not text.strip():
         digits = len(rest) - len(rest.lstrip("0123456789."))
         letters = len(rest) - digits - len(rest[digits:].lstrip("hmsnuµ"))
@@ -61,7 +63,14 @@ def seconds(text: str, what: str) -> float:
         except (KeyError, ValueError):
             raise UsageError(f"{what}: {text!r} is not a duration", "durations are like 10s, 5m or 1h30m") from None
         rest = rest[digits + letters :]
-    return total
+    return _sensible(total, text, what)
+
+
+def _sensible(seconds: float, text: str, what: str) -> float:
+    """Neither nan nor endless."""
+    if not 0 <= seconds < _MOST_SECONDS:
+        raise UsageError(f"{what}: {text!r} is not a duration", "durations are like 10s, 5m or 1h30m")
+    return seconds
 
 
 def moment(text: str, what: str) -> float:
