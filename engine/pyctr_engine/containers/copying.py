@@ -110,6 +110,12 @@ def copy_in(
 
     The same rules; without ``owners`` the copies are root's inside. Raises as `copy_out`.
     """
+    _until_it_stays(context, container, lambda now: _copy_in(context, now, source, destination, follow, owners))
+
+
+def _copy_in(
+    context: Context, container: Container, source: str, destination: str, follow: bool, owners: bool
+) -> None:
     options = {
         "do": "put",
         "path": destination,
