@@ -107,6 +107,22 @@ class Engine:
             return self._waiting.pop()
         return spawner.connect(self.paths)
 
+    @contextlib.contextmanager
+    def batch(self) -> Iterator[None]:
+        """Put off what is owed to others after each of many operations, such as telling peers' names, to the end."""
+        from pyctr_engine.containers import hosts
+
+        if self._context.unannounced is not None:
+            yield
+            return
+        self._context.unannounced = set()
+        try:
+            yield
+        finally:
+            stacks, self._context.unannounced = self._context.unannounced, None
+            for stack in stacks:
+                hosts.announce_stack(self._context, stack)
+
     # -- containers ---------------------------------------------------------------------------------------------
 
     def containers(self) -> list[Container]:

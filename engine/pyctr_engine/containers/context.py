@@ -28,6 +28,8 @@ class Context:
     def __init__(self, paths: Paths) -> None:
         self.paths = paths
         self.lock = threading.RLock()
+        self.unannounced: set[str] | None = None
+        """Stacks whose members have to be told of each other, while that is put off; see `Engine.batch`."""
         with contextlib.suppress(OSError):  # it is there, or else whoever needs it says what is wrong
             # For us alone, whatever the umask: images hold set-user-id programs that belong to the host's root.
             os.makedirs(paths.state, 0o700)

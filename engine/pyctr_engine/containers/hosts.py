@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 
-from pyctr_engine.containers import status, store
+from pyctr_engine.containers import store
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.network import names
@@ -20,7 +20,9 @@ def write_files(context: Context, spec: ContainerSpec, owner: int) -> None:
     """Write the three files before a start; ``owner`` is the host's id of the container's root."""
     run = context.paths.run_container(spec.id)
     os.makedirs(run, 0o700, exist_ok=True)
-    _write(f"{run}/hosts", hosts_of(context, spec, peers(context, spec)), owner)
+    own = store.member_of(spec)
+    text = hosts_of(own, _running(context, spec.request.stack, spec.id), _gateway(context, own))
+    _write(f"{run}/hosts", text, owner)
     _write(f"{run}/hostname", spec.hostname + "\n", owner)
     _write(f"{run}/resolv.conf", names.resolv_conf_text(), owner)
 
@@ -29,51 +31,54 @@ def announce(context: Context, spec: ContainerSpec) -> None:
     """Tell the running peers of a container that it came or went."""
     if not spec.address:
         return
+    if context.unannounced is not None:
+        context.unannounced.add(spec.request.stack)
+        return
+    announce_stack(context, spec.request.stack, spec.id)
+
+
+def announce_stack(context: Context, stack: str, but: str = "") -> None:
+    """Tell all running containers of a stack (of none, where it is empty) of each other; ``but`` one, who knows."""
     with context.lock:
         # one look at the store for all of them: a stack of n starts n times
-        told = peers(context, spec)
-        if not told:
+        everyone = _running(context, stack)
+        if not everyone:
             return
-        everyone = members(context, spec.request.stack)
-        for peer in told:
+        gateway = _gateway(context, everyone[0])
+    for peer in everyone:
+        if peer.id != but:
             others = [other for other in everyone if other.id != peer.id]
             with contextlib.suppress(FileNotFoundError):
-                text = hosts_of(context, peer, others)
+                text = hosts_of(peer, others, gateway)
                 names.write_in_place(f"{context.paths.run_container(peer.id)}/hosts", text, create=False)
 
 
-def peers(context: Context, spec: ContainerSpec) -> list[ContainerSpec]:
-    """The running containers that may know of this one: those of its stack, other than itself, with an address."""
-    return members(context, spec.request.stack, spec.id)
-
-
-def members(context: Context, stack: str, but: str = "") -> list[ContainerSpec]:
-    """The running containers of a stack that have an address; of no stack, where it is empty. Without id ``but``."""
+def _running(context: Context, stack: str, but: str = "") -> list[store.Member]:
+    """Those that have a monitor, by its socket: it goes with the container's end, and a swept one is announced."""
     with context.lock:
-        return [
-            spec
-            for spec in store.all_specs(context.database, but)
-            if spec.address
-            and spec.request.stack == stack
-            and status.status_of(status.read_state(context.paths, spec.id)).state.is_alive
-        ]
+        found = store.members(context.database, stack, but)
+    return [member for member in found if os.path.exists(f"{context.paths.run_container(member.id)}/monitor.sock")]
 
 
-def hosts_of(context: Context, spec: ContainerSpec, others: list[ContainerSpec]) -> str:
+def _gateway(context: Context, member: store.Member) -> str:
+    with context.lock:
+        return context.networks.default().gateway if member.address else ""
+
+
+def hosts_of(own: store.Member, others: list[store.Member], gateway: str) -> str:
     """The text of a container's /etc/hosts."""
-    entries = [(_ip(other), _names(other)) for other in ([spec] if spec.address else []) + others]
-    gateway = context.networks.default().gateway if spec.address else ""
-    return names.hosts_text(entries, spec.hostname, _ip(spec), spec.request.extra_hosts, gateway)
+    entries = [(_ip(other), _names(other)) for other in ([own] if own.address else []) + others]
+    return names.hosts_text(entries, own.hostname, _ip(own), own.extra_hosts, gateway)
 
 
-def _ip(spec: ContainerSpec) -> str:
-    return spec.address.split("/")[0]
+def _ip(member: store.Member) -> str:
+    return member.address.split("/")[0]
 
 
-def _names(spec: ContainerSpec) -> list[str]:
-    found = [spec.name, *spec.request.aliases]
-    if spec.request.service:
-        found.insert(0, spec.request.service)
+def _names(member: store.Member) -> list[str]:
+    found = [member.name, *member.aliases]
+    if member.service:
+        found.insert(0, member.service)
     return list(dict.fromkeys(found))
 
 

@@ -18,24 +18,32 @@ def all_containers(context: Context) -> list[Container]:
     """All containers, newest first; those whose monitors died are swept first."""
     with context.lock:
         specs = store.all_specs(context.database)
-    views = [_view(context, spec) for spec in specs]
-    if any(_needs_sweep(context, view) for view in views):
+    views, sweep = [], False
+    for spec in specs:
+        state = status.read_state(context.paths, spec.id)
+        found = _view(context, spec, state)
+        views.append(found)
+        sweep = sweep or _needs_sweep(context, found, state)
+    if sweep:
         from pyctr_engine.containers import remove
 
         remove.recover(context)
         with context.lock:
-            views = [_view(context, spec) for spec in store.all_specs(context.database)]
+            specs = store.all_specs(context.database)
+        views = [view(context, spec) for spec in specs]
     return views
 
 
 def one(context: Context, ref: str) -> Container:
     """One container, swept first if its monitor died."""
-    found = _view(context, find(context, ref))
-    if _needs_sweep(context, found):
+    spec = find(context, ref)
+    state = status.read_state(context.paths, spec.id)
+    found = _view(context, spec, state)
+    if _needs_sweep(context, found, state):
         from pyctr_engine.containers import remove
 
         remove.recover(context)
-        found = _view(context, find(context, found.id))
+        found = view(context, find(context, found.id))
     return found
 
 
@@ -47,11 +55,10 @@ def find(context: Context, ref: str) -> ContainerSpec:
 
 def view(context: Context, spec: ContainerSpec) -> Container:
     """A container of which the spec is at hand, as it is now."""
-    return _view(context, spec)
+    return _view(context, spec, status.read_state(context.paths, spec.id))
 
 
-def _view(context: Context, spec: ContainerSpec) -> Container:
-    state = status.read_state(context.paths, spec.id)
+def _view(context: Context, spec: ContainerSpec, state: status.Seen) -> Container:
     found = status.status_of(state)
     if found.state is State.CREATED and os.path.isdir(context.paths.going(spec.id)):
         found = status.DEAD
@@ -86,9 +93,8 @@ def is_frozen(context: Context, id: str) -> bool:
         return False
 
 
-def _needs_sweep(context: Context, container: Container) -> bool:
+def _needs_sweep(context: Context, container: Container, state: status.Seen) -> bool:
     """Whether its monitor died without recording the end, or it should have been removed at its end."""
-    state = status.read_state(context.paths, container.id)
     if not state:
         return not os.path.isdir(f"{context.paths.container(container.id)}/upper")
     if status.monitor_lives(state):

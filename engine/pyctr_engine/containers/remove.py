@@ -47,7 +47,7 @@ def monitor(context: Context, spec: ContainerSpec) -> StreamSession | None:
             finally:
                 os.close(pidfd)
         deadline = time.monotonic() + _REBUILD_SECONDS
-        while not connection and status.monitor_lives(state) and time.monotonic() < deadline:
+        while not connection and status.monitor_lives(dict(state)) and time.monotonic() < deadline:
             time.sleep(0.005)
             connection = _connect(context, spec)
     return StreamSession(connection) if connection else None

@@ -15,7 +15,13 @@ CREATED = ContainerStatus(State.CREATED)
 DEAD = ContainerStatus(State.DEAD, error="its removal failed half way")
 
 
-def read_state(paths: Paths, id: str) -> dict[str, Any]:
+class Seen(dict[str, Any]):
+    """A state as it was read, which remembers whether its monitor was there: that is asked again and again."""
+
+    lives: bool | None = None
+
+
+def read_state(paths: Paths, id: str) -> Seen:
     """``state.json`` as its monitor last wrote it; empty when it was never started.
 
     The copy in the run directory is the live one; the durable one serves after a reboot.
@@ -26,15 +32,14 @@ def read_state(paths: Paths, id: str) -> dict[str, Any]:
     return state
 
 
-def _read(paths: Paths, id: str) -> dict[str, Any]:
+def _read(paths: Paths, id: str) -> Seen:
     for directory in (paths.run_container(id), paths.container(id)):
         try:
             with open(f"{directory}/state.json", "rb") as file:
-                state: dict[str, Any] = json.loads(file.read())
+                return Seen(json.loads(file.read()))
         except (OSError, ValueError):
             continue
-        return state
-    return {}
+    return Seen()
 
 
 def write_dead(paths: Paths, id: str, state: dict[str, Any]) -> None:
@@ -54,10 +59,15 @@ def is_alive(paths: Paths, id: str) -> bool:
 
 
 def monitor_lives(state: dict[str, Any]) -> bool:
-    """Whether the monitor that wrote this state is still there."""
-    if is_of_another_boot(state):
-        return False
-    return namespaces.is_running(int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0)))
+    """Whether the monitor that wrote this state is still there; of one that was `Seen`, whether it was then."""
+    if isinstance(state, Seen) and state.lives is not None:
+        return state.lives
+    lives = not is_of_another_boot(state) and namespaces.is_running(
+        int(state.get("monitor_pid", 0)), int(state.get("monitor_start", 0))
+    )
+    if isinstance(state, Seen):
+        state.lives = lives
+    return lives
 
 
 def is_of_another_boot(state: dict[str, Any]) -> bool:

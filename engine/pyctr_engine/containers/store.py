@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyctr_engine.database import Database
 from pyctr_engine.errors import Conflict, InvalidValue, NotFound
@@ -64,6 +64,48 @@ def insert(connection: sqlite3.Connection, spec: ContainerSpec) -> None:
         "INSERT INTO containers (id, name, spec, created) VALUES (?, ?, ?, ?)",
         (spec.id, spec.name, encode(spec), spec.created),
     )
+
+
+class Member(NamedTuple):
+    """What others of its stack have to know of a container: less to read than a spec, for there may be hundreds."""
+
+    id: str
+    name: str
+    address: str
+    hostname: str
+    service: str
+    aliases: tuple[str, ...]
+    extra_hosts: tuple[tuple[str, str], ...]
+
+
+def member_of(spec: ContainerSpec) -> Member:
+    """A container as its peers see it."""
+    asked = spec.request
+    return Member(spec.id, spec.name, spec.address, spec.hostname, asked.service, asked.aliases, asked.extra_hosts)
+
+
+def members(database: Database, stack: str, but: str = "") -> list[Member]:
+    """The containers of a stack (of none, where it is empty) that have an address; without id ``but``."""
+    rows = database.connection.execute(
+        "SELECT id, name, json_extract(spec, '$.address'), json_extract(spec, '$.hostname'),"
+        " json_extract(spec, '$.request.service'), json_extract(spec, '$.request.aliases'),"
+        " json_extract(spec, '$.request.extra_hosts') FROM containers"
+        " WHERE id != ? AND json_extract(spec, '$.request.stack') = ? AND json_extract(spec, '$.address') != ''"
+        " ORDER BY created DESC",
+        (but, stack),
+    )
+    return [
+        Member(
+            id,
+            name,
+            address,
+            hostname,
+            service,
+            tuple(json.loads(aliases)) if aliases != "[]" else (),
+            tuple((host, where) for host, where in json.loads(hosts)) if hosts != "[]" else (),
+        )
+        for id, name, address, hostname, service, aliases, hosts in rows
+    ]
 
 
 def update(connection: sqlite3.Connection, spec: ContainerSpec) -> None:

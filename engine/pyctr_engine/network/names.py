@@ -6,6 +6,7 @@ Sources: hosts(5), resolv.conf(5).
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Sequence
 
@@ -88,6 +89,11 @@ def write_in_place(path: str, text: str, mode: int = 0o644, create: bool = True)
 
 
 def _line(address: str, names: Sequence[str]) -> str:
+    return _checked_line(address, tuple(names))
+
+
+@functools.lru_cache(4096)  # the same lines go into the file of each of hundreds of peers
+def _checked_line(address: str, names: tuple[str, ...]) -> str:
     for word in (address, *names):
         if not word or "#" in word or any(not c.isprintable() or c.isspace() for c in word):
             raise InvalidValue(f"invalid name or address {word!r} for /etc/hosts", "no spaces and no # in it")

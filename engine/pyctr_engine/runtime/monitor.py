@@ -308,6 +308,8 @@ class Monitor:
         # One that goes at its end (--rm) needs no copy that outlives a reboot.
         self.disk.finish(self._close_files, _DISK_SECONDS)
         statefile.write(self.state, given.run_dir)
+        with contextlib.suppress(FileNotFoundError):  # before anybody is told: by it peers know who runs
+            os.unlink(f"{given.run_dir}/monitor.sock")
         self.disk.finish(functools.partial(self._append_ends, code), _DISK_SECONDS)
         self.loop.stop()
 
@@ -456,8 +458,6 @@ class Monitor:
         """Leave nothing: cgroups, socket, log; then end, or become what removes the container."""
         self.listener.close()
         self._unpublish()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(f"{self.given.run_dir}/monitor.sock")
         control_groups.remove(self.given.directories)
         deadline = time.monotonic() + _FLUSH_SECONDS
         while any(client.pending for client in self.clients) and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ from pyctr_tui.cli import detach, values
 from pyctr_tui.cli.call import Call, report
 from pyctr_tui.cli.options import Grammar, Option
 
+SIDE_BY_SIDE = 16
 _SECONDS = Option("-t, --timeout, --time", "Seconds before SIGKILL", "SECONDS")
 
 
@@ -45,10 +46,27 @@ def each(
 
     ``may_be_gone``: what isn't there is reported, but is no failure.
     """
+    return _told([(reference, lambda ref=reference: act(ref)) for reference in references], echo, may_be_gone)  # type: ignore[misc]
+
+
+def all_at_once(
+    call: Call, references: Sequence[str], act: Callable[[str], object], *, may_be_gone: bool = False
+) -> int:
+    """The same, some side by side: stopping waits for what stops, each for itself."""
+    if len(references) < 2:
+        return each(references, act, may_be_gone=may_be_gone)
+    from concurrent.futures import ThreadPoolExecutor
+
+    with call.engine.batch(), ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+        work = [(reference, pool.submit(act, reference).result) for reference in references]
+        return _told(work, True, may_be_gone)
+
+
+def _told(work: Sequence[tuple[str, Callable[[], object]]], echo: bool, may_be_gone: bool) -> int:
     failed = False
-    for reference in references:
+    for reference, result in work:
         try:
-            act(reference)
+            result()
         except EngineError as error:
             report(error.message, error.hint)
             failed = failed or not (may_be_gone and isinstance(error, NotFound))
@@ -82,21 +100,21 @@ def stop(call: Call, words: Sequence[str]) -> int:
     """``stop``."""
     parsed = _STOP.parse(words)
     timeout = values.number(parsed.value("time"), "--time") if "time" in parsed else None
-    return each(parsed.arguments, lambda ref: call.engine.stop(ref, timeout))
+    return all_at_once(call, parsed.arguments, lambda ref: call.engine.stop(ref, timeout))
 
 
 def restart(call: Call, words: Sequence[str]) -> int:
     """``restart``."""
     parsed = _RESTART.parse(words)
     timeout = values.number(parsed.value("time"), "--time") if "time" in parsed else None
-    return each(parsed.arguments, lambda ref: call.engine.restart(ref, timeout))
+    return all_at_once(call, parsed.arguments, lambda ref: call.engine.restart(ref, timeout))
 
 
 def kill(call: Call, words: Sequence[str]) -> int:
     """``kill``."""
     parsed = _KILL.parse(words)
     signal = parsed.value("signal", "KILL")
-    return each(parsed.arguments, lambda ref: call.engine.kill(ref, signal))
+    return all_at_once(call, parsed.arguments, lambda ref: call.engine.kill(ref, signal))
 
 
 def pause(call: Call, words: Sequence[str]) -> int:
@@ -118,4 +136,4 @@ def remove(call: Call, words: Sequence[str]) -> int:
     """``rm``."""
     parsed = _REMOVE.parse(words)
     force, volumes = parsed.flag("force"), parsed.flag("volumes")
-    return each(parsed.arguments, lambda ref: call.engine.remove(ref, force, volumes), may_be_gone=force)
+    return all_at_once(call, parsed.arguments, lambda ref: call.engine.remove(ref, force, volumes), may_be_gone=force)
