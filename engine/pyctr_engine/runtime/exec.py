@@ -35,6 +35,8 @@ _ALL = (
 _TTY, _FAILED = init.TTY, init.FAILED
 _BORN, _GO = b"b", b"g"
 _PIPE_BYTES = 1 << 20
+LOST = "its helper was killed: out of memory, perhaps"
+"""Then there may be a child whom nobody knows: it ends, for nobody tells it to go on, and wants to be reaped."""
 THE_CONTAINERS = -1
 """As capabilities: those that the container itself was given."""
 
@@ -64,8 +66,7 @@ class Executed(NamedTuple):
 class Launch:
     """An exec under way: its helper, the channel on which that answers, and the program once it is born.
 
-    The program waits to be told to go on until the monitor knows of it: a helper that is killed at any point leaves
-    nobody in the container whom nobody knows.
+    The program waits to be told to go on until the monitor knows of it: one whose helper was killed before goes too.
     """
 
     __slots__ = ("channel", "helper", "pid", "pidfd")
@@ -87,8 +88,7 @@ class Launch:
             self._reap()
             if message[:1] == _FAILED:
                 return Failure(*json.loads(message[1:]))
-            reason = os.strerror(errno.EMFILE) if message else "its helper was killed: out of memory, perhaps"
-            return Failure("exec", reason, 0, "", 126)
+            return Failure("exec", os.strerror(errno.EMFILE) if message else LOST, 0, "", 126)
         tty, opened = json.loads(message)
         if len(fds) != sum(opened):  # we have too many open
             for fd in fds:

@@ -40,7 +40,8 @@ class Health:
     """One container's health, from its start to its end.
 
     ``launch`` begins a probe in the container; ``can_probe`` says whether one makes sense now (not while it is
-    paused); ``on_result`` is told after each, with whether the status has changed.
+    paused); ``on_result`` is told after each, with whether the status has changed; ``on_lost`` when the helper that
+    was to begin one was killed.
     """
 
     def __init__(
@@ -50,7 +51,9 @@ class Health:
         launch: Callable[[list[str]], execs.Launch],
         can_probe: Callable[[], bool],
         on_result: Callable[[bool], None],
+        on_lost: Callable[[], None],
     ) -> None:
+        self._on_lost = on_lost
         self._loop = loop
         self._check = check
         self._launch = launch
@@ -82,7 +85,14 @@ class Health:
         except OSError as error:  # no more processes, or descriptors
             self._take(started, -1, f"cannot be run: {error.strerror}")
             return
-        self._probe = Probe(self._loop, launch, self._check.timeout, lambda code, out: self._take(started, code, out))
+        self._probe = Probe(
+            self._loop, launch, self._check.timeout, lambda code, out: self._take(started, code, out), self._on_lost
+        )
+
+    @property
+    def pids(self) -> set[int]:
+        """Those of a probe that runs, or begins."""
+        return self._probe.pids if self._probe is not None else set()
 
     def _take(self, started: float, code: int, output: str) -> None:
         self._probe = None
@@ -112,7 +122,15 @@ class Health:
 class Probe:
     """One run of the check: its helper, its process, what it prints (the first 4 KiB), and its time."""
 
-    def __init__(self, loop: Loop, launch: execs.Launch, timeout: float, on_end: Callable[[int, str], None]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        launch: execs.Launch,
+        timeout: float,
+        on_end: Callable[[int, str], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._on_lost = on_lost
         self._loop = loop
         self._launch: execs.Launch | None = launch
         self._on_end = on_end
@@ -124,6 +142,12 @@ class Probe:
         self._output = b""
         loop.add(launch.channel.fileno(), select.EPOLLIN, self._launched)
 
+    @property
+    def pids(self) -> set[int]:
+        """The helper and the program, those that there are."""
+        launch = self._launch
+        return ({launch.helper, launch.pid} if launch is not None else {self._pid}) - {0}
+
     def _launched(self, _: int) -> None:
         assert self._launch is not None
         launch = self._launch
@@ -134,6 +158,8 @@ class Probe:
         self._loop.remove(launch.channel.fileno())
         launch.close()
         if isinstance(executed, Failure):
+            if executed.reason == execs.LOST:
+                self._on_lost()
             self._finish(-1 if self._late else executed.code, executed.describe())
             return
         self._pid, self._pidfd = executed.pid, executed.pidfd

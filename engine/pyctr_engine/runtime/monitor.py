@@ -43,6 +43,7 @@ _DISK_SECONDS = 10.0
 _SETTLE_SECONDS = 0.03
 """What a container is not waited for is done when it has lived this long; many live shorter."""
 _LOG_SECONDS = 2.0
+_STRANGER_SECONDS, _STRANGER_TRIES = 0.1, 100
 _ENDED_SESSIONS = 8
 """So many that have ended are still listed."""
 
@@ -234,7 +235,12 @@ class Monitor:
         given = self.given
         if given.health and self.health is None:
             self.health = health.Health(
-                self.loop, health.Check(*given.health), self._launch_probe, self._can_probe, self._on_health
+                self.loop,
+                health.Check(*given.health),
+                self._launch_probe,
+                self._can_probe,
+                self._on_health,
+                self._expect_strangers,
             )
             self._on_health(True)
         if given.log[2]:
@@ -668,6 +674,8 @@ class Monitor:
         self.loop.remove(launch.channel.fileno())
         launch.close()
         if isinstance(executed, protocol.Failure):
+            if executed.reason == execs.LOST:
+                self._expect_strangers()
             client.send(protocol.frame_json(protocol.FAILED, executed._asdict()))
             client.close_when_sent()
             return
@@ -687,6 +695,27 @@ class Monitor:
         program.begin()
         if client not in self.clients:  # it went while its program was made
             program.detach(client)
+
+    def _expect_strangers(self) -> None:
+        """A helper was killed: its child, whom we don't know, ends now, and keeps its pid namespace until reaped."""
+        self.loop.call_later(_STRANGER_SECONDS, functools.partial(self._reap_strangers, _STRANGER_TRIES))
+
+    def _reap_strangers(self, tries: int) -> None:
+        """Reap children whom nobody knows. Source: proc_pid_task(5), children."""
+        known = {launch.helper for launch in self.launches} | {launch.pid for launch in self.launches}
+        known |= {session.program.pid for session in self.sessions.values() if session.program is not None}
+        known |= self.health.pids if self.health is not None else set()
+        known |= {self.newborn[0], self.main.pid if self.main is not None else 0}
+        known |= {self.restart.helper if self.restart is not None else 0}
+        strangers = set[int]()
+        with contextlib.suppress(OSError), open(f"/proc/self/task/{os.getpid()}/children") as file:
+            strangers = {int(pid) for pid in file.read().split()} - known
+        for pid in list(strangers):
+            with contextlib.suppress(ChildProcessError):
+                if os.waitpid(pid, os.WNOHANG)[0]:
+                    strangers.discard(pid)
+        if strangers and tries:
+            self.loop.call_later(_STRANGER_SECONDS, functools.partial(self._reap_strangers, tries - 1))
 
     def _session_ended(self, session: Session, program: Program) -> None:
         self.sessions.pop(session.id, None)
