@@ -427,12 +427,13 @@ def limit_events(unified: str, directories: Sequence[str]) -> dict[str, int]:
     Read it before the cgroups are removed. v1 counts memory in ``memory.failcnt``.
     """
     found: dict[str, int] = {}
-    for directory in {unified, *directories} - {""}:
+    for directory in directories:
+        whole = directory == unified and len(directories) == 1  # v2: all controllers are here
         for file, key, name in _LIMIT_EVENTS:
-            path = f"{directory}/{file}"
-            if os.path.exists(path):
-                found[name] = max(found.get(name, 0), *files.pick(path, key))
-        for file in ("memory.failcnt", "memory.memsw.failcnt"):
-            if os.path.exists(f"{directory}/{file}"):
+            controller = file.partition(".")[0]
+            if whole or (directory != unified and f"/{controller}" in directory):
+                found[name] = max(found.get(name, 0), *files.pick(f"{directory}/{file}", key))
+        if not whole and "/memory" in directory:
+            for file in ("memory.failcnt", "memory.memsw.failcnt"):
                 found["memory"] = max(found.get("memory", 0), files.number(f"{directory}/{file}"))
     return {name: count for name, count in found.items() if count > 0}

@@ -5,6 +5,8 @@ All let other threads go on meanwhile, so together they take no longer than the 
 
 from __future__ import annotations
 
+import errno
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -24,7 +26,10 @@ class Stage(Generic[Piece]):
         self._given = 0
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError as error:  # said so where no more can be made
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from error
 
     def __enter__(self) -> Stage[Piece]:
         return self

@@ -161,7 +161,7 @@ def _launch(
 ) -> None:
     """Join the container, clone the program, and tell the monitor once it is executed."""
     ours, theirs = birth.open_streams(command.tty, command.stdin)
-    for fd in {ours.into, ours.out} - {-1}:  # a large one moves much at a time; its memory is taken as it is filled
+    for fd in {ours.into, ours.out} - {-1} if command.stdin else ():  # a pipeline: move much at a time
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     birth.give_streams(theirs, birth.root_id(request))

@@ -201,6 +201,8 @@ def _surroundings(error: Exception) -> tuple[str, str] | None:
         errno.EMFILE: ("this process may open no more files", "`ulimit -n` shows how many; 256 are plenty"),
         errno.ENFILE: ("no process may open any more files", "`sysctl fs.file-max` shows how many"),
     }
+    if isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and "new thread" in str(error)):
+        return "no more processes or threads can be made", "`ulimit -u` and the cgroup's pids.max limit them"
     return known.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
