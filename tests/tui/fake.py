@@ -405,7 +405,9 @@ class FakeEngine(Engine):
     def why(self, ref: str) -> PostMortem:
         status = self.container(ref).status
         return PostMortem(
-            verdict="It ran out of memory: the kernel killed it at its limit of 256 MiB (exit code 137).",
+            verdict="It ran out of memory: the kernel killed it at its limit of 256 MiB (exit code 137)."
+            if status.oom_killed
+            else f"Its program ended by itself, with exit code {status.exit_code}.",
             details=("It had run for 600.0 s.", "At most 256 MiB of memory of 256 MiB in its last minutes."),
             status=status,
             limits=(("oom", 1),),

@@ -245,7 +245,7 @@ async def test_ended_container_shows_how_it_went_before() -> None:
         await it.until(lambda: bool(it.engine.calls))
         await it.read()
         text = it.text()
-        assert "ended with exit code 0" in text
+        assert "with exit code 0" in text
         assert "before it ended, to " in text
         assert any("⣿⣿⣿" in line for line in it.lines())
 

@@ -633,7 +633,7 @@ class Monitor:
         """Attach to the first program, or to an exec session: then with what it wrote last."""
         if not id:
             if self.main is None:
-                self._refuse(client, "attach", "it is restarting")
+                self._refuse(client, "attach", "it does not run just now", code=125)
                 return
             client.send(protocol.frame_json(protocol.STARTED, {"pid": self.main.pid, "tty": self.given.tty}))
             self.main.attach(client)
@@ -647,14 +647,14 @@ class Monitor:
             client.send(protocol.frame(kind, data))
         session.program.attach(client)
 
-    def _refuse(self, client: Client, step: str, reason: str, errno: int = 0) -> None:
-        failure = protocol.Failure(step, reason, errno, "", 126)
+    def _refuse(self, client: Client, step: str, reason: str, errno: int = 0, code: int = 126) -> None:
+        failure = protocol.Failure(step, reason, errno, "", code)
         client.send(protocol.frame_json(protocol.FAILED, failure._asdict()))
         client.close_when_sent()
 
     def _exec(self, client: Client, payload: bytes) -> None:
         if self.main is None:
-            self._refuse(client, "exec", "it is restarting")
+            self._refuse(client, "begin", "it does not run just now", code=125)
             return
         try:
             launch = execs.begin(payload, self.request, self.pidfd)

@@ -218,12 +218,12 @@ class Chaos:
         Path(self.pids, "pids.max").write_text("max")
 
     def _stray_monitors(self, monitors: set[int]) -> set[int]:
-        """Those that look after nothing, but for the one that each living spawner holds in reserve."""
+        """Those that look after nothing, but for the two of each living spawner: in reserve, and asked for."""
         ours = leaks.processes(self.paths)
         spawners = [pid for pid in ours if _comm(pid) == "pyctr-spawner"]
         found = {pid for pid in ours if _comm(pid) == "pyctr-monitor" and _leads(pid)} - monitors
         for pid in spawners:
-            found.difference_update([child for child in _children(pid) if child in found][:1])
+            found.difference_update([child for child in _children(pid) if child in found][:2])
         return found
 
     # -- afterwards --------------------------------------------------------------------------------------------
