@@ -516,8 +516,8 @@ class Monitor:
         assert self.health is not None
         self.state["health"] = self.health.status
         self.state["health_streak"] = self.health.streak
+        self._write_health()  # first: who reads the status there finds what it comes from
         statefile.write(self.state, self.given.run_dir)
-        self._write_health()
         if changed and self.health.status != health.STARTING:
             self._append_event(f"health_status: {self.health.status}")
 

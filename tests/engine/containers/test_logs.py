@@ -171,6 +171,6 @@ def test_a_stalled_disk_delays_neither_names_nor_health_nor_exec(bench: Bench) -
 
 
 def test_who_follows_loses_nothing_to_rotation(bench: Bench) -> None:
-    container = bench.start("sh", "-c", "seq 60000", logging=Logging(max_size=256 << 10, max_files=9))
+    container = bench.start("sh", "-c", "seq 60000", logging=Logging(max_size=512 << 10, max_files=9))
     texts = [line.text for line in bench.engine.logs(container.id, follow=True)]
     assert texts == [str(number) for number in range(1, 60_001)]
