@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,11 +83,7 @@ def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
 
 def start_trace(paths: Paths, id: str) -> list[dict[str, Any]]:
     """The steps of the last start: name, begin and end in milliseconds from its beginning."""
-    try:
-        with open(f"{paths.container(id)}/start-trace.json") as file:
-            return [{"Step": name, "Begin": begin, "End": end} for name, begin, end in json.load(file)]
-    except (OSError, ValueError):
-        return []
+    return [{"Step": name, "Begin": begin, "End": end} for name, begin, end in history.trace(paths.container(id))]
 
 
 def _host_config(container: Container) -> dict[str, Any]:

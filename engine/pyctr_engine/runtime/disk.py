@@ -90,11 +90,11 @@ class Disk:
             made.append(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
             self._wake, self._relief = made
             _thread.stack_size(_STACK_BYTES)
-            _thread.start_new_thread(self._serve, ())
             self._loop.add(self._relief, select.EPOLLIN, self._relieved)
+            _thread.start_new_thread(self._serve, ())  # last: what follows a failure must not close its descriptors
         except (OSError, RuntimeError):  # no more files, or no more threads
             self._wake = self._relief = -1
-            for fd in made:
+            for fd in made:  # closing takes it out of the loop's epoll too
                 os.close(fd)
             return False
         return True

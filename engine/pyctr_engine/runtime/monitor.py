@@ -229,11 +229,11 @@ class Monitor:
         self._watch()
 
     def _watch(self) -> None:
-        """Begin with health checks and records, for each run of the program anew."""
+        """Begin with health checks and the log's, for each run of the program anew."""
         if self.main is None:
             return
         given = self.given
-        if given.health and self.health is None:
+        if given.health:
             self.health = health.Health(
                 self.loop,
                 health.Check(*given.health),
@@ -247,7 +247,7 @@ class Monitor:
             self.log_timer = self.loop.call_later(_LOG_SECONDS, self._settle_log)
 
     def _become(self, state: State, **changes: Any) -> None:
-        """Take the next state; the live file is written at once, the durable one when the disk does."""
+        """Take the next state, in memory; who calls has it written."""
         before = State(self.state["state"])
         if not before.may_become(state):
             raise ValueError(f"{before} does not become {state}")
@@ -297,8 +297,11 @@ class Monitor:
         else:
             self._await_restart(pause, told)
         program.tell_end()
+        self._tell_waiters(program.code)
+
+    def _tell_waiters(self, code: int) -> None:
         for waiter in self.waiters:
-            waiter.send(protocol.frame_json(protocol.EXIT, {"code": program.code}))
+            waiter.send(protocol.frame_json(protocol.EXIT, {"code": code}))
             waiter.close_when_sent()
         self.waiters.clear()
 
@@ -320,7 +323,7 @@ class Monitor:
         self.loop.stop()
 
     def _close_files(self) -> None:
-        """The last that is written: lines without an end, records, how it ended."""
+        """The last that is written: lines without an end, checks, how it ended."""
         self.log.close()
         given = self.given
         if self.health_results and not given.reap:
@@ -375,7 +378,7 @@ class Monitor:
             if self.newborn[0]:
                 cloning.join(order.procs, self.newborn[0], channel)
             return
-        failure = protocol.Failure("restart", "its helper was killed: out of memory, perhaps", 0, "", 125)
+        failure = protocol.Failure("restart", execs.LOST, 0, "", 125)
         try:
             if message[:1] == orders.AGAIN:
                 self._restarted(*orders.again(message, fds))
@@ -420,6 +423,7 @@ class Monitor:
             return
         self.state.update(**told, restart_at=time.time() + pause)
         statefile.write(self.state, self.given.run_dir)
+        self._keep_state()
         self.restart_timer = self.loop.call_later(pause, self._begin_restart)
 
     def _let_go_of_helper(self) -> None:
@@ -455,10 +459,7 @@ class Monitor:
         self.loop.cancel(self.restart_timer)
         self.restart_timer = None
         self._end(self.state["exit_code"], {"pid": 0})
-        for waiter in self.waiters:
-            waiter.send(protocol.frame_json(protocol.EXIT, {"code": self.state["exit_code"]}))
-            waiter.close_when_sent()
-        self.waiters.clear()
+        self._tell_waiters(self.state["exit_code"])
 
     def _finish(self) -> None:
         """Leave nothing: cgroups, socket, log; then end, or become what removes the container."""
@@ -503,7 +504,7 @@ class Monitor:
             with contextlib.suppress(OSError):
                 os.rmdir(directory)
 
-    # -- health and history -----------------------------------------------------------------------------------------
+    # -- health and the log -----------------------------------------------------------------------------------------
 
     def _launch_probe(self, argv: list[str]) -> execs.Launch:
         command = execs.ExecCommand(argv, [], "", "", False, False, False, execs.THE_CONTAINERS)

@@ -69,7 +69,6 @@ def begin(request: int) -> Launch:
 def _helper(memfd: int, channel: socket.socket) -> NoReturn:
     """In a child of the monitor: do all, answer, end."""
     namespaces.close_all_but({memfd, channel.fileno()})
-    step = "prepare"
     born = None
     try:
         request = StartRequest.decode(os.pread(memfd, os.fstat(memfd).st_size, 0))
@@ -81,17 +80,17 @@ def _helper(memfd: int, channel: socket.socket) -> NoReturn:
     except birth.BirthError as error:
         _refuse(channel, error.failure)
     except EngineError as error:
-        _refuse(channel, Failure(_step(born, step), error.message, 0, "", 125))
+        _refuse(channel, Failure(_step(born), error.message, 0, "", 125))
     except OSError as error:
         path = error.filename if isinstance(error.filename, str) else ""
-        _refuse(channel, Failure(_step(born, step), error.strerror or str(error), error.errno or 0, path, 125))
+        _refuse(channel, Failure(_step(born), error.strerror or str(error), error.errno or 0, path, 125))
     except BaseException as error:  # noqa: BLE001 - the last frame of this process: report, then go
-        _refuse(channel, Failure(_step(born, step), f"{type(error).__name__}: {error}", 0, "", 125))
+        _refuse(channel, Failure(_step(born), f"{type(error).__name__}: {error}", 0, "", 125))
     os._exit(0)
 
 
-def _step(born: birth.Birth | None, otherwise: str) -> str:
-    return (born.steps.current if born else "") or otherwise
+def _step(born: birth.Birth | None) -> str:
+    return (born.steps.current if born else "") or "prepare"
 
 
 def _refuse(channel: socket.socket, failure: Failure) -> None:

@@ -10,6 +10,7 @@ from pyctr_tui.cli import values
 from pyctr_tui.cli.call import Call
 from pyctr_tui.cli.lifecycle import each
 from pyctr_tui.cli.options import Grammar, Option, Parsed
+from pyctr_tui.cli.request import LIMITS
 
 _RENAME = Grammar("rename", "CONTAINER NAME", "Give a container another name.", least=2, most=2)
 _UPDATE = Grammar(
@@ -17,13 +18,7 @@ _UPDATE = Grammar(
     "CONTAINER…",
     "Change limits and restart policy of containers; of those that run at once. 0 takes a limit away\n"
     "(--cpuset-cpus '' that of the CPUs).",
-    Option("-m, --memory", "Limit of memory", "SIZE"),
-    Option("--memory-swap", "Limit of memory and swap together; -1 for none", "SIZE"),
-    Option("--memory-reservation", "Memory kept for it under pressure", "SIZE"),
-    Option("--cpus", "How many CPUs' worth of time", "NUMBER"),
-    Option("-c, --cpu-shares", "Relative weight, 1024 is usual", "NUMBER"),
-    Option("--cpuset-cpus", "CPUs it may run on", "0-1,3"),
-    Option("--pids-limit", "How many processes and threads; -1 for no limit", "NUMBER"),
+    *LIMITS,
     Option("--restart", "no, on-failure[:retries], always, unless-stopped", "POLICY"),
     least=1,
     most=None,

@@ -7,6 +7,17 @@ from pyctr_tui.cli import mounts, values
 from pyctr_tui.cli.environment import environment
 from pyctr_tui.cli.options import Option, Parsed, UsageError
 
+LIMITS = (
+    Option("-m, --memory", "Limit of memory", "SIZE"),
+    Option("--memory-swap", "Limit of memory and swap together; -1 for none", "SIZE"),
+    Option("--memory-reservation", "Memory kept for it under pressure", "SIZE"),
+    Option("--cpus", "How many CPUs' worth of time", "NUMBER"),
+    Option("-c, --cpu-shares", "Relative weight, 1024 is usual", "NUMBER"),
+    Option("--cpuset-cpus", "CPUs it may run on", "0-1,3"),
+    Option("--pids-limit", "How many processes and threads; -1 for no limit", "NUMBER"),
+)
+"""What ``update`` takes too."""
+
 OPTIONS = (
     Option("-i, --interactive", "Keep standard input open"),
     Option("-t, --tty", "Give it a terminal"),
@@ -21,13 +32,7 @@ OPTIONS = (
     Option("-u, --user", "User and group inside", "USER[:GROUP]"),
     Option("-h, --hostname", "Its host name", "NAME"),
     Option("--entrypoint", "Replace the image's entry point", "PROGRAM"),
-    Option("-m, --memory", "Limit of memory", "SIZE"),
-    Option("--memory-swap", "Limit of memory and swap together; -1 for none", "SIZE"),
-    Option("--memory-reservation", "Memory kept for it under pressure", "SIZE"),
-    Option("--cpus", "How many CPUs' worth of time", "NUMBER"),
-    Option("-c, --cpu-shares", "Relative weight, 1024 is usual", "NUMBER"),
-    Option("--cpuset-cpus", "CPUs it may run on", "0-1,3"),
-    Option("--pids-limit", "How many processes and threads; -1 for no limit", "NUMBER"),
+    *LIMITS,
     Option("--network, --net", "bridge, none, host, or container:NAME", "NETWORK"),
     Option("--network-alias", "One more name on its network", "NAME", many=True),
     Option("-p, --publish", "Publish a port", "[[IP:]HOST:]PORT[/udp]", many=True),
