@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_engine.errors import InvalidValue, NotFound
+from pyctr_engine.errors import EngineError, InvalidValue, NotFound
 from pyctr_engine.model.spec import ContainerRequest, Mount, RestartPolicy, Security
 from pyctr_engine.model.status import Container, State
 from tests.engine.containers.conftest import IMAGE, Bench
@@ -165,7 +165,7 @@ def test_a_path_swapped_for_a_symlink_meanwhile_leads_nowhere(bench: Bench, tmp_
             bench.engine.copy_in(container.id, f"{tmp_path}/source/.", "/race")
         except (InvalidValue, NotFound):
             pass  # it was there, and then it was not
-        except Exception as error:  # noqa: BLE001
+        except EngineError as error:
             assert "copy" in str(error)
     assert os.listdir(tmp_path / "victim") == []
 
