@@ -28,6 +28,8 @@ _NUMBERS = {
     "prctl": (157, 167),
     "seccomp": (317, 277),
     "sethostname": (170, 161),
+    "setdomainname": (171, 162),
+    "bpf": (321, 280),
     "keyctl": (250, 219),
     "inotify_init1": (294, 26),
     "inotify_add_watch": (254, 27),

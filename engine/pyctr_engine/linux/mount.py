@@ -34,8 +34,10 @@ MOUNT_ATTR_NODEV = 0x4
 MOUNT_ATTR_NOEXEC = 0x8
 MOUNT_ATTR_IDMAP = 0x00100000
 
+RESOLVE_NO_XDEV = 0x01
 RESOLVE_NO_MAGICLINKS = 0x02
 RESOLVE_NO_SYMLINKS = 0x04
+RESOLVE_BENEATH = 0x08
 RESOLVE_IN_ROOT = 0x10
 
 
@@ -107,6 +109,12 @@ def set_attributes(tree: int, set: int = 0, clear: int = 0, userns: int = -1, re
         attributes.userns_fd = userns
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
     syscall("mount_setattr", tree, b"", flags, attributes, ctypes.sizeof(attributes))
+
+
+def open_in_one_mount(directory: int, path: str, flags: int) -> int:
+    """Open ``path`` below a directory, crossing no mount. Source: openat2(2)."""
+    how = _OpenHow(flags=flags | os.O_CLOEXEC, resolve=RESOLVE_BENEATH | RESOLVE_NO_XDEV)
+    return syscall("openat2", directory, os.fsencode(path), how, ctypes.sizeof(how), path=path)
 
 
 def open_in_root(root: int, path: str, flags: int, mode: int = 0) -> int:

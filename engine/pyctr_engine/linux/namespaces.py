@@ -21,6 +21,9 @@ CLONE_PIDFD = 0x00001000
 CLONE_PARENT = 0x00008000
 CLONE_INTO_CGROUP = 0x200000000
 
+KINDS = {"user": CLONE_NEWUSER, "net": CLONE_NEWNET, "pid": CLONE_NEWPID, "ipc": CLONE_NEWIPC, "uts": CLONE_NEWUTS}
+"""The namespaces that a container may share with another, by their names in /proc/<pid>/ns."""
+
 SIGCHLD = 17
 
 PR_SET_PDEATHSIG = 1
@@ -88,6 +91,15 @@ def setns(fd: int, flags: int) -> None:
     syscall("setns", fd, flags)
 
 
+def join_network(path: str) -> None:
+    """Join the network namespace that is mounted at ``path``, with this thread. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        setns(fd, CLONE_NEWNET)
+    finally:
+        os.close(fd)
+
+
 def prctl(option: int, argument: int = 0, argument3: int = 0) -> int:
     """Operate on this process. Source: prctl(2)."""
     return syscall("prctl", option, argument, argument3, 0, 0)
@@ -99,10 +111,28 @@ def set_name(name: str) -> None:
     syscall("prctl", PR_SET_NAME, buffer, 0, 0, 0)
 
 
+def replace_arguments(shown: bytes) -> None:
+    """Make ``shown`` this process's command line: a clone has that of whom it was cloned from, for all to read.
+
+    Source: proc_pid_stat(5), fields 48 and 49.
+    """
+    with open("/proc/self/stat", "rb") as file:
+        stat = file.read()
+    start, end = (int(field) for field in stat[stat.rindex(b")") + 2 :].split()[45:47])
+    ctypes.memset(start, 0, end - start)
+    ctypes.memmove(start, shown, min(len(shown), end - start - 1))
+
+
 def sethostname(name: str) -> None:
     """Set the UTS namespace's host name."""
     data = name.encode()
     syscall("sethostname", data, len(data))
+
+
+def setdomainname(name: str) -> None:
+    """Set the UTS namespace's NIS domain name."""
+    data = name.encode()
+    syscall("setdomainname", data, len(data))
 
 
 def close_on_exec_from(first: int) -> None:

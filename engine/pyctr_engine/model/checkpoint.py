@@ -23,3 +23,20 @@ class Checkpoint:
     size: int
     parent: str
     current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """How a container's files differ from one of its checkpoints: what going back to it would undo.
+
+    Attributes:
+        added, changed, deleted: How many paths, as they are now against then.
+        bytes: Of the files that were added or changed: what would be lost.
+        paths: The first few, raw.
+    """
+
+    added: int
+    changed: int
+    deleted: int
+    bytes: int
+    paths: tuple[str, ...]

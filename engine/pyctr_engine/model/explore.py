@@ -95,3 +95,20 @@ class FileDifference:
     what: tuple[Aspect, ...]
     before: FileState | None
     after: FileState | None
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEntry:
+    """One name in a directory that is browsed."""
+
+    name: str
+    state: FileState
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """What is in a directory; ``more`` when there is more than was asked for."""
+
+    path: str
+    entries: tuple[DirectoryEntry, ...]
+    more: bool

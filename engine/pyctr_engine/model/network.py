@@ -29,3 +29,31 @@ class PublishedPort:
 
     address: str
     port: Port
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A container on a network.
+
+    Attributes:
+        id, name: The container's.
+        address: ``a.b.c.d``; empty without one.
+        names: What it answers to on the network, its own name first.
+        ports: Published ones.
+        is_up: Whether it runs.
+    """
+
+    id: str
+    name: str
+    address: str
+    names: tuple[str, ...]
+    ports: tuple[Port, ...]
+    is_up: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkUse:
+    """A network and who is on it. ``host`` and ``none`` stand for containers without one; they have no bridge."""
+
+    network: Network
+    members: tuple[Member, ...]

@@ -10,6 +10,8 @@ from pyctr_engine.record import dataclass, field
 MountType = Literal["bind", "volume", "tmpfs"]
 Protocol = Literal["tcp", "udp"]
 RestartName = Literal["no", "on-failure", "always", "unless-stopped"]
+DeviceLimits = tuple[tuple[str, int], ...]
+"""(path of a block device of the host, what holds for it)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,18 @@ class Resources:
         cpu_shares: Docker's relative weight, 2 to 262144, 1024 is usual.
         cpuset: CPUs it may run on, e.g. ``0-1,3``; empty for all.
         pids: Processes and threads.
+        cpu_quota, cpu_period: Microseconds of CPU time in each period of so many microseconds: ``cpus`` in two words.
+        cpu_burst: Microseconds of unused quota that may be saved up and used at once.
+        cpuset_mems: Memory nodes it may use, e.g. ``0``; empty for all.
+        memory_high: Bytes above which it is slowed down and reclaimed from, never killed; cgroup v2 only.
+        memory_swappiness: 0 (swap as the last resort) to 100; cgroup v1 only.
+        oom_group: When one of its processes is killed for want of memory, all are; cgroup v2 only.
+        oom_kill_disable: Who goes over the limit waits instead of being killed; cgroup v1 only.
+        blkio_weight: Its share of busy disks, 10 to 1000, 100 is usual; disks scheduled by bfq or io.cost heed it.
+        blkio_weight_device: The same for single disks: (path of the device, weight).
+        device_read_bps, device_write_bps: (path of the device, bytes per second).
+        device_read_iops, device_write_iops: (path of the device, operations per second).
+        hugetlb: (page size, bytes of pages of that size), e.g. ``("2MB", 64 << 20)``.
     """
 
     memory: int | None = None
@@ -77,6 +91,28 @@ class Resources:
     cpu_shares: int | None = None
     cpuset: str = ""
     pids: int | None = None
+    cpu_quota: int | None = None
+    cpu_period: int | None = None
+    cpu_burst: int | None = None
+    cpuset_mems: str = ""
+    memory_high: int | None = None
+    memory_swappiness: int | None = None
+    oom_group: bool = False
+    oom_kill_disable: bool = False
+    blkio_weight: int | None = None
+    blkio_weight_device: DeviceLimits = ()
+    device_read_bps: DeviceLimits = ()
+    device_write_bps: DeviceLimits = ()
+    device_read_iops: DeviceLimits = ()
+    device_write_iops: DeviceLimits = ()
+    hugetlb: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def cpu_limit(self) -> float | None:
+        """CPUs' worth of time that it may have, however that was said; ``None`` without limit."""
+        if self.cpus is not None or self.cpu_quota is None:
+            return self.cpus
+        return self.cpu_quota / (self.cpu_period or 100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,26 +162,73 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRule:
+    """Device nodes that may be opened: ``c``, ``b`` or ``a`` (both); numbers, -1 for any; letters of ``rwm``."""
+
+    kind: str
+    major: int
+    minor: int
+    access: str
+
+
+@dataclass(frozen=True, slots=True)
+class Namespaces:
+    """Which kernel namespaces are shared, and with whom: ``private``, ``host``, or ``container:<name or id>``.
+
+    Attributes:
+        pid: Processes.
+        ipc: System V IPC, message queues and /dev/shm; also ``none``: private, without /dev/shm.
+        uts: Host name and domain name; ``private`` or ``host`` or another container's.
+        cgroup: What /sys/fs/cgroup and /proc/self/cgroup show: ``private`` or ``host``.
+        time: ``host``, or ``private`` with the offsets below.
+        boottime, monotonic: Seconds added to these clocks in a private time namespace.
+    """
+
+    pid: str = "private"
+    ipc: str = "private"
+    uts: str = "private"
+    cgroup: str = "private"
+    time: str = "host"
+    boottime: int = 0
+    monotonic: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Security:
     """What holds a container in, where it differs from the default.
 
     Attributes:
         privileged: No user namespace, all capabilities, no filter, all devices.
-        userns: ``auto`` (an id range of its own) or ``host``.
+        userns: ``auto`` (an id range of its own), ``host``, ``keep-id`` (``auto``, and it runs as the caller),
+            ``container:<name or id>``, or ``uid:gid:size`` (the first host ids, and how many).
         cap_add: Capabilities without the CAP_ prefix, or ALL.
         cap_drop: The same.
-        no_new_privileges: Set no_new_privs.
-        seccomp: ``default`` or ``unconfined``.
+        no_new_privileges: Set no_new_privs; ``None`` is what the configuration says.
+        seccomp: ``default``, ``unconfined``, or a profile's JSON text.
+        apparmor: The AppArmor profile; empty for the default one where the host has AppArmor, or ``unconfined``.
+        profile: ``default`` or ``hardened`` (see `resolve.hardened`); empty is what the configuration says.
         read_only: Mount the root file system read-only.
+        mask: Further paths to hide.
+        unmask: Paths, hidden or read-only by default, that are neither; ``ALL`` for every one.
+        umask: Of the program; ``None`` for 0022.
+        oom_score_adj: Added to the kernel's score when it looks for something to kill, -1000 to 1000.
+        device_rules: Devices that may be opened beside those that every container has.
     """
 
     privileged: bool = False
     userns: str = "auto"
     cap_add: tuple[str, ...] = ()
     cap_drop: tuple[str, ...] = ()
-    no_new_privileges: bool = False
+    no_new_privileges: bool | None = None
     seccomp: str = "default"
     read_only: bool = False
+    apparmor: str = ""
+    profile: str = ""
+    mask: tuple[str, ...] = ()
+    unmask: tuple[str, ...] = ()
+    umask: int | None = None
+    oom_score_adj: int | None = None
+    device_rules: tuple[DeviceRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +254,9 @@ class ContainerRequest:
             machine's when it is pulled.
         health: How its health is checked, where it differs from the image's.
         logging: How much of what it writes is kept.
+        namespaces: Which namespaces it shares, but for the network and the user namespace.
+        domainname: The NIS domain name of its UTS namespace.
+        group_add: Further groups of the program, by name or id.
     """
 
     image: str
@@ -208,6 +294,9 @@ class ContainerRequest:
     platform: str = ""
     health: HealthCheck = HealthCheck()
     logging: Logging = Logging()
+    namespaces: Namespaces = Namespaces()
+    domainname: str = ""
+    group_add: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +318,7 @@ class ContainerSpec:
         argv: Entrypoint and command together, never empty.
         chain: Links (below ``layers/``) of the image's layers, topmost first.
         ids: The user namespace's map; empty means the host's user namespace.
+        gids: The same of groups, where they are mapped otherwise than users; else empty.
         address: Leased IPv4 address with prefix length on its network (``10.0.0.2/16``); empty without one.
         created: Seconds since the epoch.
         health: How its health is checked; ``None`` for not at all.
@@ -252,6 +342,7 @@ class ContainerSpec:
     address: str
     created: float
     health: HealthCheck | None = None
+    gids: tuple[IdExtent, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,6 +77,7 @@ class ContainerStatus:
         monitor_pid: Its monitor; 0 when there is none.
         interface: The host's end of its veth pair; empty without one.
         start_ms: How long its last start took, milliseconds.
+        plain_binds: Mounts whose file systems could not be idmapped: in them, ids are the host's.
     """
 
     state: State
@@ -95,6 +96,7 @@ class ContainerStatus:
     health: str = ""
     health_streak: int = 0
     stopped_by: str = ""
+    plain_binds: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,6 +111,39 @@ class DiskUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class RemovedVolume:
+    """A volume of containers that are to be removed.
+
+    Attributes:
+        unnamed: Whether nobody gave it its name: ``rm -v`` takes only those.
+        others: Names of the containers that keep it.
+    """
+
+    name: str
+    size: int
+    unnamed: bool
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """What removing containers or images would take.
+
+    Attributes:
+        containers: Those asked for.
+        volumes: What they mount.
+        images: Those asked for.
+        bytes: Given back by removing the containers with their logs, or the images with the blobs and layers that
+            nothing needs then; without any volume.
+    """
+
+    containers: tuple[ContainerUsage, ...]
+    volumes: tuple[RemovedVolume, ...]
+    images: tuple[ImageUsage, ...]
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class PruneRequest:
     """What may go.
 
