@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from errno import EACCES, EBUSY, EEXIST, EINVAL, ENODEV, ENOENT, EOPNOTSUPP, EPERM, EROFS, errorcode
 
 from pyctr_engine.cgroups import files
-from pyctr_engine.errors import EngineError, NotPermitted, StartError
+from pyctr_engine.errors import EngineError, NotPermitted, StartError, Unsupported
 
 Writes = Sequence[Sequence[str]]  # (path, value) pairs, as lists when they come from JSON
 
@@ -28,6 +28,7 @@ def prepare(
     directories: Sequence[str],
     settings: Writes = (),
     defaults: Writes = (),
+    either: Sequence[Writes] = (),
 ) -> None:
     """Make a plan's cgroups and write its limits; undoes what it made when a step fails.
 
@@ -44,52 +45,47 @@ def prepare(
                 break
         else:
             raise StartError(f"cannot make the cgroup {directories[0]}: its parent keeps vanishing", "try again")
-        limit(settings, defaults)
+        limit(settings, defaults, either)
     except EngineError:
         remove(made, timeout=0.1)
         raise
 
 
-def limit(settings: Writes, defaults: Writes = ()) -> None:
-    """Write limits; of ``defaults`` those whose file is there. Raises as `prepare`."""
+def limit(settings: Writes, defaults: Writes = (), either: Sequence[Writes] = ()) -> None:
+    """Write limits; of ``defaults`` those whose file is there, of each group of ``either`` at least one.
+
+    Raises as `prepare`; Unsupported for a group of which none can be written here.
+    """
     for path, value in settings:
-        _write(path, value)
+        write(path, value)
     for path, value in defaults:
         if os.path.exists(path):
-            _write(path, value)
+            write(path, value)
+    for group in either:
+        if not [path for path, value in group if offered(path, value)]:
+            raise none_of(group)
 
 
-def change(settings: Writes, defaults: Writes = ()) -> None:
-    """Write a running container's new limits: all of them, or none.
+def offered(path: str, value: str) -> bool:
+    """Write a limit, unless this kernel or the disk's scheduler has none; whether it did. Raises as `prepare`."""
+    try:
+        files.write(path, value)
+    except OSError as error:
+        if error.errno in (ENOENT, EOPNOTSUPP):
+            return False
+        raise failure(f"write {value!r} to {path}", error) from error
+    return True
 
-    v1 refuses a limit of memory above that of memory and swap, so the order depends on what is there: what is refused
-    is tried again after the others. Raises as `prepare`, with all as it was.
-    """
-    left = [*settings, *((path, value) for path, value in defaults if os.path.exists(path))]
-    before: list[tuple[str, str]] = []
-    while left:
-        refused: list[tuple[str, str, OSError]] = []
-        for path, value in left:
-            try:
-                held = files.read(path).strip()
-                files.write(path, value)
-            except OSError as error:
-                refused.append((path, value, error))
-            else:
-                before.append((path, held))
-        if len(refused) == len(left):
-            for path, value in reversed(before):
-                with contextlib.suppress(OSError):
-                    files.write(path, value)
-            path, value, reason = next((one for one in refused if one[2].errno == EBUSY), refused[0])
-            if reason.errno == EBUSY and "/memory." in path:
-                used = files.number(f"{os.path.dirname(path)}/memory.usage_in_bytes")
-                raise StartError(
-                    f"it uses {used >> 20} MiB of memory now, more than the new limit of {int(value) >> 20} MiB",
-                    "give it more, or restart it with the new limit",
-                )
-            raise _failure(f"write {value!r} to {path}", reason)
-        left = [(path, value) for path, value, _ in refused]
+
+def none_of(group: Writes) -> Unsupported:
+    """What to say of a limit that several files serve, of which none is here."""
+    hint = "leave it out, or let bfq schedule the disk: `echo bfq > /sys/block/DISK/queue/scheduler`"
+    value = group[0][1]
+    if ":" in value:
+        device = value.split()[0]
+        return Unsupported(f"the weight of the disk {device} can't be kept: its scheduler heeds none, bfq does", hint)
+    names = " nor ".join(os.path.basename(path) for path, _ in group)
+    return Unsupported(f"the weight can't be kept: this kernel has neither {names}", hint)
 
 
 def _make(parents: Sequence[tuple[str, Writes]], directories: Sequence[str], made: list[str]) -> bool:
@@ -125,7 +121,7 @@ def _mkdir(path: str) -> bool:
             raise FileNotFoundError(path) from error
         if error.errno == EEXIST or (error.errno == EROFS and os.path.isdir(path)):
             return False
-        raise _failure(f"make the cgroup {path}", error) from error
+        raise failure(f"make the cgroup {path}", error) from error
     return True
 
 
@@ -142,17 +138,19 @@ def _settle(path: str, value: str) -> None:
     except OSError as error:
         if error.errno in _GONE and not os.path.exists(path):
             raise FileNotFoundError(path) from error
-        raise _failure(f"write {value!r} to {path}", error) from error
+        raise failure(f"write {value!r} to {path}", error) from error
 
 
-def _write(path: str, value: str) -> None:
+def write(path: str, value: str) -> None:
+    """Write one control file. Raises as `prepare`."""
     try:
         files.write(path, value)
     except OSError as error:
-        raise _failure(f"write {value!r} to {path}", error) from error
+        raise failure(f"write {value!r} to {path}", error) from error
 
 
-def _failure(doing: str, error: OSError) -> EngineError:
+def failure(doing: str, error: OSError) -> EngineError:
+    """What to say of a call on a cgroup that the kernel refused."""
     code = error.errno or 0
     message = f"cannot {doing}: {(error.strerror or '').lower()} ({errorcode.get(code, code)})"
     if code in (EACCES, EPERM, EROFS):
@@ -174,7 +172,7 @@ def attach(procs: Iterable[str], pid: int) -> None:
     Raises NotPermitted or StartError, as `prepare`; a process that is gone is a StartError with ESRCH.
     """
     for path in procs:
-        _write(path, str(pid))
+        write(path, str(pid))
 
 
 def pids(directory: str) -> list[int]:
@@ -190,18 +188,20 @@ def pids(directory: str) -> list[int]:
     return found
 
 
-def kill(unified: str, directories: Sequence[str] = ()) -> None:
+def kill(unified: str, directories: Sequence[str] = (), reuse: bool = False) -> None:
     """SIGKILL every process of a container; it has no way out, however fast it forks.
 
     ``cgroup.kill`` (Linux 5.14) where there is a unified tree, else the freezer holds them still meanwhile.
     Returns when all have been signalled; they may take a moment to be gone, which `remove` waits for.
+    ``reuse``: something will be born in these cgroups again. A kernel (6.18) kills whatever is cloned into a cgroup
+    that ``cgroup.kill`` was once written to: it compares how often that was done there and in the parent's own.
     """
-    if unified:
+    if unified and not reuse:
         try:
             files.write(f"{unified}/cgroup.kill", "1")
         except OSError as error:
             if error.errno not in _GONE:
-                raise _failure(f"kill the processes in {unified}", error) from error
+                raise failure(f"kill the processes in {unified}", error) from error
             if not os.path.isdir(unified):
                 return
         else:
@@ -274,7 +274,7 @@ def _freeze(unified: str, directories: Sequence[str], timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while True:
         # A fork in flight can leave v1 at FREEZING for good; writing again settles it.
-        _write(f"{directory}/freezer.state", "FROZEN")
+        write(f"{directory}/freezer.state", "FROZEN")
         if files.read(f"{directory}/freezer.state").strip() == "FROZEN":
             return
         if time.monotonic() > deadline:
@@ -283,7 +283,7 @@ def _freeze(unified: str, directories: Sequence[str], timeout: float) -> None:
 
 
 def _freeze_unified(unified: str, timeout: float) -> None:
-    _write(f"{unified}/cgroup.freeze", "1")
+    write(f"{unified}/cgroup.freeze", "1")
     if not _await(unified, "frozen 1", timeout):
         raise _not_frozen(unified)
 
@@ -327,7 +327,7 @@ def thaw(unified: str, directories: Sequence[str] = ()) -> None:
         files.write(path, value)
     except OSError as error:
         if error.errno not in _GONE:
-            raise _failure(f"write {value!r} to {path}", error) from error
+            raise failure(f"write {value!r} to {path}", error) from error
 
 
 def thawing(unified: str, directories: Sequence[str] = ()) -> tuple[str, str]:

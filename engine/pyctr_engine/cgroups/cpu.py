@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from math import ceil, log2
 
-from pyctr_engine.cgroups import files
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import InvalidValue
+from pyctr_engine.linux.kept import Opener, number, value
 from pyctr_engine.model.spec import Resources
-from pyctr_engine.record import dataclass
 
 NAME = "cpu"
 
@@ -20,13 +19,15 @@ NAME = "cpu"
 ALWAYS = True
 
 PERIOD = 100_000  # µs, docker's (and the kernel's) default
-_LEAST_QUOTA = 1_000  # µs, the kernel's minimum
+_LEAST_QUOTA = 1_000  # µs, the kernel's minimum, of a period too
+_MOST_PERIOD = 1_000_000
 
 
 def asked(resources: Resources) -> str:
     """The name of a limit that needs this controller; empty when there is none."""
-    if resources.cpus is not None:
-        return "cpus"
+    for name in ("cpus", "cpu_quota", "cpu_period", "cpu_burst"):
+        if getattr(resources, name) is not None:
+            return name
     return "cpu_shares" if resources.cpu_shares else ""
 
 
@@ -38,23 +39,54 @@ def settings(resources: Resources, version: int) -> list[Setting]:
         found.append(
             Setting("cpu.weight", str(weight(shares))) if version == 2 else Setting("cpu.shares", str(shares))
         )
-    if resources.cpus is not None:
-        quota = _quota(resources.cpus)
+    quota, period = bandwidth(resources)
+    if quota is not None:
         if version == 2:
-            found.append(Setting("cpu.max", f"{quota} {PERIOD}"))
+            found.append(Setting("cpu.max", f"{quota} {period}"))
         else:
-            found += [Setting("cpu.cfs_period_us", str(PERIOD)), Setting("cpu.cfs_quota_us", str(quota))]
+            found += [Setting("cpu.cfs_period_us", str(period)), Setting("cpu.cfs_quota_us", str(quota))]
+    if resources.cpu_burst:
+        found.append(Setting("cpu.max.burst" if version == 2 else "cpu.cfs_burst_us", str(resources.cpu_burst)))
     return found
 
 
 def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
     """Writes that take back the limits which only ``before`` has."""
     found = []
+    if before.cpu_burst and not after.cpu_burst:  # first: a quota can't become less than its burst
+        found.append(Setting("cpu.max.burst" if version == 2 else "cpu.cfs_burst_us", "0"))
     if before.cpu_shares and not after.cpu_shares:
         found.append(Setting("cpu.weight", "100") if version == 2 else Setting("cpu.shares", "1024"))
-    if before.cpus is not None and after.cpus is None:
-        found.append(Setting("cpu.max", f"max {PERIOD}") if version == 2 else Setting("cpu.cfs_quota_us", "-1"))
+    if before.cpu_limit is not None and after.cpu_limit is None:
+        if version == 2:
+            found.append(Setting("cpu.max", f"max {PERIOD}"))
+        else:
+            found += [Setting("cpu.cfs_quota_us", "-1"), Setting("cpu.cfs_period_us", str(PERIOD))]
     return found
+
+
+def bandwidth(resources: Resources) -> tuple[int | None, int]:
+    """Quota and period in microseconds; no quota without a limit. Raises InvalidValue.
+
+    Source for the bounds: scheduler/sched-bwc.rst, and docker's for what excludes each other.
+    """
+    quota, period, burst = resources.cpu_quota, resources.cpu_period, resources.cpu_burst
+    if resources.cpus is not None:
+        if quota is not None or period is not None:
+            raise InvalidValue("a number of CPUs and a quota or period of CPU time exclude each other", "keep one")
+        quota = _quota(resources.cpus)
+    if period is not None and not _LEAST_QUOTA <= period <= _MOST_PERIOD:
+        raise InvalidValue(f"a CPU period of {period} µs can't be: it is 1000 to 1000000", "100000 is usual")
+    if period is not None and quota is None:
+        raise InvalidValue("a CPU period limits nothing without a quota", "set the CPU quota too")
+    if quota is not None and quota < _LEAST_QUOTA:
+        raise InvalidValue(f"a CPU quota of {quota} µs can't be: the least is 1000", "50000 is half a CPU")
+    if burst is not None and (burst < 0 or quota is None or burst > quota):
+        raise InvalidValue(
+            f"a CPU burst of {burst} µs can't be: it is saved from a quota, and at most as much as that",
+            "set a limit of CPU time, and a burst from 0 to its quota",
+        )
+    return quota, period or PERIOD
 
 
 def weight(shares: int) -> int:
@@ -82,48 +114,55 @@ def _quota(cpus: float) -> int:
     return quota
 
 
-@dataclass(frozen=True, slots=True)
-class CpuUsage:
-    """Counters, in microseconds and periods of 0.1 s."""
+class Meter:
+    """Reads what was used.
 
-    usage: int = 0
-    user: int = 0
-    system: int = 0
-    periods: int = 0
-    throttled_periods: int = 0
-    throttled: int = 0
-
-
-def usage(unified: str, cpu_v1: str, cpuacct_v1: str, limited: bool) -> CpuUsage:
-    """What was used, from the directories there are (empty strings for those there aren't).
-
-    The unified tree's cpu.stat has usage and its parts even where the controller belongs to v1;
-    throttling is counted where the controller is, and only ``limited`` containers are throttled.
+    Attributes:
+        values: CPU time, user's and system's (microseconds); periods, throttled periods and throttled microseconds,
+            ``None`` without a controller that counts them.
     """
-    if unified and not cpu_v1:
-        found = files.pick(f"{unified}/cpu.stat", *_SPENT, *_THROTTLED)
-        return CpuUsage(*(max(0, value) for value in found))
-    spent = files.pick(f"{unified}/cpu.stat", *_SPENT) if unified else _cpuacct(cpuacct_v1)
-    throttled = _throttled_v1(cpu_v1) if limited else ()
-    return CpuUsage(*(max(0, value) for value in (*spent, *throttled)))
 
+    __slots__ = ("_bandwidth", "_is_v1", "_parts", "_spent", "files", "values")
 
-_SPENT = ("usage_usec", "user_usec", "system_usec")
-_THROTTLED = ("nr_periods", "nr_throttled", "throttled_usec")
+    def __init__(self, file: Opener, unified: str, cpu_v1: str, cpuacct_v1: str) -> None:
+        """From the directories there are; empty strings for those there aren't.
 
+        The unified tree's cpu.stat has usage and its parts even where the controller belongs to v1.
+        """
+        self.values: list[int | None] = [0, 0, 0, None, None, None]
+        self._is_v1 = not unified
+        self._spent = file(f"{unified}/cpu.stat" if unified else f"{cpuacct_v1}/cpuacct.usage")
+        self._parts = [] if unified else [file(f"{cpuacct_v1}/cpuacct.usage_{part}") for part in ("user", "sys")]
+        self._bandwidth = file(f"{cpu_v1}/cpu.stat") if cpu_v1 else None
+        self.files = [self._spent, *self._parts, *([self._bandwidth] if self._bandwidth else [])]
 
-def _cpuacct(directory: str) -> tuple[int, ...]:
-    """Nanoseconds as microseconds: all, user's, system's."""
-    if not directory:
-        return (0, 0, 0)
-    return tuple(files.number(f"{directory}/cpuacct.{name}") // 1000 for name in ("usage", "usage_user", "usage_sys"))
+    def has_run(self) -> bool:
+        """Read it; whether any CPU time was used since the last time. Raises OSError: it is gone."""
+        if not self._spent.changed():
+            return False
+        values = self.values
+        if self._is_v1:  # nanoseconds
+            values[0] = (number(self._spent.data) or 0) // 1000
+            for place, part in enumerate(self._parts, 1):
+                part.changed()
+                values[place] = (number(part.data) or 0) // 1000
+            return True
+        data = b"\n" + self._spent.data
+        values[0] = value(data, b"\nusage_usec ") or 0
+        values[1] = value(data, b"\nuser_usec ") or 0
+        values[2] = value(data, b"\nsystem_usec ") or 0
+        if self._bandwidth is None and b"\nnr_periods " in data:
+            values[3] = value(data, b"\nnr_periods ")
+            values[4] = value(data, b"\nnr_throttled ")
+            values[5] = value(data, b"\nthrottled_usec ")
+        return True
 
-
-def _throttled_v1(directory: str) -> tuple[int, ...]:
-    """Periods, throttled periods, and the time throttled: v1 counts it in nanoseconds."""
-    if not directory:
-        return (0, 0, 0)
-    periods, throttled, nanoseconds = files.pick(
-        f"{directory}/cpu.stat", "nr_periods", "nr_throttled", "throttled_time"
-    )
-    return periods, throttled, nanoseconds // 1000
+    def read_bandwidth(self, limited: bool) -> None:
+        """Read v1's counters of throttling, which stand still (at first at 0) for one that is not ``limited``."""
+        if self._bandwidth is None or (not limited and self.values[3] is not None) or not self._bandwidth.changed():
+            return
+        data = b"\n" + self._bandwidth.data
+        self.values[3] = value(data, b"\nnr_periods ")
+        self.values[4] = value(data, b"\nnr_throttled ")
+        nanoseconds = value(data, b"\nthrottled_time ")
+        self.values[5] = None if nanoseconds is None else nanoseconds // 1000

@@ -1,4 +1,4 @@
-"""The cpuset controller: which CPUs a container may run on.
+"""The cpuset controller: which CPUs a container may run on, and whose memory it may use.
 
 Joined only when asked for: a cpuset costs the scheduler a domain, and v1's must be filled in before use.
 Sources: admin-guide/cgroup-v2.rst ("Cpuset"), admin-guide/cgroup-v1/cpusets.rst.
@@ -19,22 +19,44 @@ _MOST = 8192  # CPUs; the kernel's largest NR_CPUS
 
 def asked(resources: Resources) -> str:
     """The name of a limit that needs this controller; empty when there is none."""
-    return "cpuset" if resources.cpuset else ""
+    if resources.cpuset:
+        return "cpuset"
+    return "cpuset_mems" if resources.cpuset_mems else ""
 
 
 def settings(resources: Resources, version: int) -> list[Setting]:
-    """Limits as writes; raises InvalidValue. v1's memory nodes come from `inherited`."""
-    if not resources.cpuset:
-        return []
-    parse(resources.cpuset)
-    return [Setting("cpuset.cpus", resources.cpuset)]
+    """Limits as writes; raises InvalidValue. What v1 must hold of the two and isn't asked for, `inherited` gives."""
+    found = []
+    if resources.cpuset:
+        parse(resources.cpuset)
+        found.append(Setting("cpuset.cpus", resources.cpuset))
+    if resources.cpuset_mems:
+        parse(resources.cpuset_mems, "memory nodes")
+        found.append(Setting("cpuset.mems", resources.cpuset_mems))
+    return found
 
 
 def lifted(before: Resources, after: Resources, version: int) -> list[Setting]:
-    """Writes that take back the limits which only ``before`` has; v1 takes no empty set, so all CPUs there are."""
-    if not before.cpuset or after.cpuset:
-        return []
-    return [Setting("cpuset.cpus", "\n" if version == 2 else files.read("/sys/devices/system/cpu/present").strip())]
+    """Writes that take back the limits which only ``before`` has; v1 takes no empty set, so all that there are."""
+    found = []
+    if before.cpuset and not after.cpuset:
+        found.append(Setting("cpuset.cpus", _all("/sys/devices/system/cpu/present", version)))
+    if before.cpuset_mems and not after.cpuset_mems:
+        found.append(Setting("cpuset.mems", _all("/sys/devices/system/node/online", version)))
+    return found
+
+
+def _all(path: str, version: int) -> str:
+    """What stands for no limit."""
+    return "\n" if version == 2 else files.read(path).strip()
+
+
+def nodes() -> set[int]:
+    """The memory nodes of this machine; node 0 alone where the kernel knows none."""
+    try:
+        return parse(files.read("/sys/devices/system/node/online").strip(), "memory nodes")
+    except (OSError, InvalidValue):
+        return {0}
 
 
 def inherited(base: str) -> tuple[tuple[str, str], ...]:
@@ -48,13 +70,13 @@ def inherited(base: str) -> tuple[tuple[str, str], ...]:
         raise Unsupported(f"cannot read the CPUs of {base}: {error.strerror}", "leave the cpuset out") from error
 
 
-def parse(text: str) -> set[int]:
-    """The CPUs in a list such as ``0-1,3``; raises InvalidValue."""
+def parse(text: str, what: str = "CPUs") -> set[int]:
+    """The numbers in a list such as ``0-1,3``; raises InvalidValue."""
     found: set[int] = set()
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         last = last if dash else first
         if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last) < _MOST):
-            raise InvalidValue(f"{text!r} is not a list of CPUs", "0-1,3 means the CPUs 0, 1 and 3")
+            raise InvalidValue(f"{text!r} is not a list of {what}", f"0-1,3 means the {what} 0, 1 and 3")
         found.update(range(int(first), int(last) + 1))
     return found

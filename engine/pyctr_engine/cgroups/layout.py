@@ -9,10 +9,11 @@ others, such as ``cpu,cpuacct``) or in the unified tree (cgroup2):
     v2      unified tree             unified tree
     hybrid  v1 hierarchies           unified tree (mounted at ``unified/``, without controllers)
     v1      v1 hierarchies           none: freezer and cpuacct serve instead
+    none    none                     none: an ordinary user to whom nothing is delegated
     ======  =======================  ==========================================================
 
 Below each hierarchy's mount point: ``<parent>/containers/<id>`` for a container, ``<parent>/monitors/<id>`` for its
-monitor, which sits outside so that a container's figures are its own.
+monitor, which sits outside so that a container's figures are its own. Where the parent is, `systemd.Home` decides.
 
 Sources: admin-guide/cgroup-v2.rst, admin-guide/cgroup-v1/cgroups.rst, proc_pid_mountinfo(5).
 """
@@ -23,13 +24,13 @@ import os
 from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
-from pyctr_engine.cgroups import cpu, cpuset, files, io, memory, pids
+from pyctr_engine.cgroups import cpu, cpuset, files, hugetlb, io, memory, pids
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import Conflict, Unsupported
 from pyctr_engine.model.spec import Resources
-from pyctr_engine.record import asdict, dataclass
+from pyctr_engine.record import asdict, dataclass, replace
 
-Mode = Literal["v2", "hybrid", "v1"]
+Mode = Literal["v2", "hybrid", "v1", "none"]
 Writes = tuple[tuple[str, str], ...]
 
 
@@ -49,9 +50,10 @@ class Controller(Protocol):
         """Writes that take back the limits which only ``before`` has."""
 
 
-_CONTROLLERS: tuple[Controller, ...] = (cpu, memory, pids, io, cpuset)
+_CONTROLLERS: tuple[Controller, ...] = (cpu, memory, pids, io, cpuset, hugetlb)
 _V1_NAMES = {"io": "blkio"}  # where v1's name is another
-_V1_KNOWN = frozenset({"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids"})
+_HANDED_DOWN = frozenset({"cpu", "cpuset", "io", "memory", "pids"})  # those that systemd knows
+_V1_KNOWN = frozenset({"cpu", "cpuacct", "cpuset", "memory", "devices", "freezer", "blkio", "pids", "hugetlb"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class CgroupPlan:
         directories: The container's own, one in each hierarchy that it joins.
         settings: (path, value) in the order they must be written.
         defaults: The same, but left out where the file doesn't exist: nobody asked for these.
+        either: Groups of the same, each of a limit that several files serve: of each at least one must be written.
         attach: ``cgroup.procs`` files that the first process (and each exec's) must be written to; v1 only.
         clone_into: The container's directory in the unified tree, to be cloned into (``CLONE_INTO_CGROUP``);
             where that can't be done, write to its ``cgroup.procs``. Empty on v1.
@@ -81,6 +84,7 @@ class CgroupPlan:
     monitor_attach: tuple[str, ...]
     unified: str
     oom: str
+    either: tuple[Writes, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The fields as values that JSON takes, for the request to the spawner."""
@@ -92,7 +96,7 @@ class Layout:
     """The hierarchies of this host.
 
     Attributes:
-        mode: v2, hybrid or v1.
+        mode: v2, hybrid, v1 or none.
         unified: Where the unified tree is mounted; empty without one.
         available: Controllers that live in the unified tree.
         v1: v1 controllers and where their hierarchies are mounted; several may share one.
@@ -102,6 +106,19 @@ class Layout:
     unified: str
     available: frozenset[str]
     v1: Mapping[str, str]
+
+    def within(self, parent: str) -> Layout:
+        """The layout as it is for who lives in ``parent``: below another cgroup it has what that one hands down.
+
+        Before it is made: what the service manager has to hand down, which is two further up (see `systemd`).
+        """
+        if self.mode != "v2" or "/" not in parent:
+            return self
+        for directory in (parent, os.path.dirname(os.path.dirname(parent))):
+            if os.path.isdir(f"{self.unified}/{directory}"):
+                handed = _available(f"{self.unified}/{directory}".rstrip("/"))
+                return replace(self, available=_HANDED_DOWN.intersection(handed))
+        return self
 
     def home(self, controller: str) -> tuple[int, str]:
         """The version (1 or 2) and mount point of a controller, v2's name; ``(0, "")`` when it's missing."""
@@ -138,7 +155,8 @@ class Layout:
 
     def shared(self, parent: str) -> tuple[str, ...]:
         """The directories that containers share, innermost first: what `control.remove_shared` may remove."""
-        return tuple(f"{base}/{parent}{below}" for base in self.bases() for below in ("/containers", "/monitors", ""))
+        own = ("/containers", "/monitors", *(() if "/" in parent else ("",)))  # a scope is systemd's to remove
+        return tuple(f"{base}/{parent}{below}" for base in self.bases() for below in own)
 
     def plan(self, parent: str, id: str, resources: Resources) -> CgroupPlan:
         """What a start of container ``id`` with these limits must make, write and join.
@@ -148,11 +166,11 @@ class Layout:
         joined = [module for module in _CONTROLLERS if self._joins(module, resources)]
         settings: list[tuple[str, str]] = []
         defaults: list[tuple[str, str]] = []
+        either: dict[str, list[tuple[str, str]]] = {}
         for module in joined:
             version, base = self.home(module.NAME)
-            for setting in module.settings(resources, version):
-                path = f"{base}/{parent}/containers/{id}/{setting.file}"
-                (settings if setting.asked else defaults).append((path, setting.value))
+            directory = f"{base}/{parent}/containers/{id}"
+            _sort(module.settings(resources, version), directory, settings, defaults, either)
         v1 = self._v1_joined(joined)
         for base in v1:
             own = f"{base}/{parent}/containers/{id}"
@@ -160,7 +178,7 @@ class Layout:
             settings += [(f"{own}/{name}", text) for name, text in self._fill(base) if f"{own}/{name}" not in given]
         unified = f"{self.unified}/{parent}/containers/{id}" if self.unified else ""
         directories = tuple(f"{base}/{parent}/containers/{id}" for base in v1)
-        monitor = f"{self.unified or self._keeper()}/{parent}/monitors/{id}"
+        monitors = [f"{self.unified or self._keeper()}/{parent}/monitors/{id}"] if self.mode != "none" else []
         return CgroupPlan(
             parents=self._parents(parent, joined, v1),
             directories=(*([unified] if unified else []), *directories),
@@ -168,29 +186,35 @@ class Layout:
             defaults=tuple(defaults),
             attach=tuple(f"{directory}/cgroup.procs" for directory in directories),
             clone_into=unified,
-            monitor_directories=(monitor,),
-            monitor_attach=(f"{monitor}/cgroup.procs",),
+            monitor_directories=tuple(monitors),
+            monitor_attach=tuple(f"{monitor}/cgroup.procs" for monitor in monitors),
             unified=unified,
             oom=self.oom_file(parent, id),
+            either=tuple(map(tuple, either.values())),
         )
 
-    def changes(self, parent: str, id: str, before: Resources, after: Resources) -> tuple[Writes, Writes]:
-        """What turns a running container's limits into others: writes, and those left out where the file is missing.
+    def changes(
+        self, parent: str, id: str, before: Resources, after: Resources
+    ) -> tuple[Writes, Writes, tuple[Writes, ...]]:
+        """What turns a running container's limits into others: a plan's ``settings``, ``defaults`` and ``either``.
 
         Raises InvalidValue, Unsupported as `plan`; Conflict for a limit whose cgroup it did not join at its start.
         """
         now, then = self.plan(parent, id, before), self.plan(parent, id, after)
         if set(then.directories) - set(now.directories):
+            new = next(module for module in _CONTROLLERS if module.asked(after) and not module.asked(before))
+            what = {"cpuset": "CPU set", "hugetlb": "limit of huge pages"}.get(new.NAME, new.NAME)
             raise Conflict(
-                "it can't be given its first CPU set while it runs", "stop it, update it, and start it again"
+                f"it can't be given its first {what} while it runs", "stop it, update it, and start it again"
             )
         settings, defaults = list(then.settings), list(then.defaults)
+        either = {f"{number}": list(group) for number, group in enumerate(then.either)}
         for module in _CONTROLLERS:
             version, base = self.home(module.NAME)
-            for setting in module.lifted(before, after, version) if version else ():
-                path = f"{base}/{parent}/containers/{id}/{setting.file}"
-                (settings if setting.asked else defaults).append((path, setting.value))
-        return tuple(settings), tuple(defaults)
+            if version:
+                directory = f"{base}/{parent}/containers/{id}"
+                _sort(module.lifted(before, after, version), directory, settings, defaults, either)
+        return tuple(settings), tuple(defaults), tuple(map(tuple, either.values()))
 
     def directory(self, controller: str, parent: str, id: str) -> tuple[int, str]:
         """A container's directory in a controller's hierarchy, with its version; ``(0, "")`` without that controller.
@@ -212,6 +236,12 @@ class Layout:
         limit = module.asked(resources)
         if self.home(module.NAME)[0]:
             return bool(limit) or module.ALWAYS
+        if limit and self.mode == "none":
+            raise Unsupported(
+                f"the limit {limit} can't be kept: no control groups are delegated to this user",
+                "leave it out; or set PYCTR_LIMITS=optional to run without; or ask the administrator"
+                " (`pyctr-tui doctor` says what for)",
+            )
         if limit:
             raise Unsupported(
                 f"the limit {limit} can't be kept: this host has no {module.NAME} controller",
@@ -245,17 +275,37 @@ class Layout:
             enable: Writes = (("cgroup.subtree_control", wanted),) if wanted else ()
             # v2 lets processes sit only where no controller is handed further down: in the leaves.
             # The mount point itself is a parent too; "monitors" hands nothing down.
-            if enable:
+            if enable and "/" not in parent:  # else all above it is systemd's, which hands down what there is
                 found.append((self.unified, enable))
             base = f"{self.unified}/{parent}"
             found += [(base, enable), (f"{base}/containers", enable), (f"{base}/monitors", ())]
-        for base in dict.fromkeys([*v1, *([] if self.unified else [self._keeper()])]):
+        for base in dict.fromkeys([*v1, *([] if self.unified or not self.v1 else [self._keeper()])]):
             fill = self._fill(base)
             count = io.counting() if self.home("io") == (1, base) else ()
             found += [(f"{base}/{parent}", (*fill, *count)), (f"{base}/{parent}/containers", fill)]
             if not self.unified and base == self._keeper():
                 found.append((f"{base}/{parent}/monitors", fill))
         return tuple(found)
+
+
+def _sort(
+    found: list[Setting],
+    directory: str,
+    settings: list[tuple[str, str]],
+    defaults: list[tuple[str, str]],
+    either: dict[str, list[tuple[str, str]]],
+) -> None:
+    """Put a controller's settings where a plan has them."""
+    for setting in found:
+        write = (f"{directory}/{setting.file}", setting.value)
+        if setting.either:
+            either.setdefault(setting.either, []).append(write)
+        else:
+            (settings if setting.asked else defaults).append(write)
+
+
+NOWHERE = Layout("none", "", frozenset(), {})
+"""No hierarchy: nothing is made, nothing can be limited."""
 
 
 def detect(root: str = "/sys/fs/cgroup", mountinfo: str = "/proc/self/mountinfo") -> Layout:

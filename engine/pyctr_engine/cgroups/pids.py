@@ -5,9 +5,9 @@ The same files on v1 and v2 (admin-guide/cgroup-v2.rst, "PID").
 
 from __future__ import annotations
 
-from pyctr_engine.cgroups import files
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import InvalidValue
+from pyctr_engine.linux.kept import Opener, number
 from pyctr_engine.model.spec import Resources
 
 NAME = "pids"
@@ -42,6 +42,17 @@ def limit(resources: Resources) -> int | None:
     return count
 
 
-def current(directory: str) -> int:
-    """Tasks now."""
-    return files.number(f"{directory}/pids.current")
+class Meter:
+    """Reads how many tasks there are; ``value`` is ``None`` without a controller."""
+
+    __slots__ = ("_current", "files", "value")
+
+    def __init__(self, file: Opener, directory: str) -> None:
+        self.value: int | None = None
+        self._current = file(f"{directory}/pids.current")
+        self.files = [self._current]
+
+    def read(self) -> None:
+        """Read it."""
+        if self._current.changed():
+            self.value = number(self._current.data)

@@ -13,8 +13,11 @@ class Setting:
         file: The control file's name, without a directory.
         value: What is written.
         asked: Whether a user asked for it. What nobody asked for is left out where the file doesn't exist.
+        either: The limit's name where several files serve the same one, of which a kernel may lack some: those that
+            take it are written, and at least one must.
     """
 
     file: str
     value: str
     asked: bool = True
+    either: str = ""

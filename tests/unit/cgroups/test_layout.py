@@ -110,6 +110,36 @@ class TestV2:
         assert short(tmp_path, plan.defaults) == [("memory.swap.max", str(64 << 20))]
 
 
+SCOPE = "system.slice/p.scope"
+
+
+class TestDelegatedByTheServiceManager:
+    def test_nothing_above_the_scope_is_written_or_removed(self, tmp_path: Path) -> None:
+        layout = trees.v2(tmp_path)
+        home = f"{tmp_path}/cgroup/{SCOPE}"
+        plan = layout.plan(SCOPE, ID, Resources())
+        assert [path for path, _ in plan.parents] == [home, f"{home}/containers", f"{home}/monitors"]
+        assert layout.shared(SCOPE) == (f"{home}/containers", f"{home}/monitors")
+
+    def test_controllers_are_those_that_are_handed_down(self, tmp_path: Path) -> None:
+        layout = trees.v2(tmp_path)
+        before = layout.within(SCOPE)
+        assert before.available == {"cpuset", "cpu", "io", "memory", "pids"}  # of those that systemd knows
+        trees.fill(tmp_path / "cgroup" / SCOPE, cgroup__controllers="cpu memory pids\n")
+        after = layout.within(SCOPE)
+        assert after.available == {"cpu", "memory", "pids"}
+        with pytest.raises(Unsupported, match=r"limit cpuset .* no cpuset controller"):
+            after.plan(SCOPE, ID, Resources(cpuset="0"))
+
+    def test_a_users_are_those_of_the_users_manager(self, tmp_path: Path) -> None:
+        layout = trees.v2(tmp_path)
+        trees.fill(tmp_path / "cgroup/user.slice/user@7.service", cgroup__controllers="memory pids\n")
+        assert layout.within("user.slice/user@7.service/app.slice/p.scope").available == {"memory", "pids"}
+
+    def test_a_subtree_of_its_own_has_all(self, tmp_path: Path) -> None:
+        assert "hugetlb" in trees.v2(tmp_path).within("p").available
+
+
 class TestHybrid:
     @pytest.mark.parametrize("comounted", [False, True])
     def test_limits_go_to_v1_memory_before_memory_and_swap(self, tmp_path: Path, comounted: bool) -> None:

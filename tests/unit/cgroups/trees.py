@@ -18,6 +18,7 @@ total_rss 8192
 total_rss_huge 0
 total_swap 512
 total_inactive_anon 0
+total_inactive_file 1024
 """
 
 MEMORY_STAT_V2 = """\
@@ -28,6 +29,7 @@ kernel_stack 100
 pagetables 200
 sock 0
 file_mapped 77
+inactive_file 1024
 anon_thp 99
 """
 
