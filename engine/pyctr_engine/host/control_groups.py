@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from pyctr_engine.cgroups import layout
+from pyctr_engine.cgroups import layout, systemd
 from pyctr_engine.cgroups.layout import Layout
-from pyctr_engine.errors import Unsupported
+from pyctr_engine.cgroups.systemd import Home
+from pyctr_engine.errors import InvalidValue, Unsupported
 from pyctr_engine.host import files
 from pyctr_engine.model.host import Finding
 from pyctr_engine.paths import Paths
@@ -16,7 +17,7 @@ _COSTS = {
     "cpu": "limits of CPU (cpus, cpu_shares) are refused",
     "memory": "limits of memory are refused, and no memory is shown",
     "pids": "limits of processes are refused, and a fork bomb stops the host",
-    "io": "no block I/O is shown",
+    "io": "limits of block I/O are refused, and none is shown",
     "cpuset": "binding to CPUs (cpuset) is refused",
 }
 
@@ -25,9 +26,12 @@ def check(paths: Paths, outcomes: Mapping[str, tuple[str, str]]) -> list[Finding
     """All about control groups."""
     try:
         here = layout.detect()
-    except Unsupported as error:
+        place = systemd.home(paths.cgroup_name)
+    except (InvalidValue, Unsupported) as error:
         return [Finding("fail", "control groups", error.message, f"no container can start: {error.hint}")]
-    return [mode(here), writable(here), *controllers(here), kill(here, os.uname().release), pressure()]
+    given = here.within(place.parent)
+    lives = delegation(place) if place.is_delegated else writable(here)
+    return [mode(here), lives, *controllers(given, place), kill(here, os.uname().release), pressure()]
 
 
 def mode(here: Layout) -> Finding:
@@ -52,17 +56,35 @@ def writable(here: Layout) -> Finding:
     closed = [base for base in here.bases() if not os.access(base, os.W_OK)]
     if not closed:
         return Finding("ok", "cgroup access", "writable")
-    cost = "no container can start: run as root" if os.geteuid() else "no container can start: mount them read-write"
+    cost = "no container can start: mount them read-write"
     return Finding("fail", "cgroup access", f"not writable: {', '.join(closed)}", cost)
 
 
-def controllers(here: Layout) -> list[Finding]:
+def delegation(place: Home) -> Finding:
+    """Whether systemd can be asked for the scope that containers live in."""
+    above = os.path.dirname(os.path.dirname(place.scope))  # the user's manager, or all that systemd has
+    if os.path.isdir(f"{place.unified}/{above}") and (place.manager == "user" or os.geteuid() == 0):
+        return Finding("ok", "cgroup access", f"in {place.scope}, which systemd hands down")
+    if place.manager == "user":
+        return Finding(
+            "fail",
+            "cgroup access",
+            "no systemd of this user runs",
+            "no container can start: log in by ssh or `machinectl shell`, or `loginctl enable-linger`",
+        )
+    return Finding("fail", "cgroup access", "systemd's own", "no container can start: run as root")
+
+
+def controllers(here: Layout, place: Home) -> list[Finding]:
     """Which controllers are there, and a finding for each that isn't."""
+    undelegated = place.is_delegated and place.manager == "user"
     there = here.controllers()
     found = [Finding("ok", "controllers", ", ".join(there))] if there else []
     for name, cost in _COSTS.items():
         if name not in there:
             hint = "boot with cgroup_enable=memory" if name == "memory" else "enable it in the kernel, or mount it"
+            if undelegated:
+                hint = "as root, `systemctl edit user@.service` and add [Service] Delegate=cpu cpuset io memory pids"
             found.append(Finding("warn", f"{name} controller", "missing", f"{cost}: {hint}"))
     return found
 

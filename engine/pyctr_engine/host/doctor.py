@@ -10,21 +10,22 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 
-from pyctr_engine.host import control_groups, files, kernel, network, storage
+from pyctr_engine.host import control_groups, files, kernel, network, rootless, storage
 from pyctr_engine.model.host import Finding
-from pyctr_engine.paths import Paths
+from pyctr_engine.paths import Paths, is_rootless
 
 _PROBE_SECONDS = 30
 
 Check = Callable[[Paths, Mapping[str, tuple[str, str]]], list[Finding]]
-_CHECKS: tuple[Check, ...] = (kernel.check, control_groups.check, network.check, storage.check)
+_ROOTS: tuple[Check, ...] = (kernel.check, control_groups.check, network.check, storage.check)
+_USERS: tuple[Check, ...] = (kernel.check_for_user, rootless.check, network.check_for_user, storage.check_for_user)
 
 
 def doctor(paths: Paths) -> list[Finding]:
     """Examine the host, the most important things first. Takes a fraction of a second; raises nothing."""
     outcomes = probe(files.nearest(paths.state))
     found: list[Finding] = []
-    for check in _CHECKS:
+    for check in _USERS if is_rootless() else _ROOTS:
         try:
             found += check(paths, outcomes)
         except (OSError, ValueError) as error:  # a file of a form we don't know must not hide all the rest

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import os
 
-from pyctr_engine.cgroups import layout
+from pyctr_engine.cgroups import place
 from pyctr_engine.errors import Unsupported
 from pyctr_engine.model.host import HostInfo
+from pyctr_engine.paths import user_id
 
 
-def info() -> HostInfo:
-    """What the top line shows. ``cgroup_mode`` is ``none`` where no cgroups are mounted."""
+def info(parent: str) -> HostInfo:
+    """What the top line shows. ``cgroup_mode`` is ``none`` where containers below ``parent`` have no cgroups."""
     try:
-        mode: str = layout.detect().mode
+        mode: str = place.here(parent).mode
     except Unsupported:
         mode = "none"
     return HostInfo(os.uname().nodename, _user(), mode)
 
 
 def _user() -> str:
-    uid = os.geteuid()
+    uid = user_id()
     if uid == 0:
         return "root"
     import pwd

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from pyctr_engine.host import files
 from pyctr_engine.model.host import Finding
-from pyctr_engine.paths import Paths
+from pyctr_engine.paths import Paths, in_house, user_id
 
 Outcomes = Mapping[str, tuple[str, str]]
 
@@ -28,13 +28,26 @@ def check(paths: Paths, outcomes: Outcomes) -> list[Finding]:
     """All about the kernel; ``outcomes`` are the probe's."""
     return [
         version(os.uname().release),
-        privileges(os.geteuid(), files.read("/proc/self/status")),
+        privileges(files.read("/proc/self/status")),
         system_calls(outcomes),
         user_namespaces(outcomes),
         idmapped(paths.state, outcomes),
         overlay(outcomes),
         seccomp(files.read("/proc/sys/kernel/seccomp/actions_avail"), _has_library("libseccomp.so.2")),
     ]
+
+
+def check_for_user(paths: Paths, outcomes: Outcomes) -> list[Finding]:
+    """The part of it that concerns an ordinary user, who idmaps nothing; outside of a house mounts can't be tried."""
+    found = [
+        version(os.uname().release),
+        Finding("ok", "privileges", f"an ordinary user (id {user_id()}): containers have no more rights than that"),
+        system_calls(outcomes),
+    ]
+    if in_house():
+        found.append(overlay(outcomes))
+    library = _has_library("libseccomp.so.2")
+    return [*found, seccomp(files.read("/proc/sys/kernel/seccomp/actions_avail"), library)]
 
 
 def version(release: str) -> Finding:
@@ -51,12 +64,8 @@ def version(release: str) -> Finding:
     return Finding("ok", "kernel", f"Linux {release}")
 
 
-def privileges(euid: int, status: str) -> Finding:
-    """Whether this process may do what containers need."""
-    if euid:
-        return Finding(
-            "fail", "privileges", f"an ordinary user (id {euid})", "containers are started by root only yet: use sudo"
-        )
+def privileges(status: str) -> Finding:
+    """Whether root may do what containers need."""
     held = next((int(line.split()[1], 16) for line in status.split("\n") if line.startswith("CapEff:")), 0)
     missing = [name for bit, name in _CAPABILITIES.items() if not held >> bit & 1]
     if missing:
@@ -99,13 +108,6 @@ def user_namespaces(outcomes: Outcomes) -> Finding:
     for path, setting in switched_off.items():
         if files.read(path) == "0":
             return Finding("fail", "user namespaces", f"switched off ({detail})", f"{cost}`sysctl {setting}`")
-    if files.read("/proc/sys/kernel/apparmor_restrict_unprivileged_userns") == "1" and os.geteuid():
-        return Finding(
-            "fail",
-            "user namespaces",
-            f"refused by AppArmor ({detail})",
-            f"{cost}`sysctl kernel.apparmor_restrict_unprivileged_userns=0`",
-        )
     return Finding("fail", "user namespaces", f"refused: {detail}", f"{cost}use a kernel with CONFIG_USER_NS=y")
 
 
@@ -131,7 +133,8 @@ def overlay(outcomes: Outcomes) -> Finding:
     """Whether an overlay can be mounted as a start does."""
     result, detail = outcomes.get("overlay", ("failed", "could not be tried"))
     if result == "ok":
-        return Finding("ok", "overlayfs", "mounts in a user namespace, over idmapped layers")
+        over = "" if in_house() else ", over idmapped layers"
+        return Finding("ok", "overlayfs", f"mounts in a user namespace{over}")
     if result == "ENODEV":
         return Finding("fail", "overlayfs", "not in this kernel", "no image can be run: `modprobe overlay`")
     if result in ("EPERM", "EACCES") and os.geteuid():

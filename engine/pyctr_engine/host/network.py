@@ -23,6 +23,11 @@ def check(paths: Paths, outcomes: Outcomes) -> list[Finding]:
     return found
 
 
+def check_for_user(paths: Paths, outcomes: Outcomes) -> list[Finding]:
+    """What containers' own network is made of, in the user's namespaces."""
+    return [*links(outcomes), nftables(outcomes)]
+
+
 def links(outcomes: Outcomes) -> list[Finding]:
     """Whether bridges and veth pairs can be made."""
     found = []

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import libc, mount, namespaces
+from pyctr_engine.paths import HOUSE_VARIABLE
 
 SYSCALLS = ("clone3", "pidfd_open", "close_range", "openat2", "open_tree", "move_mount", "mount_setattr")
 IDS = (524288, 65536)  # the host ids that the attempts use; nothing of them stays
@@ -29,8 +30,11 @@ def main(state: str) -> None:
     directory = ""
     try:
         directory = tempfile.mkdtemp(prefix=".pyctr-doctor-", dir=state)
-        _attempt("idmap", lambda: os.close(_idmapped(directory)))
-        _attempt("overlay", lambda: _overlay(directory))
+        if HOUSE_VARIABLE in os.environ:
+            _attempt("overlay", lambda: _plain_overlay(directory))
+        else:
+            _attempt("idmap", lambda: os.close(_idmapped(directory)))
+            _attempt("overlay", lambda: _overlay(directory))
     except OSError as error:
         _print("idmap", error)
         _print("overlay", error)
@@ -129,6 +133,17 @@ def _overlay(directory: str) -> None:
     os.mkdir("/tmp/probe")
     mount.attach_tree(tree, "/tmp/probe")
     os.chdir("/tmp/probe")
+    mount.mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr")
+    with open("merged/file", "w") as file:
+        file.write("x")
+
+
+def _plain_overlay(directory: str) -> None:
+    """The same as an ordinary user's start does: nothing is idmapped, ids are what they are."""
+    for name in ("lower", "upper", "work", "merged"):
+        os.mkdir(f"{directory}/{name}")
+    namespaces.unshare(namespaces.CLONE_NEWNS)
+    os.chdir(directory)
     mount.mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work,userxattr")
     with open("merged/file", "w") as file:
         file.write("x")

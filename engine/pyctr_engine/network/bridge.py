@@ -12,12 +12,14 @@ import os
 from collections.abc import Sequence
 
 from pyctr_engine.errors import EngineError, Unsupported, from_os_error
+from pyctr_engine.house.network import in_network
 from pyctr_engine.linux import rtnetlink
 from pyctr_engine.model.network import Network, PublishedPort
 from pyctr_engine.network import firewall
 from pyctr_engine.network.addresses import parse_subnet
 
 
+@in_network
 def ensure(network: Network, published: Sequence[PublishedPort] = ()) -> None:
     """Make what the network lacks; when all is there, which is the rule, look and return (0.3 ms).
 
@@ -44,6 +46,7 @@ def ensure(network: Network, published: Sequence[PublishedPort] = ()) -> None:
         firewall.ensure(network, published)
 
 
+@in_network
 def remove(network: Network) -> None:
     """Take away the table, then the bridge. Containers that are still on it lose their network."""
     firewall.remove(network)

@@ -21,6 +21,7 @@ import contextlib
 from collections.abc import Sequence
 
 from pyctr_engine.errors import Conflict, NotFound
+from pyctr_engine.house.network import in_network
 from pyctr_engine.linux import nftables
 from pyctr_engine.model.network import Network, PublishedPort
 from pyctr_engine.model.spec import Port
@@ -101,11 +102,13 @@ def unpublish_text(table: str, address: str, port: Port) -> str:
     return f"add element ip {table} {element}\ndelete element ip {table} {element}"
 
 
+@in_network
 def is_intact(network: Network) -> bool:
     """Whether the table is there with all its rules; 0.1 ms, without loading libnftables."""
     return nftables.rule_count(network.bridge) == sum(len(rules) for _, rules in chains(network).values())
 
 
+@in_network
 def ensure(network: Network, published: Sequence[PublishedPort] = ()) -> None:
     """Make the table anew, with the ports that are to be published: atomically, connections go on.
 
@@ -117,6 +120,7 @@ def ensure(network: Network, published: Sequence[PublishedPort] = ()) -> None:
     nftables.run(table_text(network, published))
 
 
+@in_network
 def publish(network: Network, address: str, ports: Sequence[Port]) -> None:
     """Lead host ports to a container (``address`` without a prefix length). The table must be there.
 
@@ -138,6 +142,7 @@ def publish(network: Network, address: str, ports: Sequence[Port]) -> None:
             nftables.run(publish_text(network.bridge, address, (port,)))
 
 
+@in_network
 def unpublish(network: Network, address: str, ports: Sequence[Port]) -> None:
     """Lead them nowhere again; nothing happens to those that don't lead to ``address``."""
     for port in ports:
@@ -145,6 +150,7 @@ def unpublish(network: Network, address: str, ports: Sequence[Port]) -> None:
             nftables.run(unpublish_text(network.bridge, address, port))
 
 
+@in_network
 def remove(network: Network) -> None:
     """Take the table away; nothing happens when there is none."""
     nftables.run(f"add table ip {network.bridge}\ndelete table ip {network.bridge}")

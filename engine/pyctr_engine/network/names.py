@@ -54,17 +54,22 @@ def hosts_text(
     return "".join(lines)
 
 
-def resolv_conf_text(host_resolv: str = "/etc/resolv.conf", systemd_resolv: str = SYSTEMD_RESOLV) -> str:
+def resolv_conf_text(
+    host_resolv: str = "/etc/resolv.conf", systemd_resolv: str = SYSTEMD_RESOLV, loopback: str = ""
+) -> str:
     """An /etc/resolv.conf with the host's search domains and options, and those of its servers that can be reached.
 
     Servers on the host's loopback can't be, and IPv6 ones can't be either on an IPv4 network. When none is left a
-    comment says so: no server of a third party is asked without being named by the user.
+    comment says so: no server of a third party is asked without being named by the user. ``loopback`` is a server
+    that stands for those on the host's loopback; empty where there is none.
     """
     kept, servers, refused = _read_resolv(host_resolv)
-    if not servers:
+    if not servers and not loopback:
         upstream = _read_resolv(systemd_resolv)
         if upstream[1]:
             kept, servers, _ = upstream
+    if not servers and refused and loopback:
+        servers = [f"nameserver {loopback}"]
     if not servers:
         reason = f"out of a container's reach: {', '.join(refused)}" if refused else "none named"
         servers = [f"# No name server: in the host's {host_resolv}, {reason}."]

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import errno
 import socket
+import time
 from collections.abc import Iterable
 from sqlite3 import Connection
 
-from pyctr_engine.errors import Conflict, InvalidValue, Unsupported, from_os_error
+from pyctr_engine.errors import Conflict, InvalidValue, NotPermitted, Unsupported, from_os_error
+from pyctr_engine.house.network import in_network
 from pyctr_engine.model.network import PublishedPort
 from pyctr_engine.model.spec import Port
-from pyctr_engine.network import addresses
+from pyctr_engine.network import addresses, uplink
+from pyctr_engine.paths import current_house, is_rootless
 
 ANY = ("", "0.0.0.0")
 """Spellings of "every address of the host"; the first one is kept."""
@@ -37,7 +40,7 @@ def allocate(connection: Connection, container_id: str, ports: Iterable[Port]) -
             wanted = _normal(port)
             if wanted.host_port:
                 _check_untaken(connection, wanted, container_id)
-                held.append(bind_port(wanted))
+                held.append(_bind_when_free(wanted))
             else:
                 wanted, sock = _find_free(connection, wanted)
                 held.append(sock)
@@ -77,6 +80,45 @@ def published(connection: Connection, network: str) -> tuple[PublishedPort, ...]
     return tuple(PublishedPort(addresses.to_text(address), Port(*port)) for address, *port in rows)
 
 
+def _bind_when_free(port: Port) -> socket.socket:
+    """As `bind_port`; an ordinary user's port may be held still by what led it to a container that has ended."""
+    deadline = time.monotonic() + uplink.SECONDS
+    while True:
+        try:
+            if current_house() is not None:
+                _try_inside(port)
+        except Conflict:
+            if time.monotonic() > deadline:
+                raise
+        else:
+            try:
+                return bind_port(port)
+            except Conflict:
+                users = uplink.is_users(port)
+                if users and port.protocol == "udp":  # pasta may keep these, and leads them on when they are wanted
+                    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                if time.monotonic() > deadline or not users:
+                    raise
+        time.sleep(0.05)
+
+
+@in_network
+def _try_inside(port: Port) -> None:
+    """Raises Conflict for a port that is taken in the house, where the uplink has the host's for a while.
+
+    InvalidValue for an address that the house doesn't have.
+    """
+    if not port.host_port:
+        return
+    try:
+        bind_port(port).close()
+    except InvalidValue as error:
+        raise InvalidValue(
+            f"an ordinary user can't publish on {port.host_ip}: the user's network has not got that address",
+            "leave the address out; 127.0.0.1 and the address of the default route's interface can be named",
+        ) from error
+
+
 def bind_port(port: Port) -> socket.socket:
     """Bind a port of the host without listening: while the socket is open, no other program gets the port.
 
@@ -108,6 +150,12 @@ def bind_port(port: Port) -> socket.socket:
         if error.errno == errno.EADDRNOTAVAIL:
             raise InvalidValue(
                 f"cannot publish on {port.host_ip}: not an address of this host", "`ip -4 address` lists them"
+            ) from error
+        if error.errno == errno.EACCES and is_rootless():
+            raise NotPermitted(
+                f"an ordinary user can't publish port {_describe(port)}",
+                "publish one from 1024 on; or have root lower the first that users may have:"
+                f" `sysctl net.ipv4.ip_unprivileged_port_start={port.host_port}`",
             ) from error
         raise from_os_error(error, f"publish port {_describe(port)}") from error
     return sock

@@ -42,7 +42,7 @@ def test_pressure_of_the_machine(tmp_path: Path) -> None:
     (tmp_path / "pressure").mkdir()
     (tmp_path / "pressure/cpu").write_text("some avg10=2.25 avg60=0.00 avg300=0.00 total=1\n")
     reading = stats(str(tmp_path))
-    assert reading.cpu_pressure == Pressure(some=2.25, full=None)
+    assert reading.cpu_pressure == Pressure(some=2.25, some_usec=1)
     assert reading.io_pressure == Pressure()
 
 
@@ -54,9 +54,9 @@ def test_the_real_machine_makes_sense() -> None:
 
 
 def test_info_of_the_real_machine() -> None:
-    here = info()
+    here = info("pyctr-tui")
     assert here.hostname == os.uname().nodename
-    assert here.cgroup_mode in ("v2", "hybrid", "v1")
+    assert here.cgroup_mode in ("v2", "hybrid", "v1", "none")
     assert here.user
 
 
@@ -102,3 +102,43 @@ def test_processes_that_are_gone_are_left_out() -> None:
     found = processes([os.getpid(), 2**22 + 1])
     assert [process.pid for process in found] == [os.getpid()]
     assert found[0].rss > 0
+
+
+DISKSTATS = """\
+   8       0 sda 10 0 100 5 20 0 200 7 0 1 1
+   8       1 sda1 10 0 100 5 20 0 200 7 0 1 1
+   7       0 loop0 10 0 999 5 20 0 999 7 0 1 1
+ 254       0 dm-0 10 0 100 5 20 0 200 7 0 1 1
+"""
+NET_DEV = """\
+Inter-|   Receive                            |  Transmit
+ face |bytes    packets errs drop fifo frame compressed multicast|bytes packets
+    lo: 900 1 0 0 0 0 0 0 900 1 0 0 0 0 0 0
+  eth0: 500 1 0 0 0 0 0 0 70 1 0 0 0 0 0 0
+br-shop:300 1 0 0 0 0 0 0 30 1 0 0 0 0 0 0
+"""
+
+
+def test_a_byte_of_the_disks_is_counted_once(tmp_path: Path) -> None:
+    for disk in ("sda", "loop0", "dm-0"):
+        (tmp_path / "sys" / "block" / disk).mkdir(parents=True)
+    (tmp_path / "diskstats").write_text(DISKSTATS)
+    reading = stats(str(tmp_path), str(tmp_path / "sys"))
+    assert (reading.read_bytes, reading.write_bytes) == (100 * 512, 200 * 512)
+
+
+def test_the_network_is_what_hardware_carries(tmp_path: Path) -> None:
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / "dev").write_text(NET_DEV)
+    inside = stats(str(tmp_path), str(tmp_path / "sys"))
+    assert (inside.rx_bytes, inside.tx_bytes) == (800, 100), "no hardware in sight: all but the loopback device"
+    (tmp_path / "sys" / "class" / "net" / "eth0" / "device").mkdir(parents=True)
+    reading = stats(str(tmp_path), str(tmp_path / "sys"))
+    assert (reading.rx_bytes, reading.tx_bytes) == (500, 70)
+
+
+def test_tasks_of_the_machine(tmp_path: Path) -> None:
+    assert stats(str(tmp_path)).tasks is None
+    (tmp_path / "loadavg").write_text("0.20 0.18 0.12 1/80 11206\n")
+    assert stats(str(tmp_path)).tasks == 80
+    assert stats(str(tmp_path)).read_bytes is None
