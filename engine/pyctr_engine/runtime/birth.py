@@ -15,9 +15,10 @@ import stat
 import time
 
 from pyctr_engine.cgroups import control as control_groups
+from pyctr_engine.cgroups import devices
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces, rtnetlink
-from pyctr_engine.runtime import init, orders, passing, trees
+from pyctr_engine.runtime import init, orders, passing, rootfs, trees
 from pyctr_engine.runtime.orders import Kept, Streams
 from pyctr_engine.runtime.protocol import Failure, Preparation, StartRequest
 
@@ -48,21 +49,19 @@ class Birth:
         self.streams = Streams(-1, -1, -1)
         self.kept: Kept | None = None
         self.plain_binds: list[str] = []
+        self.joins = [(join.flags, join.pid, join.start_time) for join in preparation.joins]
 
     def begin(self) -> None:
         """Make the cgroups, and have init cloned; it waits then for its request."""
         asked, cgroup = self.preparation, self.preparation.cgroup
-        flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
-        if asked.userns:
-            flags |= namespaces.CLONE_NEWUSER
-        if asked.net == "private":
-            flags |= namespaces.CLONE_NEWNET
         parents = [path for path, _ in reversed(cgroup.parents)]
-        order = orders.CloneOrder(flags, tuple(asked.join or ()), cgroup.attach, cgroup.directories, parents)
+        order = orders.CloneOrder(asked.new, self.joins, cgroup.attach, cgroup.directories, parents, asked.clocks)
         directory = -1
         try:
             self.steps.begin("cgroup directories")
-            control_groups.prepare(cgroup.parents, cgroup.directories, cgroup.settings, cgroup.defaults)
+            control_groups.prepare(
+                cgroup.parents, cgroup.directories, cgroup.settings, cgroup.defaults, cgroup.either
+            )
             self.steps.begin("namespaces")
             if cgroup.clone_into:
                 directory = os.open(cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -76,16 +75,22 @@ class Birth:
             if directory >= 0:
                 os.close(directory)
 
-    def begin_again(self) -> None:
-        """Have init cloned in the namespaces and cgroups of its earlier run, which the monitor keeps."""
+    def begin_again(self, joins: list[tuple[int, int, int]]) -> None:
+        """Have init cloned in the namespaces and cgroups of its earlier run, which the monitor keeps.
+
+        ``joins``: flags, process and its start time of those whose namespaces it shares, but for user and network.
+        """
         cgroup = self.preparation.cgroup
-        flags = namespaces.CLONE_NEWNS | namespaces.CLONE_NEWPID | namespaces.CLONE_NEWUTS | namespaces.CLONE_NEWIPC
+        self.joins = joins
+        flags = self.preparation.new & ~(namespaces.CLONE_NEWUSER | namespaces.CLONE_NEWNET)
         self.steps.begin("namespaces")
         directory = (
             os.open(cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if cgroup.clone_into else -1
         )
         try:
-            orders.CloneOrder(flags, (), cgroup.attach, [], []).send(self.monitor, self.inits_end.fileno(), directory)
+            orders.CloneOrder(flags, joins, cgroup.attach, [], [], self.preparation.clocks).send(
+                self.monitor, self.inits_end.fileno(), directory
+            )
             self.joining = 1
         finally:
             self.inits_end.close()
@@ -121,10 +126,10 @@ class Birth:
             self.steps.begin("cgroup directories")
             more = [path for path in cgroup.directories if path not in mine.directories]
             control_groups.prepare(cgroup.parents, more)
-        if (cgroup.settings, cgroup.defaults) != (mine.settings, mine.defaults):
+        if (cgroup.settings, cgroup.defaults) != (mine.settings, mine.defaults) or cgroup.either:
             self.steps.begin("limits")
             try:
-                control_groups.limit(cgroup.settings, cgroup.defaults)
+                control_groups.limit(cgroup.settings, cgroup.defaults, cgroup.either)
             except EngineError:
                 control_groups.remove([path for path in cgroup.directories if path not in mine.directories])
                 raise
@@ -139,10 +144,16 @@ class Birth:
         ``again``: its namespaces are those of an earlier run, maps and interface and all.
         """
         steps = self.steps
+        if request.device_rules is not None and not again:
+            steps.begin("device rules")
+            devices.guard(request.cgroup.unified, request.device_rules)
+        if request.oom_score_adj is not None:
+            steps.begin("oom score", f"/proc/{self.pid}/oom_score_adj")
+            write_oom_score(self.pid, request.oom_score_adj)
         steps.begin("standard streams")
         self.streams, theirs = open_streams(request.tty, request.stdin)
         try:
-            give_streams(theirs, root_id(request))
+            give_streams(theirs, *root_ids(request))
             passing.tell(self.control, init.REQUEST, [memfd, *theirs])
         finally:
             for fd in {*theirs}:
@@ -155,9 +166,14 @@ class Birth:
             passing.tell(self.control, init.NET + init.IS_UP)
             return
         steps.begin("network interface")
-        self._move_interface(request)
+        try:
+            self._move_interface(request)
+        except FileNotFoundError as error:
+            while error.filename == f"/proc/{self.pid}/ns/net" and not self.hear_init():
+                pass  # it is ending, and has said why
+            raise
         if request.restart[0] != "no":
-            self.kept = orders.keep_namespaces(self.pid)  # once the program has ended it is too late
+            self.kept = orders.keep_namespaces(self.pid, request.net)  # once the program has ended it is too late
         passing.tell(self.control, init.NET)
 
     def let_go(self) -> None:
@@ -200,16 +216,16 @@ class Birth:
         control_groups.remove(self.preparation.cgroup.directories, timeout=0.1)
 
     def _map_ids(self, request: StartRequest, again: bool) -> int:
-        """Write the maps; the user namespace as a descriptor, -1 when it is the host's."""
-        if self.preparation.userns and not again:
-            text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in request.ids).encode()
-            for which in ("uid_map", "gid_map"):
+        """Write the maps; the user namespace as a descriptor, -1 when files need no other ids than they have."""
+        if self.preparation.new & namespaces.CLONE_NEWUSER and not again:
+            for which, extents in (("uid_map", request.ids), ("gid_map", request.gids or request.ids)):
+                text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in extents).encode()
                 map = os.open(f"/proc/{self.pid}/{which}", os.O_WRONLY | os.O_CLOEXEC)
                 try:
                     os.write(map, text)
                 finally:
                     os.close(map)
-        if request.ids:
+        if any(inside != outside for inside, outside, _ in request.ids):
             return os.open(f"/proc/{self.pid}/ns/user", os.O_RDONLY | os.O_CLOEXEC)
         return -1
 
@@ -226,6 +242,14 @@ class Birth:
                     targets.append((tree.target, tree.is_directory))
                     if userns >= 0 and bind.idmap and not tree.mapped:
                         self.plain_binds.append(tree.target)
+            sources = [node.source for node in request.devices]
+            self.steps.subject = ", ".join(sources)
+            fds += trees.open_devices(sources, request.ids, request.gids or request.ids)
+            targets += [(node.target, False) for node in request.devices]
+            if request.shm == "join":
+                self.steps.subject = "/dev/shm"
+                fds.append(trees.open_of_process(self._sharer(), "/dev/shm"))
+                targets.append(("/dev/shm", True))
             self.steps.subject = ""
             passing.tell(self.control, init.GO + json.dumps(targets).encode(), fds)
         finally:
@@ -233,6 +257,10 @@ class Birth:
                 os.close(fd)
             if userns >= 0:
                 os.close(userns)
+
+    def _sharer(self) -> int:
+        """A process of the container whose IPC namespace is shared."""
+        return next(pid for flags, pid, _ in self.joins if flags & namespaces.CLONE_NEWIPC)
 
     def _move_interface(self, request: StartRequest) -> None:
         network = request.network
@@ -259,22 +287,35 @@ def open_streams(tty: bool, stdin_open: bool) -> tuple[Streams, tuple[int, int, 
     if stdin_open:
         stdin, into = os.pipe2(os.O_CLOEXEC)
     else:
-        stdin = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        tree = rootfs.open_device("null")  # by the host's own mount of it its mode could be changed
+        try:
+            stdin = os.open(f"/proc/self/fd/{tree}", os.O_RDONLY | os.O_CLOEXEC)
+        finally:
+            os.close(tree)
     out, stdout = os.pipe2(os.O_CLOEXEC)
     err, stderr = os.pipe2(os.O_CLOEXEC)
     return Streams(into, out, err), (stdin, stdout, stderr)
 
 
-def give_streams(theirs: tuple[int, int, int], owner: int) -> None:
-    """Give the program's ends to ``owner``, the host's id of root inside.
+def give_streams(theirs: tuple[int, int, int], owner: int, group: int) -> None:
+    """Give the program's ends to ``owner`` and ``group``, the host's ids of root inside.
 
     Root inside can then give them to the program's user: else ``echo > /dev/stdout`` is refused.
     """
     for fd in {*theirs}:
         if stat.S_ISFIFO(os.fstat(fd).st_mode):
-            os.fchown(fd, owner, owner)
+            os.fchown(fd, owner, group)
 
 
-def root_id(request: StartRequest) -> int:
-    """The host's id of the container's root."""
-    return next((outside for inside, outside, _ in request.ids if inside == 0), 0)
+def root_ids(request: StartRequest) -> tuple[int, int]:
+    """The host's ids of the container's root: user and group."""
+    return trees.outside(0, request.ids), trees.outside(0, request.gids or request.ids)
+
+
+def write_oom_score(pid: int | str, value: int) -> None:
+    """Set a process's ``oom_score_adj``; lowering it needs CAP_SYS_RESOURCE. Source: proc_pid_oom_score_adj(5)."""
+    fd = os.open(f"/proc/{pid}/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(fd, b"%d" % value)
+    finally:
+        os.close(fd)

@@ -66,9 +66,9 @@ def give_birth(
 
     try:
         if kept is not None:
-            pid, pidfd = _clone_inside(lambda: _enter(kept), order.flags, child, cgroup)
-        elif order.join:
-            pid, pidfd = clone_beside(order.join[0], order.join[1], order.flags, child, cgroup)
+            pid, pidfd = _clone_inside(lambda: _enter(kept, order), order.flags, child, cgroup)
+        elif order.joins or order.clocks:
+            pid, pidfd = _clone_inside(lambda: _enter(None, order), order.flags, child, cgroup)
         else:
             pid, pidfd = namespaces.clone3(order.flags, cgroup)
             if pid == 0:
@@ -99,30 +99,34 @@ def join(procs: list[str], pid: int, channel: socket.socket) -> None:
         orders.answer(channel, orders.JOINED, None)
 
 
-def clone_beside(
-    pid: int, started: int, flags: int, child: Callable[[], None], cgroup_fd: int = -1
-) -> tuple[int, int]:
-    """Clone ``child`` as this process's own child, in the user and network namespaces of process ``pid``."""
-    target = pidfds.open_pidfd(pid)
-    try:
+def _share(joins: list[tuple[int, int, int]]) -> None:
+    """Join namespaces of other containers; a user namespace is joined once, and not where it is ours already."""
+    for flags, pid, started in joins:
+        target = pidfds.open_pidfd(pid)
         if not namespaces.is_running(pid, started):
-            raise OSError(3, "the container whose network is shared has ended")
-
-        def enter() -> None:
-            same_user = os.stat(f"/proc/{pid}/ns/user").st_ino == os.stat("/proc/self/ns/user").st_ino
-            namespaces.setns(target, namespaces.CLONE_NEWNET | (0 if same_user else namespaces.CLONE_NEWUSER))
-
-        return _clone_inside(enter, flags, child, cgroup_fd)
-    finally:
+            raise OSError(errno.ESRCH, "")
+        for kind, flag in namespaces.KINDS.items():
+            if flags & flag and os.stat(f"/proc/{pid}/ns/{kind}").st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino:
+                flags &= ~flag
+        if flags:
+            namespaces.setns(target, flags)
         os.close(target)
 
 
-def _enter(kept: Kept) -> None:
-    """Join what an earlier run left; the network first, for in the user namespace that is not allowed any more."""
-    if kept.net >= 0:
+def _enter(kept: Kept | None, order: orders.CloneOrder) -> None:
+    """Enter what init is to be born in: clocks of its own, what an earlier run left, and what is others'.
+
+    The user namespace comes last of each: in it the rest is not allowed any more.
+    """
+    if order.clocks:
+        namespaces.unshare(namespaces.CLONE_NEWTIME)
+        with open("/proc/self/timens_offsets", "w") as file:
+            file.write("boottime {} 0\nmonotonic {} 0\n".format(*order.clocks))
+    if kept is not None and kept.net >= 0:
         namespaces.setns(kept.net, namespaces.CLONE_NEWNET)
-    if kept.user >= 0:
+    if kept is not None and kept.user >= 0:
         namespaces.setns(kept.user, namespaces.CLONE_NEWUSER)
+    _share(order.joins)
 
 
 def _clone_inside(
@@ -158,5 +162,6 @@ def _clone_inside(
     _, status = os.waitpid(helper, 0)
     if not answer:
         code = namespaces.exit_code(status)
-        raise OSError(code, os.strerror(code), "namespaces")
+        reason = "a container whose namespaces are shared has ended" if code == errno.ESRCH else os.strerror(code)
+        raise OSError(code, reason, "namespaces")
     return int(answer), pidfds.open_pidfd(int(answer))

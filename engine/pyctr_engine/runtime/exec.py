@@ -20,6 +20,7 @@ from typing import NamedTuple, NoReturn
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import capabilities, namespaces, pty
+from pyctr_engine.linux import pidfd as pidfds
 from pyctr_engine.runtime import birth, init, passing, users
 from pyctr_engine.runtime.orders import Streams
 from pyctr_engine.runtime.protocol import Failure, StartRequest
@@ -30,8 +31,9 @@ _ALL = (
     | namespaces.CLONE_NEWNET
     | namespaces.CLONE_NEWUTS
     | namespaces.CLONE_NEWIPC
-    | namespaces.CLONE_NEWCGROUP
 )
+"""What the helper joins. The cgroup namespace is the program's to join: from within it nobody can be cloned into a
+cgroup from outside of it, where the hierarchy is mounted with ``nsdelegate``, as systemd does (cgroup-v2.rst)."""
 _TTY, _FAILED = init.TTY, init.FAILED
 _BORN, _GO = b"b", b"g"
 _PIPE_BYTES = 1 << 20
@@ -164,9 +166,11 @@ def _launch(
     for fd in {ours.into, ours.out} - {-1} if command.stdin else ():  # a pipeline: move much at a time
         with contextlib.suppress(OSError):
             fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
-    birth.give_streams(theirs, birth.root_id(request))
+    birth.give_streams(theirs, *birth.root_ids(request))
     control, child_control = passing.pair()
-    namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
+    if request.oom_score_adj is not None:
+        birth.write_oom_score("self", request.oom_score_adj)
+    init.stay_unseen()
     init.import_nothing_more()
     steps.begin("cgroups")
     cgroup_fd = -1
@@ -174,15 +178,18 @@ def _launch(
         cgroup_fd = os.open(request.cgroup.clone_into, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     control_groups.attach(request.cgroup.attach, 0)
     steps.begin("namespaces")
-    namespaces.setns(container, _ALL | (namespaces.CLONE_NEWUSER if request.ids else 0))
+    cgroup_namespace = -1
+    if request.cgroupns:
+        cgroup_namespace = _cgroup_namespace(container)
+    namespaces.setns(container, _ALL | _own(request))
     # In there others may signal it, and the handlers that it has are a monitor's.
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     pid, pidfd = namespaces.clone3(namespaces.CLONE_PARENT, cgroup_fd)
     if pid == 0:
         try:
-            namespaces.close_all_but({child_control.fileno(), *theirs})
+            namespaces.close_all_but({child_control.fileno(), cgroup_namespace, *theirs} - {-1})
             if passing.receive(child_control)[0] == _GO:
-                _child(command, request, child_control, theirs, steps)
+                _child(command, request, cgroup_namespace, child_control, theirs, steps)
         finally:
             os._exit(126)
     child_control.close()
@@ -196,6 +203,20 @@ def _launch(
         return
     opened = [fd for fd in answer if fd >= 0]
     passing.tell(channel, json.dumps([command.tty, [fd >= 0 for fd in answer]]).encode(), opened)
+
+
+def _cgroup_namespace(container: int) -> int:
+    """Opened out here: an init of ours lets nobody inside look at it. ProcessLookupError when it is ending."""
+    try:
+        return os.open(f"/proc/{pidfds.pid_of(container)}/ns/cgroup", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH)) from error
+
+
+def _own(request: StartRequest) -> int:
+    """The namespaces that not every container has for itself."""
+    user = namespaces.CLONE_NEWUSER if request.ids else 0
+    return user | (namespaces.CLONE_NEWTIME if request.clocks else 0)
 
 
 def _await_exec(control: socket.socket, ours: Streams) -> Streams | Failure:
@@ -213,14 +234,19 @@ def _await_exec(control: socket.socket, ours: Streams) -> Streams | Failure:
 def _child(
     command: ExecCommand,
     request: StartRequest,
+    cgroup_namespace: int,
     control: socket.socket,
     stdio: tuple[int, int, int],
     steps: init.Steps,
 ) -> NoReturn:
     code = 126
     try:
+        if request.cgroupns:
+            steps.begin("cgroup namespace")
+            namespaces.setns(cgroup_namespace, namespaces.CLONE_NEWCGROUP)
+            os.close(cgroup_namespace)
         os.setsid()
-        os.umask(0o022)
+        os.umask(request.umask)
         for number in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         init.reset_signals()
@@ -235,6 +261,7 @@ def _child(
             stdio = _open_terminal(control)
         for target, fd in enumerate(stdio):
             os.dup2(fd, target, inheritable=True)
+        init.name_null()
         if command.tty:
             pty.make_controlling(0)
         _become(command, request, steps)
@@ -257,7 +284,7 @@ def _open_terminal(control: socket.socket) -> tuple[int, int, int]:
 
 def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> NoReturn:
     steps.begin("user")
-    user = users.resolve(command.user or request.user, request.ids)
+    user = users.resolve(command.user or request.user, request.ids, request.gids, request.groups)
     init.own_streams(user)
     steps.begin("limits")
     init.set_limits(request)
@@ -272,5 +299,7 @@ def _become(command: ExecCommand, request: StartRequest, steps: init.Steps) -> N
     capabilities.drop_bounding(keep, capabilities.last_capability())
     init.drop_privileges(keep, profile, request.no_new_privs, user, command.privileged)
     steps.begin("exec", command.argv[0])
+    if request.apparmor and not command.privileged:
+        init.set_apparmor(request.apparmor)
     namespaces.close_on_exec_from(3)
     os.execve(program, command.argv, env)

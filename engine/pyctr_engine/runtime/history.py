@@ -1,18 +1,21 @@
 """The flight recorder: what a container uses, every two seconds, in a file of fixed size.
 
-``history`` in its state directory, 415 KB: two rings of records, one of an hour at 2 s, one of a day at a minute, and
+``history`` in its state directory, 622 KB: two rings of records, one of an hour at 2 s, one of a day at a minute, and
 a header that counts how many were ever written to each. A record has counters, not rates, so that a missing one costs
 a point and not a sum. Who writes it is `recorder`.
 
 ::
 
-    0        64                        64 + 1800 × 128             + 1440 × 128
+    0        64                        64 + 1800 × 192             + 1440 × 192
     ┌────────┬─────────────────────────┬───────────────────────────┐
     │ header │ fine: one every 2 s     │ coarse: one every minute  │
     └────────┴─────────────────────────┴───────────────────────────┘
 
 The newest record of a ring that counts ``n`` is at ``(n - 1) % slots``: order does not depend on the clock, which
 somebody may set back.
+
+The header's first bytes say in which format. The first one had records of 132 bytes every 128, so that each lost its
+last four, the pressure of I/O; such a file is read without them, and rewritten before it is appended to.
 """
 
 from __future__ import annotations
@@ -29,14 +32,18 @@ PERIOD = 2.0
 """Seconds between two records."""
 FINE_SLOTS, COARSE_SLOTS, FINE_PER_COARSE = 1800, 1440, 30
 HEADER = struct.Struct("<8sQQ")
-MAGIC = b"PYCTRH1\n"
-RECORD = struct.Struct("<dQQQQQQQQQQQQfIIIHHHHHH")
-RECORD_BYTES = 128
+MAGIC = b"PYCTRH2\n"
+MAGIC_1 = b"PYCTRH1\n"
+RECORD = struct.Struct("<dQQQQQQQQQQQQQQQQfIIIHHHHHH")
+RECORD_1 = struct.Struct("<dQQQQQQQQQQQQfIIIHHHH")
+RECORD_BYTES, RECORD_BYTES_1 = 192, 128
 FINE_AT = 64
 COARSE_AT = FINE_AT + FINE_SLOTS * RECORD_BYTES
 FILE_BYTES = COARSE_AT + COARSE_SLOTS * RECORD_BYTES
 UNKNOWN = 0xFFFF
 """A pressure that the kernel can't tell; else hundredths of a percent."""
+NONE, NONE_32 = 2**64 - 1, 2**32 - 1
+"""A figure that is not available, by the width of its field."""
 
 _MOST_PROCESSES = 64
 
@@ -81,23 +88,35 @@ def pack(when: float, read: Stats, received: int, sent: int, limits: Sequence[fl
     return RECORD.pack(
         when,
         read.cpu_usec,
-        read.throttled_usec,
-        read.memory,
-        read.anon,
-        read.file,
-        read.kernel,
-        read.swap,
-        read.read_bytes,
-        read.write_bytes,
+        _long(read.throttled_usec),
+        _long(read.memory),
+        _long(read.anon),
+        _long(read.file),
+        _long(read.kernel),
+        _long(read.swap),
+        _long(read.read_bytes),
+        _long(read.write_bytes),
         received,
         sent,
         int(memory),
+        _long(read.memory_peak),
+        _long(read.working_set),
+        _long(read.periods),
+        _long(read.throttled_periods),
         cpus,
-        read.pids,
+        _short(read.pids),
         int(pids),
-        read.oom_kills,
+        _short(read.oom_kills),
         *pressures,
     ).ljust(RECORD_BYTES, b"\0")
+
+
+def _long(value: int | None) -> int:
+    return NONE if value is None else value
+
+
+def _short(value: int | None) -> int:
+    return NONE_32 if value is None else value
 
 
 class Ring:
@@ -114,7 +133,7 @@ class Ring:
         with contextlib.suppress(OSError):
             fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
-                fine, coarse = self._counts or counts(os.pread(fd, HEADER.size, 0))
+                fine, coarse = self._counts or _begin(fd)
                 os.pwrite(fd, record, FINE_AT + fine % FINE_SLOTS * RECORD_BYTES)
                 if fine % FINE_PER_COARSE == 0:
                     os.pwrite(fd, record, COARSE_AT + coarse % COARSE_SLOTS * RECORD_BYTES)
@@ -131,4 +150,35 @@ def counts(header: bytes) -> tuple[int, int]:
     if len(header) < HEADER.size:
         return 0, 0
     magic, fine, coarse = HEADER.unpack(header[: HEADER.size])
-    return (fine, coarse) if magic == MAGIC else (0, 0)
+    return (fine, coarse) if magic in (MAGIC, MAGIC_1) else (0, 0)
+
+
+def _begin(fd: int) -> tuple[int, int]:
+    """The counts of a file that is to be appended to, after it was brought to this format."""
+    header = os.pread(fd, HEADER.size, 0)
+    if header[: len(MAGIC_1)] == MAGIC_1:
+        data = converted(os.pread(fd, FILE_BYTES, 0))
+        os.pwrite(fd, data, 0)  # shorter than before it never is
+        header = data[: HEADER.size]
+    return counts(header)
+
+
+def converted(data: bytes) -> bytes:
+    """A whole file of the first format in this one."""
+    fine, coarse = counts(data)
+    found = bytearray(FILE_BYTES)
+    found[: HEADER.size] = HEADER.pack(MAGIC, fine, coarse)
+    for slots, old_at, new_at in ((FINE_SLOTS, FINE_AT, FINE_AT), (COARSE_SLOTS, _COARSE_AT_1, COARSE_AT)):
+        for slot in range(slots):
+            at = old_at + slot * RECORD_BYTES_1
+            record = data[at : at + RECORD_1.size]
+            if len(record) == RECORD_1.size and record[:8] != bytes(8):
+                *counters, cpus, pids, pids_limit, ooms, a, b, c, d = RECORD_1.unpack(record)
+                new = RECORD.pack(
+                    *counters, NONE, NONE, NONE, NONE, cpus, pids, pids_limit, ooms, a, b, c, d, UNKNOWN, UNKNOWN
+                )
+                found[new_at + slot * RECORD_BYTES : new_at + slot * RECORD_BYTES + RECORD.size] = new
+    return bytes(found)
+
+
+_COARSE_AT_1 = FINE_AT + FINE_SLOTS * RECORD_BYTES_1

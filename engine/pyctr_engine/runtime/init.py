@@ -50,6 +50,9 @@ open_files = resource.getrlimit(resource.RLIMIT_NOFILE)
 """How many files a program may open, soft and hard, unless it was asked otherwise; see the spawner."""
 
 
+_PROC_ROOT_INODE = 1
+
+
 class Handed(NamedTuple):
     """What the monitor hands over: detached trees, and which bind each of them is."""
 
@@ -109,6 +112,7 @@ def _start(control: socket.socket, steps: Steps) -> None:
     # What the monitor has open is not ours to hold: its callers would never see it end.
     namespaces.close_all_but({control.fileno()})
     import_nothing_more()
+    stay_unseen()
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     os.setsid()
     reset_signals()
@@ -122,9 +126,9 @@ def _start(control: socket.socket, steps: Steps) -> None:
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
     leave_keys()
-    os.umask(0o022)
+    os.umask(0o022)  # of what is made here; the program's comes last
     kernel = rootfs.open_kernel_trees(request)
-    devices = [m.open_tree(f"/dev/{name}") for name in rootfs.DEVICES]
+    devices = [rootfs.open_device(name) for name in rootfs.DEVICES]
     steps.begin("root file system")
     rootfs.enter_root(request, handed.layers, handed.data)
     for operation in rootfs.operations(request, kernel, devices, handed.binds):
@@ -140,9 +144,14 @@ def _start(control: socket.socket, steps: Steps) -> None:
         _set_up_network(request)
     steps.begin("wait for cgroups")
     _expect(control, CGROUP)
-    steps.begin("cgroup namespace")
-    namespaces.unshare(namespaces.CLONE_NEWCGROUP)
-    namespaces.sethostname(request.hostname)
+    if request.cgroupns:
+        steps.begin("cgroup namespace")
+        namespaces.unshare(namespaces.CLONE_NEWCGROUP)
+    if request.new & namespaces.CLONE_NEWUTS:
+        steps.begin("host name")
+        namespaces.sethostname(request.hostname)
+        if request.domainname:
+            namespaces.setdomainname(request.domainname)
     for name, value in request.sysctls:
         steps.begin("sysctl", name)
         _write_sysctl(name, value)
@@ -152,9 +161,16 @@ def _start(control: socket.socket, steps: Steps) -> None:
     steps.begin("standard streams")
     for target, fd in enumerate(stdio):
         os.dup2(fd, target, inheritable=True)
+    name_null()
     if request.tty:
         pty.make_controlling(0)
     become_user_and_exec(request, control, steps)
+
+
+def stay_unseen() -> None:
+    """Until there is an exec, for good with ``init: true``: nobody inside may look into this process, or trace it."""
+    namespaces.prctl(namespaces.PR_SET_DUMPABLE, 0)
+    namespaces.replace_arguments(b"init")
 
 
 def leave_keys() -> None:
@@ -212,7 +228,23 @@ def _set_up_network(request: StartRequest) -> None:
 
 
 def _write_sysctl(name: str, value: str) -> None:
-    fd = os.open("/proc/sys/" + name.replace(".", "/"), os.O_WRONLY | os.O_CLOEXEC)
+    _write_proc("sys/" + name.replace(".", "/"), value)
+
+
+def set_apparmor(profile: str) -> None:
+    """Be under an AppArmor profile from the next exec on. Source: the kernel's admin-guide/LSM/apparmor.rst."""
+    _write_proc("self/attr/apparmor/exec", f"exec {profile}")
+
+
+def _write_proc(path: str, value: str) -> None:
+    """Write to a file of /proc, made sure that it is one: not what an image put in its place (CVE-2025-52881)."""
+    proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if os.fstat(proc).st_ino != _PROC_ROOT_INODE:
+            raise OSError(errno.EINVAL, "not the root of a proc file system", "/proc")
+        fd = m.open_in_one_mount(proc, path, os.O_WRONLY)
+    finally:
+        os.close(proc)
     try:
         os.write(fd, value.encode())
     finally:
@@ -222,7 +254,7 @@ def _write_sysctl(name: str, value: str) -> None:
 def become_user_and_exec(request: StartRequest, control: socket.socket, steps: Steps) -> NoReturn:
     """The last steps: limits, user, capabilities, filter, exec."""
     steps.begin("user", request.user)
-    user = users.resolve(request.user, request.ids)
+    user = users.resolve(request.user, request.ids, request.gids, request.groups)
     own_streams(user)
     steps.begin("limits")
     set_limits(request)
@@ -235,6 +267,10 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
     steps.begin("capabilities")
     drop_privileges(request.capabilities, request.seccomp, request.no_new_privs, user, request.privileged)
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if request.apparmor:
+        steps.begin("AppArmor profile", request.apparmor)
+        set_apparmor(request.apparmor)
+    os.umask(request.umask)
     steps.begin("exec", request.argv[0])
     control.send(STEPS + marshal.dumps([*steps.done, ("exec", steps.started, 0.0)]))
     namespaces.close_on_exec_from(3)
@@ -248,6 +284,19 @@ def set_limits(request: StartRequest) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
     for which, soft, hard in request.rlimits:
         resource.setrlimit(which, (soft, hard))
+
+
+def name_null() -> None:
+    """A closed input is the null device: have it by the container's own, so that it is known as /dev/null inside."""
+    null = os.fstat(0).st_rdev
+    if null != os.makedev(1, 3):
+        return
+    with contextlib.suppress(OSError):  # something else was mounted over /dev
+        fd = os.open("/dev/null", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if os.fstat(fd).st_rdev == null:
+            os.set_blocking(fd, True)
+            os.dup2(fd, 0, inheritable=True)
+        os.close(fd)
 
 
 def own_streams(user: users.User) -> None:

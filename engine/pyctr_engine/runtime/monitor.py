@@ -90,6 +90,8 @@ def _run_unpublishing(request: int) -> None:
     from pyctr_engine.linux import nftables
 
     network = protocol.StartRequest.decode(os.pread(request, os.fstat(request).st_size, 0)).network
+    if network and network.namespace:
+        namespaces.join_network(network.namespace)
     for commands in network.unpublish if network else ():
         with contextlib.suppress(EngineError):  # another container's by now, or the table is gone
             nftables.run(commands)
@@ -133,6 +135,7 @@ class Monitor:
         self.health: health.Health | None = None
         self.health_results: list[dict[str, Any]] = []
         self.ooms = 0
+        self.untold_kills = 0
         self.main: Program | None = None
         self._begin_program(given.state["pid"], pidfd, fds.streams)
         self._greet(fds.connection)
@@ -270,7 +273,7 @@ class Monitor:
     def _main_ended(self, program: Program) -> None:
         """The first process has ended, and with it its pid namespace: start it again, or record how it ended."""
         self.main = None
-        kills = control_groups.oom_kills(self.given.oom)
+        untold = self._take_kills()
         now = time.time()
         lived = time.monotonic() - program.began
         told: dict[str, Any] = {
@@ -278,12 +281,15 @@ class Monitor:
             "exit_code": program.code,
             "signal": program.signal,
             "finished_at": now,
-            "oom_killed": kills > self.ooms,
+            "oom_killed": bool(self.state.get("oom_killed") or untold),
             "limit_events": control_groups.limit_events(self.given.unified, self.given.directories),
             "lived": round(lived, 3),
         }
-        self.ooms = kills
+        self.untold_kills = untold
         self._stop_watching()
+        if self.given.sweeps:
+            with contextlib.suppress(EngineError):  # what can't be killed now is by the next engine call
+                control_groups.kill(self.given.unified, self.given.directories, reuse=True)
         for launch in list(self.launches):
             while launch in self.launches:
                 self._launched(launch)
@@ -333,8 +339,9 @@ class Monitor:
 
     def _append_ends(self, code: int) -> None:
         given = self.given
-        if self.state["oom_killed"]:
-            events.append(given.events_dir, "container", "oom", given.id, given.name)
+        if self.untold_kills:
+            attributes = self._kill_attributes(self.untold_kills)
+            events.append(given.events_dir, "container", "oom", given.id, given.name, attributes)
         events.append(given.events_dir, "container", "die", given.id, given.name, self._die_attributes(code))
 
     def _die_attributes(self, code: int) -> dict[str, str]:
@@ -349,8 +356,8 @@ class Monitor:
         self._become(State.RESTARTING, restart_at=time.time() + pause, error="", **told)
         statefile.write(self.state, self.given.run_dir)
         self._keep_state()
-        if self.state["oom_killed"]:
-            self._append_event("oom")
+        if self.untold_kills:
+            self._append_event("oom", **self._kill_attributes(self.untold_kills))
         self._append_event("die", **self._die_attributes(self.state["exit_code"]))
         self.restart_timer = self.loop.call_later(pause, self._begin_restart)
 
@@ -402,6 +409,7 @@ class Monitor:
             start_ms=round((time.monotonic() - self.began_at) * 1000, 3),
             plain_binds=again.plain_binds,
             error="",
+            oom_killed=False,
             restart_count=self.state.get("restart_count", 0) + 1,
         )
         self._begin_program(again.pid, pidfd, streams)
@@ -497,7 +505,9 @@ class Monitor:
     def _leave_cgroup(self) -> None:
         given = self.given
         for path in given.monitor_attach:
-            root = path.split("/monitors/")[0].rsplit("/", 1)[0]
+            parent = path.split("/monitors/")[0]
+            leaf = f"{parent}/spawner"  # systemd's tree has no place for processes further up
+            root = leaf if os.path.isdir(leaf) else parent.rsplit("/", 1)[0]
             with contextlib.suppress(EngineError):
                 control_groups.attach([f"{root}/cgroup.procs"], 0)
         for directory in reversed(given.monitor_directories):
@@ -538,6 +548,27 @@ class Monitor:
             self.health.stop()
             self.health_results = self.health.results
             self.health = None
+
+    # -- what is killed for want of memory ------------------------------------------------------------------------
+
+    def _take_kills(self) -> int:
+        """How many the OOM killer has taken since this was last asked."""
+        kills = control_groups.oom_kills(self.given.oom)
+        fresh, self.ooms = max(0, kills - self.ooms), max(kills, self.ooms)
+        return fresh
+
+    def _look_for_kills(self) -> None:
+        """Tell of what was killed just now. Of the first process, and of what goes with it, its end tells."""
+        fresh = self._take_kills() if self.main is not None else 0
+        if fresh:
+            self.state["oom_killed"] = True
+            self._append_event("oom", **self._kill_attributes(fresh))
+            statefile.write(self.state, self.given.run_dir)
+            self._keep_state()
+
+    def _kill_attributes(self, kills: int) -> dict[str, str]:
+        limit = int((self.state.get("limits") or [0, 0, 0])[1])
+        return {"kills": str(kills), **({"limit": str(limit)} if limit else {})}
 
     # -- what callers ask ---------------------------------------------------------------------------------------
 
@@ -583,6 +614,8 @@ class Monitor:
                 client.send(protocol.frame_json(protocol.STARTED, {}))
             else:
                 self._refuse(client, "update", "it is ending just now")
+        elif kind == protocol.LOOK:
+            self._look_for_kills()
         elif kind == protocol.HOLD:
             held = self.restart_timer is not None or self.overdue
             if held:
@@ -643,8 +676,10 @@ class Monitor:
         if session is None or session.program is None:
             self._refuse(client, "attach", f"there is no session {id}")
             return
-        client.send(protocol.frame_json(protocol.STARTED, {"pid": session.program.pid, "tty": session.tty, "id": id}))
-        for kind, data in session.replay.pieces():
+        pieces = session.replay.pieces()
+        answer = {"pid": session.program.pid, "tty": session.tty, "id": id, "replay": sum(len(d) for _, d in pieces)}
+        client.send(protocol.frame_json(protocol.STARTED, answer))
+        for kind, data in pieces:
             client.send(protocol.frame(kind, data))
         session.program.attach(client)
 

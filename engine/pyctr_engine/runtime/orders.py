@@ -45,17 +45,19 @@ class CloneOrder(NamedTuple):
 
     Attributes:
         flags: Its new namespaces.
-        join: Process and start time of a container whose user and network namespaces it shares, or empty.
+        joins: Containers whose namespaces it shares: which (flags), a process, its start time.
         procs: ``cgroup.procs`` that it is moved into afterwards.
         directories: The container's cgroups, to be removed should nothing come of it.
         parents: Those they lie in, which go too when they are empty then; innermost first.
+        clocks: Offsets of boottime and monotonic in a time namespace of its own, seconds; empty for the host's.
     """
 
     flags: int
-    join: tuple[int, ...]
+    joins: list[tuple[int, int, int]]
     procs: list[str]
     directories: list[str]
     parents: list[str]
+    clocks: list[int]
 
     def send(self, channel: socket.socket, control: int, cgroup: int) -> None:
         """``control`` is init's end of its socket, ``cgroup`` the directory it is born in, or -1."""
@@ -89,6 +91,7 @@ class Handover(NamedTuple):
         attach: Whether the connection on which the start was asked for stays, as the first client.
         unified, directories, oom: The container's cgroups, and the file that counts its OOM kills.
         monitor_directories, monitor_attach: The monitor's own.
+        sweeps: Whether what the program leaves must be killed: its pid namespace does not end with it.
         reap: See `StartRequest`. What grows with it (ports, environment) is read from the request: a message is
             bounded.
     """
@@ -110,6 +113,7 @@ class Handover(NamedTuple):
     oom: str
     monitor_directories: list[str]
     monitor_attach: list[str]
+    sweeps: bool
     reap: list[str]
 
     def send(self, channel: socket.socket, fds: Descriptors, ports: list[int]) -> None:
@@ -121,12 +125,16 @@ class Handover(NamedTuple):
         passing.send(channel, HANDOVER + _dumps(message), [*single, *opened, *ports])
 
 
-def keep_namespaces(pid: int) -> Kept:
-    """Open a running container's user and network namespaces, -1 for those that are the host's. Raises OSError."""
+def keep_namespaces(pid: int, net: str = "") -> Kept:
+    """Open a running container's user and network namespaces, -1 for those that are the host's. Raises OSError.
+
+    ``net`` is the request's: who works in another network than its spawner can't tell the host's by its own.
+    """
     found = []
     for kind in ("user", "net"):
         fd = os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC)
-        if os.fstat(fd).st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino:
+        is_hosts = kind == "net" and net == "host"
+        if is_hosts or os.fstat(fd).st_ino == os.stat(f"/proc/self/ns/{kind}").st_ino:
             os.close(fd)
             fd = -1
         found.append(fd)

@@ -17,6 +17,7 @@
            ◀──── EXIT ──────────────────   when it ends
            ──── SIGNAL | UPDATE | LIST ─▶
            ◀──── STARTED ───────────────   {"sent": …}, {}, {"sessions": […]}
+           ──── LOOK ───────────────────▶  from the recorder: something was killed for want of memory
            ──── HOLD ───────────────────▶  {"held": …}: while this connection lasts, it is not started again
            ◀──── STARTED ───────────────
 
@@ -36,15 +37,27 @@ import struct
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from pyctr_engine.linux import namespaces
+
 HELLO, START = b"H", b"S"
 EXEC, ATTACH, SIGNAL, WAIT = b"E", b"A", b"K", b"W"
-UPDATE, LIST, HOLD = b"U", b"L", b"H"
+UPDATE, LIST, HOLD, LOOK = b"U", b"L", b"H", b"O"
 OFFER, STARTED, FAILED = b"!", b"+", b"-"
 STDIN, EOF, RESIZE = b"i", b"f", b"r"
 STDOUT, STDERR, EXIT = b"o", b"e", b"x"
 
 HEADER = struct.Struct(">cI")
 MAX_FRAME = 1 << 20
+
+OWN_NAMESPACES = (
+    namespaces.CLONE_NEWUSER
+    | namespaces.CLONE_NEWNS
+    | namespaces.CLONE_NEWPID
+    | namespaces.CLONE_NEWNET
+    | namespaces.CLONE_NEWUTS
+    | namespaces.CLONE_NEWIPC
+)
+"""Those of a container that shares none; its cgroup namespace init makes itself, when it is in its cgroups."""
 
 
 def frame(kind: bytes, payload: bytes = b"") -> bytes:
@@ -117,7 +130,7 @@ class Bind(NamedTuple):
     """A file, directory or tree of the host, mounted at ``target`` inside.
 
     ``idmap``: map its ids as the container's, where its file system can; ``recursive``: with the mounts below it;
-    ``devices``: device nodes in it can be opened.
+    ``devices``: device nodes in it can be opened. ``strict``: refused when its ids can't be mapped.
     """
 
     source: str
@@ -126,6 +139,7 @@ class Bind(NamedTuple):
     idmap: bool = True
     recursive: bool = True
     devices: bool = True
+    strict: bool = False
 
 
 class Tmpfs(NamedTuple):
@@ -152,6 +166,7 @@ class Cgroup(NamedTuple):
     monitor_attach: list[str]
     unified: str
     oom: str
+    either: list[list[list[str]]]
 
 
 class Network(NamedTuple):
@@ -165,11 +180,15 @@ class Network(NamedTuple):
     """Host ports that the monitor holds: [protocol, host ip, host port]."""
     unpublish: list[str]
     """nft commands, one string per port, that undo the publishing at the end."""
+    namespace: str = ""
+    """The network namespace that the bridge is in, as a path; empty where that is the monitor's."""
 
 
 class Join(NamedTuple):
-    """Another container whose user and network namespaces are shared."""
+    """Another container, and which of its namespaces are shared (``CLONE_NEW…`` flags)."""
 
+    flags: int
+    id: str
     pid: int
     start_time: int
 
@@ -177,17 +196,25 @@ class Join(NamedTuple):
 class Preparation(NamedTuple):
     """What a start begins with: namespaces and cgroups. One without limits is made in reserve, for the next caller.
 
-    ``userns``: whether it gets a user namespace of its own.
+    ``new``: the namespaces that are made (``CLONE_NEW…`` flags); what is neither made nor joined is the host's.
+    ``clocks``: see `orders.CloneOrder`.
     """
 
-    net: str
-    userns: bool
-    join: Join | None
+    new: int
+    joins: list[Join]
     cgroup: Cgroup
+    clocks: list[int]
 
     def serves(self, other: Preparation) -> bool:
         """Whether what was made for this one will do for the other, once its limits are written."""
-        return (self.net, self.userns, self.join) == (other.net, other.userns, other.join)
+        return (self.new, self.joins, self.clocks) == (other.new, other.joins, other.clocks)
+
+
+class DeviceNode(NamedTuple):
+    """A device of the host, and where it is shown inside."""
+
+    source: str
+    target: str
 
 
 class StartRequest(NamedTuple):
@@ -195,8 +222,13 @@ class StartRequest(NamedTuple):
 
     Attributes:
         ids: The user namespace's map, (inside, outside, count); empty keeps the host's user namespace.
+        gids: The same of groups, where it differs; else empty.
+        new, joins: See `Preparation`.
         lowers: The overlay's lower directories, topmost first, relative to ``layers``/l.
         uppers: Directories below ``state_dir``: the one written to, then the frozen ones of its checkpoints.
+        groups: Further groups, by name or id.
+        devices: Device nodes shown inside; ``device_rules`` says which may be opened, (``c`` ``b`` or ``a``, major,
+            minor, letters of ``rwm``), ``None`` for all.
         capabilities: Bit mask that is kept.
         seccomp: The filter program, base64; empty for none.
         network: ``None`` with ``net`` saying which: ``private`` (loopback only), ``host`` or ``join``.
@@ -204,6 +236,9 @@ class StartRequest(NamedTuple):
         restart: The restart policy's name, and how often at most (0: as often as it takes).
         health: A health check's fields (see `health.Check`), or ``None``.
         limits: What the history notes of the limits: CPUs, bytes of memory, processes; 0 for none.
+        masked, protected: Paths inside that are hidden, or read-only.
+        shm: ``own``, ``none`` or ``join``: what /dev/shm is; ``cgroupns``: whether it has a cgroup namespace.
+        apparmor: The profile to be under; empty for none.
         reap: A command line to become at the end (``--rm``) when no attached caller is there to remove it; or empty.
     """
 
@@ -220,22 +255,35 @@ class StartRequest(NamedTuple):
     cwd: str
     user: str
     hostname: str
+    domainname: str
     tty: bool
     stdin: bool
     ids: list[list[int]]
+    gids: list[list[int]]
+    groups: list[str]
+    new: int
+    joins: list[Join]
     net: str
-    join: Join | None
     network: Network | None
     cgroup: Cgroup
     binds: list[Bind]
     tmpfs: list[Tmpfs]
-    devices: list[list[str]]
+    devices: list[DeviceNode]
+    device_rules: list[list[Any]] | None
     capabilities: int
     seccomp: str
     no_new_privs: bool
+    apparmor: str
     privileged: bool
     read_only: bool
+    masked: list[str]
+    protected: list[str]
+    cgroupns: bool
+    clocks: list[int]
+    umask: int
+    oom_score_adj: int | None
     init: bool
+    shm: str
     shm_size: int
     rlimits: list[list[int]]
     sysctls: list[list[str]]
@@ -249,7 +297,7 @@ class StartRequest(NamedTuple):
     def encode(self) -> bytes:
         """As JSON."""
         value = self._asdict()
-        for key in ("network", "cgroup", "join"):
+        for key in ("network", "cgroup"):
             value[key] = value[key] and value[key]._asdict()
         return json.dumps(value, separators=(",", ":")).encode()
 
@@ -261,13 +309,13 @@ class StartRequest(NamedTuple):
         value["tmpfs"] = [Tmpfs(*item) for item in value["tmpfs"]]
         value["cgroup"] = Cgroup(**value["cgroup"])
         value["network"] = value["network"] and Network(**value["network"])
-        value["join"] = value["join"] and Join(**value["join"])
+        value["joins"] = [Join(*item) for item in value["joins"]]
+        value["devices"] = [DeviceNode(*item) for item in value["devices"]]
         return cls(**value)
 
     def preparation(self) -> Preparation:
         """The part of it that a start begins with."""
-        own = bool(self.ids) and self.join is None
-        return Preparation(self.net, own, self.join, self.cgroup)
+        return Preparation(self.new, self.joins, self.cgroup, self.clocks)
 
 
 class Failure(NamedTuple):

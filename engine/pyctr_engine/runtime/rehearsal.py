@@ -42,6 +42,7 @@ def rehearse() -> None:
                 oom="",
                 monitor_directories=[],
                 monitor_attach=[],
+                sweeps=False,
                 reap=[],
             )
             streams = Streams(-1, fds[1], fds[3])
@@ -52,7 +53,7 @@ def rehearse() -> None:
 
 
 def _take_orders(starter: socket.socket, channel: socket.socket, null: int) -> list[int]:
-    orders.CloneOrder(0, (), ["procs"], ["directory"], ["parent"]).send(starter, null, null)
+    orders.CloneOrder(0, [], ["procs"], ["directory"], ["parent"], []).send(starter, null, null)
     message, received = passing.receive(channel)
     orders.clone_order(message)
     orders.answer(channel, orders.BORN, 1, (null,))

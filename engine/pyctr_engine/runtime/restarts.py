@@ -8,6 +8,7 @@ starter (`birth`), orders init from the monitor as one does (`orders`), and ends
 from __future__ import annotations
 
 import contextlib
+import json
 import marshal
 import os
 import select
@@ -18,11 +19,12 @@ from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces
 from pyctr_engine.runtime import birth, orders, passing
 from pyctr_engine.runtime.exec import Launch
-from pyctr_engine.runtime.protocol import Failure, StartRequest
+from pyctr_engine.runtime.protocol import Failure, Join, StartRequest
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 60.0
 HEALTHY_SECONDS = 10.0
+_SHARED_ANEW = namespaces.CLONE_NEWPID | namespaces.CLONE_NEWIPC | namespaces.CLONE_NEWUTS
 """docker's figures: the pause doubles with each restart; after a run of this long it begins from the first again.
 
 How often `on-failure` has tried is never forgotten, as in docker.
@@ -98,9 +100,23 @@ def _refuse(channel: socket.socket, failure: Failure) -> None:
         passing.send(channel, orders.REFUSED + marshal.dumps(tuple(failure)))
 
 
+def _sharing(join: Join, run_dir: str) -> tuple[int, int, int]:
+    """The namespaces of a container as it runs now: it may have been started again itself. Raises BirthError."""
+    path = f"{os.path.dirname(run_dir)}/{join.id}/state.json"
+    try:
+        with open(path) as file:
+            state = json.load(file)
+        if state["state"] in ("running", "paused"):
+            return join.flags & _SHARED_ANEW, int(state["pid"]), int(state["pid_start"])
+    except (OSError, ValueError, KeyError):
+        pass
+    reason = f"container {join.id[:12]}, whose namespaces are shared, does not run"
+    raise birth.BirthError(Failure("namespaces", reason, 0, "", 125))
+
+
 def _start(born: birth.Birth, request: StartRequest, memfd: int) -> None:
     """Drive a birth to its end, with nothing else to do meanwhile. Raises what `birth.Birth` raises."""
-    born.begin_again()
+    born.begin_again([_sharing(join, request.run_dir) for join in request.joins if join.flags & _SHARED_ANEW])
     monitor, control = born.monitor.fileno(), born.control.fileno()
     poller = select.poll()
     poller.register(monitor, select.POLLIN)

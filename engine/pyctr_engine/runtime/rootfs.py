@@ -19,23 +19,8 @@ from pyctr_engine.runtime.protocol import StartRequest, Tmpfs
 
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 
-MASKED = (
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-    "/sys/fs/selinux",
-)
-READ_ONLY = ("/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger")
-
+_KERNELS = ("/proc", "/sys", "/dev")
+"""What is in these is the kernel's and the engine's, not the image's."""
 _NO_EXEC = m.MS_NOSUID | m.MS_NODEV | m.MS_NOEXEC
 _SCRATCH = ("/tmp", "/run", "/mnt", "/usr", "/etc")
 
@@ -66,11 +51,14 @@ class Mount(NamedTuple):
     def execute(self) -> None:
         """Make the mount point if need be, and mount."""
         make_directory(self.target)
+        place = open_place(self.target)
         try:
-            m.mount(self.fstype, self.target, self.fstype, self.flags, self.options)
+            m.mount(self.fstype, f"/proc/self/fd/{place}", self.fstype, self.flags, self.options)
         except OSError:
             if not self.optional:
                 raise
+        finally:
+            os.close(place)
 
 
 class Attach(NamedTuple):
@@ -90,11 +78,7 @@ class Attach(NamedTuple):
             make_directory(self.target)
         else:
             make_file(self.target)
-        root = os.open("/", os.O_PATH | os.O_CLOEXEC)
-        try:
-            place = m.open_in_root(root, self.target, os.O_PATH)
-        finally:
-            os.close(root)
+        place = open_place(self.target)
         try:
             m.attach_tree(self.tree, directory=place)
         finally:
@@ -135,10 +119,14 @@ class Mask(NamedTuple):
         if is_directory:
             m.mount("tmpfs", self.path, "tmpfs", m.MS_RDONLY | _NO_EXEC, "size=0k,nr_inodes=1")
             return
-        null = os.stat("/dev/null")
-        if not stat.S_ISCHR(null.st_mode) or null.st_rdev != os.makedev(1, 3):
-            raise OSError(errno.EINVAL, "not the null device", "/dev/null")
-        m.mount("/dev/null", self.path, "", m.MS_BIND)
+        tree = m.open_tree("/dev/null")  # what is looked at is what is mounted, whatever becomes of the path
+        try:
+            null = os.fstat(tree)
+            if not stat.S_ISCHR(null.st_mode) or null.st_rdev != os.makedev(1, 3):
+                raise OSError(errno.EINVAL, "not the null device", "/dev/null")
+            m.attach_tree(tree, self.path)
+        finally:
+            os.close(tree)
 
 
 class ReadOnly(NamedTuple):
@@ -201,7 +189,8 @@ def enter_root(request: StartRequest, layers: int, data: int) -> None:
 def open_kernel_trees(request: StartRequest) -> list[tuple[int, str, bool]]:
     """/proc and /sys as detached mounts, opened before the host's are out of sight.
 
-    /sys shows the network namespace's devices: one that is shared may not be ours to show.
+    /sys shows the network namespace's devices: one that is shared may not be ours to show. Without a cgroup namespace
+    the control groups are the host's, which only a copy of its own mounts shows.
     """
     attributes = m.MOUNT_ATTR_NOSUID | m.MOUNT_ATTR_NODEV | m.MOUNT_ATTR_NOEXEC
     trees = [(m.new_tree("proc", attributes), "/proc", True)]
@@ -211,7 +200,30 @@ def open_kernel_trees(request: StartRequest) -> list[tuple[int, str, bool]]:
     except PermissionError:
         if request.net == "private":
             raise
+    if not request.cgroupns:
+        trees.append((_host_cgroups(request.privileged), "/sys/fs/cgroup", True))
     return trees
+
+
+def _host_cgroups(writable: bool) -> int:
+    tree = m.open_tree("/sys/fs/cgroup", recursive=True)
+    if not writable:
+        m.set_attributes(tree, set=m.MOUNT_ATTR_RDONLY, recursive=True)
+    return tree
+
+
+def open_device(name: str) -> int:
+    """A node of the host's /dev as a detached mount, read-only: that holds its mode and owner, not what it is for.
+
+    Without a user namespace root inside could take the host's /dev/null from everybody else.
+    """
+    tree = m.open_tree(f"/dev/{name}")
+    try:
+        m.set_attributes(tree, set=m.MOUNT_ATTR_RDONLY | m.MOUNT_ATTR_NOSUID | m.MOUNT_ATTR_NOEXEC)
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
 
 
 def operations(
@@ -227,7 +239,7 @@ def operations(
         *(Attach(tree, f"/dev/{name}", False) for name, tree in zip(DEVICES, devices, strict=True)),
         Mount("devpts", "/dev/pts", m.MS_NOSUID | m.MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5"),
         Mount("mqueue", "/dev/mqueue", _NO_EXEC),
-        Mount("tmpfs", "/dev/shm", _NO_EXEC, f"mode=1777,size={request.shm_size}"),
+        *_shm(request),
         Symlink("pts/ptmx", "/dev/ptmx"),
         Symlink("/proc/self/fd", "/dev/fd"),
         Symlink("/proc/self/fd/0", "/dev/stdin"),
@@ -244,13 +256,19 @@ def operations(
 
 def closing_operations(request: StartRequest) -> list[Operation]:
     """What hides and protects, after sysctls are written and the cgroup namespace is entered."""
-    steps: list[Operation] = [*_cgroups(request)]
-    if not request.privileged:
-        steps += [Mask(path) for path in MASKED]
-        steps += [ReadOnly(path) for path in READ_ONLY]
+    steps: list[Operation] = [*_cgroups(request)] if request.cgroupns else []
+    steps += [Mask(path) for path in request.masked]
+    steps += [ReadOnly(path) for path in request.protected]
     if request.read_only:
         steps.append(ReadOnlyRoot())
     return steps
+
+
+def _shm(request: StartRequest) -> list[Operation]:
+    """/dev/shm, unless it is another container's, or there is none."""
+    if request.shm != "own":
+        return []
+    return [Mount("tmpfs", "/dev/shm", _NO_EXEC, f"mode=1777,size={request.shm_size}")]
 
 
 def _tmpfs(item: Tmpfs) -> Mount:
@@ -264,6 +282,8 @@ def _tmpfs(item: Tmpfs) -> Mount:
 def _cgroups(request: StartRequest) -> list[Operation]:
     """/sys/fs/cgroup: on v2 the tree itself; else a directory per hierarchy, the container's own part of each."""
     flags = _NO_EXEC | (0 if request.privileged else m.MS_RDONLY)
+    if request.cgroup.mode == "none":
+        return []
     if request.cgroup.mode == "v2":
         return [Mount("cgroup2", "/sys/fs/cgroup", flags, optional=True)]
     steps: list[Operation] = [Mount("tmpfs", "/sys/fs/cgroup", _NO_EXEC, "mode=755,size=64k", optional=True)]
@@ -278,6 +298,34 @@ def _cgroups(request: StartRequest) -> list[Operation]:
 def hierarchy_name(path: str) -> str:
     """The hierarchy that a cgroup directory belongs to: ``/sys/fs/cgroup/<name>/…``."""
     return path.split("/")[4] if path.startswith("/sys/fs/cgroup/") else ""
+
+
+def open_place(target: str) -> int:
+    """Where a mount goes, as a descriptor. What the image has there may lead elsewhere, but only among its own files.
+
+    Raises OSError: ELOOP where a symlink stands for /proc, /sys or /dev, or leads into one of them or to the root:
+    what the engine later masks and writes there would be something else (CVE-2025-52881).
+    """
+    kernels = target in _KERNELS
+    root = os.open("/", os.O_PATH | os.O_CLOEXEC)
+    try:
+        place = m.open_in_root(root, target, os.O_PATH | (os.O_NOFOLLOW if kernels else 0))
+    finally:
+        os.close(root)
+    try:
+        found = target if kernels else os.readlink(f"/proc/self/fd/{place}")
+        if stat.S_ISLNK(os.fstat(place).st_mode) or (
+            found != target and (found == "/" or (_is_kernels(found) and not _is_kernels(target)))
+        ):
+            raise OSError(errno.ELOOP, "a symlink stands where something is mounted", target)
+    except OSError:
+        os.close(place)
+        raise
+    return place
+
+
+def _is_kernels(path: str) -> bool:
+    return path.startswith(tuple(f"{top}/" for top in _KERNELS)) or path in _KERNELS
 
 
 def make_directory(path: str) -> None:

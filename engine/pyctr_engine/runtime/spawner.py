@@ -35,8 +35,13 @@ _MAX_FDS = 1 << 16
 """More than the spawner ever has open: one for each of its children. (closerange is one call: close_range(2).)"""
 
 
-def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgroup_parent: str) -> None:
-    """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket."""
+def main(
+    listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgroup_parent: str, network: str = ""
+) -> None:
+    """Serve until idle for that long; ``listener_fd`` is a bound, listening UNIX stream socket.
+
+    ``network`` is a network namespace in which bridges are, where that is not ours.
+    """
     listener = socket.socket(fileno=listener_fd)
     listener.setblocking(False)
     os.closerange(3, listener_fd)  # what a caller left open is not ours: others wait for its end
@@ -50,7 +55,7 @@ def main(listener_fd: int, run_dir: str, idle_seconds: str, state_dir: str, cgro
     note = f"{run_dir}/spawner.reserve"
 
     def start_containers(channel: socket.socket) -> None:
-        Starters(listener, channel, cgroup_parent, note).serve()
+        Starters(listener, channel, cgroup_parent, note, network).serve()
 
     def record(channel: socket.socket) -> None:
         recorder.main(channel, state_dir, run_dir, cgroup_parent)

@@ -236,6 +236,7 @@ class Starter:
             oom=request.cgroup.oom,
             monitor_directories=request.cgroup.monitor_directories,
             monitor_attach=request.cgroup.monitor_attach,
+            sweeps=not request.new & namespaces.CLONE_NEWPID,
             reap=request.reap,
         )
 
@@ -349,11 +350,14 @@ class Starter:
     def _hold_ports(self) -> None:
         """Bind the published ports, so that no other program takes them and a taken one is an error now."""
         assert self.request is not None
-        for kind, host_ip, port in self.request.network.ports if self.request.network else []:
+        network = self.request.network
+        for kind, host_ip, port in network.ports if network else []:
             held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM)
             self.held_ports.append(held)
             try:
                 _bind(held, (host_ip or "0.0.0.0", port))
+                if network and network.namespace and kind == "tcp":
+                    held.listen(1)  # what leads into a user's network looks for ports that are listened on
             except OSError as error:
                 where = f"{host_ip or '0.0.0.0'}:{port}/{kind}"
                 raise birth.BirthError(

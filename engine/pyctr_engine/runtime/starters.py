@@ -15,11 +15,11 @@ import socket
 import struct
 from collections.abc import Callable
 
-from pyctr_engine.cgroups import layout
+from pyctr_engine.cgroups import layout, place
 from pyctr_engine.errors import EngineError
 from pyctr_engine.linux import namespaces
 from pyctr_engine.model.spec import Resources
-from pyctr_engine.runtime import passing
+from pyctr_engine.runtime import passing, protocol
 from pyctr_engine.runtime.birth import Birth
 from pyctr_engine.runtime.loop import Loop
 from pyctr_engine.runtime.protocol import Cgroup, Preparation
@@ -38,24 +38,30 @@ class Starters:
 
     ``spawner`` is asked for a monitor by a message with its end of a socket, and answers with its pid, or an errno
     below 0; unasked it says LEAVE, once.
+    ``network`` is the network namespace to work in, empty for the spawner's: an ordinary user's bridges are there.
     ``note`` is a file that tells the id of the container for which the reserve is made.
     """
 
-    def __init__(self, listener: socket.socket, spawner: socket.socket, cgroup_parent: str, note: str) -> None:
+    def __init__(
+        self, listener: socket.socket, spawner: socket.socket, cgroup_parent: str, note: str, network: str = ""
+    ) -> None:
         self.listener = listener
         self.spawner = spawner
         self.cgroup_parent = cgroup_parent
         self.note = note
+        self.network = network
         self.loop = Loop()
         self.reserve: Reserve | None = None
         self.active: set[Starter] = set()
         self.layout: layout.Layout | None = None
         with contextlib.suppress(EngineError):  # without, nothing is made in reserve, and a start will say why
-            self.layout = layout.detect()
+            self.layout = place.here(cgroup_parent)
 
     def serve(self) -> None:
         """Return when the spawner has gone, or wants to, and everybody who connected before is served."""
         namespaces.set_name("pyctr-starter")
+        if self.network:
+            namespaces.join_network(self.network)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for our forks: the kernel reaps them
         self.loop.add(self.listener.fileno(), select.EPOLLIN, self._on_caller)
@@ -155,7 +161,7 @@ class Starters:
         try:
             plan = self.layout.plan(self.cgroup_parent, id, Resources())
             cgroup = Cgroup(self.layout.mode, **json.loads(json.dumps(plan.as_json())))  # lists, as in a request
-            birth = Birth(Preparation("private", True, None, cgroup), reserve.channel)
+            birth = Birth(Preparation(protocol.OWN_NAMESPACES, [], cgroup, []), reserve.channel)
             self._write_note(id)
             birth.begin()
         except (EngineError, OSError):  # a start that begins with nothing will say why

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pyctr_engine.linux import mount as m
+from pyctr_engine.linux import namespaces
+from pyctr_engine.runtime import passing
 from pyctr_engine.runtime.protocol import Bind
 
 # Kernels answer these where a file system can't be idmapped, or is already: bind it plainly instead.
@@ -39,7 +42,15 @@ def open_bind(bind: Bind, userns: int) -> Iterator[Tree]:
     and can't be set on a mount that already has a parent.
     """
     source = os.path.realpath(bind.source)
-    yield _open_one(source, bind, bind.target, userns)
+    try:
+        tree = _open_one(source, bind, bind.target, userns)
+    except OSError as error:
+        if error.errno != errno.EINVAL or not bind.recursive or userns >= 0:
+            raise
+        # In a user namespace the host's mounts are locked to each other: they come all together, or not at all.
+        yield _open_one(source, bind, bind.target, userns, recursive=True)
+        return
+    yield tree
     if bind.recursive and os.path.isdir(source):
         for path in mounts_below(source):
             try:
@@ -48,8 +59,8 @@ def open_bind(bind: Bind, userns: int) -> Iterator[Tree]:
                 continue  # a mount that went, or that even root may not look at (FUSE of another user)
 
 
-def _open_one(path: str, bind: Bind, target: str, userns: int) -> Tree:
-    tree = m.open_tree(path)
+def _open_one(path: str, bind: Bind, target: str, userns: int, recursive: bool = False) -> Tree:
+    tree = m.open_tree(path, recursive)
     mapped = False
     if userns >= 0 and bind.idmap:
         try:
@@ -58,10 +69,86 @@ def _open_one(path: str, bind: Bind, target: str, userns: int) -> Tree:
         except OSError as error:
             if error.errno not in _NOT_IDMAPPABLE:
                 raise
+            if bind.strict:
+                raise OSError(
+                    error.errno, "its file system can't be idmapped, and the configuration refuses that", path
+                ) from error
     attributes = (m.MOUNT_ATTR_RDONLY if bind.read_only else 0) | (0 if bind.devices else m.MOUNT_ATTR_NODEV)
     if attributes:
-        m.set_attributes(tree, set=attributes)
+        m.set_attributes(tree, set=attributes, recursive=recursive)
     return Tree(tree, target, stat.S_ISDIR(os.stat(path).st_mode), mapped)
+
+
+def open_devices(sources: Sequence[str], ids: Sequence[Sequence[int]], gids: Sequence[Sequence[int]]) -> list[int]:
+    """Device nodes as detached mounts, with the ids inside that they have outside.
+
+    The host's own nodes would belong to nobody inside a user namespace, and without one mode and owner could be
+    changed: so others are made, on a file system of our own, for one of the container's can't be for devices.
+    """
+    found = [os.stat(source) for source in sources]
+    for source, one in zip(sources, found, strict=True):
+        if not (stat.S_ISCHR(one.st_mode) or stat.S_ISBLK(one.st_mode)):
+            raise OSError(errno.ENODEV, "not a device", source)
+
+    def make() -> list[int]:
+        # in a mount namespace of its own: a detached mount can't be opened again before Linux 6.15
+        namespaces.unshare(namespaces.CLONE_NEWNS)
+        m.mount("", "/", "", m.MS_REC | m.MS_PRIVATE)
+        m.mount("tmpfs", "/dev", "tmpfs", m.MS_NOSUID | m.MS_NOEXEC)
+        for number, one in enumerate(found):
+            os.mknod(f"/dev/{number}", one.st_mode, one.st_rdev)
+            os.chown(f"/dev/{number}", outside(one.st_uid, ids), outside(one.st_gid, gids))
+            os.chmod(f"/dev/{number}", stat.S_IMODE(one.st_mode))  # whatever the umask
+        return [m.open_tree(f"/dev/{number}") for number in range(len(found))]
+
+    try:
+        return _from_child(make, ", ".join(sources)) if sources else []
+    except PermissionError:  # not the host's root: then it is the host's nodes, or none
+        trees = [m.open_tree(os.path.realpath(source)) for source in sources]
+        for tree in trees:
+            m.set_attributes(tree, set=m.MOUNT_ATTR_RDONLY)
+        return trees
+
+
+def outside(id: int, extents: Sequence[Sequence[int]]) -> int:
+    """The host's number for an id inside; that of root inside where it has none."""
+    for wanted in (id, 0):
+        for first, host, count in extents:
+            if first <= wanted < first + count:
+                return host + wanted - first
+    return id
+
+
+def open_of_process(pid: int, path: str) -> int:
+    """What is mounted at ``path`` in the mount namespace of another container's process, as a detached mount."""
+
+    def enter() -> list[int]:
+        namespaces.setns(os.pidfd_open(pid), namespaces.CLONE_NEWNS)
+        return [m.open_tree(path)]
+
+    return _from_child(enter, path)[0]
+
+
+def _from_child(make: Callable[[], list[int]], path: str) -> list[int]:
+    """Descriptors that only a process in another mount namespace can open; ``path`` is what an error is about."""
+    ours, theirs = passing.pair()
+    with ours, theirs:
+        child = os.fork()
+        if child == 0:
+            try:
+                passing.tell(theirs, b"f", make())
+            except OSError as error:
+                passing.tell(theirs, b"e%d" % (error.errno or errno.EIO))
+            finally:
+                os._exit(0)
+        theirs.close()
+        message, fds = passing.receive(ours)
+        with contextlib.suppress(ChildProcessError):  # starters leave that to the kernel
+            os.waitpid(child, 0)
+    if not fds:
+        number = int(message[1:] or b"0") or errno.ESRCH
+        raise OSError(number, os.strerror(number), path)
+    return fds
 
 
 def mounts_below(path: str) -> list[str]:

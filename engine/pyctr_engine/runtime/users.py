@@ -29,11 +29,15 @@ class User(NamedTuple):
     name: str
 
 
-def resolve(text: str, ids: Sequence[Sequence[int]] = ()) -> User:
+def resolve(
+    text: str, ids: Sequence[Sequence[int]] = (), gids: Sequence[Sequence[int]] = (), more: Sequence[str] = ()
+) -> User:
     """``user``, ``uid``, ``user:group`` or ``uid:gid``, docker's rules: an unknown number is taken as it is.
 
-    ``ids`` is the user namespace's map, (inside, outside, count): an id outside it can't be had.
+    ``ids`` is the user namespace's map, (inside, outside, count): an id outside it can't be had; ``gids`` that of
+    groups where it differs. ``more`` are further groups.
     """
+    gids = gids or ids
     name, _, group = text.partition(":")
     uid, gid, home, user_name = _find_user(name or "0")
     groups = []
@@ -43,10 +47,12 @@ def resolve(text: str, ids: Sequence[Sequence[int]] = ()) -> User:
         groups = [
             int(fields[2])
             for fields in _records("/etc/group", 4)
-            if user_name in fields[3].split(",") and _is_id(fields[2]) and _is_mapped(int(fields[2]), ids)
+            if user_name in fields[3].split(",") and _is_id(fields[2]) and _is_mapped(int(fields[2]), gids)
         ]
-    for id, what in ((uid, "user"), (gid, "group")):
-        if not _is_mapped(id, ids):
+    added = [_find_group(name) for name in more]
+    groups += [id for id in added if id not in groups]
+    for id, what in ((uid, "user"), *((id, "group") for id in (gid, *added))):
+        if not _is_mapped(id, ids if what == "user" else gids):
             raise UserError(f"{what} id {id} is not among the ids that the container has")
     return User(uid, gid, groups, home or "/", user_name)
 

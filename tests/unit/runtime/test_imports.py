@@ -23,4 +23,5 @@ def test_the_spawner_imports_the_light_half_of_the_library_only() -> None:
     assert "pyctr_engine.runtime.init" in loaded
     assert not loaded & set(FORBIDDEN)
     ours = {name.split(".")[1] for name in loaded if name.startswith("pyctr_engine.")}
-    assert ours <= {"cgroups", "errors", "events", "linux", "model", "record", "runtime"}
+    assert ours <= {"cgroups", "errors", "events", "linux", "model", "paths", "record", "runtime"}
+    assert "hashlib" not in loaded

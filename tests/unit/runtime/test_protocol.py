@@ -31,15 +31,29 @@ def test_a_frame_that_is_too_long_is_refused_before_it_is_kept() -> None:
 
 def test_a_request_survives_its_journey() -> None:
     cgroup = protocol.Cgroup(
-        "v2", [["/p", [["f", "v"]]]], ["/c"], [["/c/f", "1"]], [], [], "/c", ["/m"], ["/m/p"], "/c", "/o"
+        "v2",
+        [["/p", [["f", "v"]]]],
+        ["/c"],
+        [["/c/f", "1"]],
+        [],
+        [],
+        "/c",
+        ["/m"],
+        ["/m/p"],
+        "/c",
+        "/o",
+        [],
     )
     request = protocol.StartRequest(
         id="ab" * 32, name="n", run_dir="/r", state_dir="/s", events_dir="/e", layers="/l", lowers=["l/A"],
         uppers=["d/1", "upper"], argv=["sh", "-c", "\udcff"], env=["A=b"], cwd="/", user="", hostname="h",
         tty=False, stdin=True,
-        ids=[[0, 524288, 65536]], net="private", join=protocol.Join(7, 8),
+        ids=[[0, 524288, 65536]], gids=[], groups=["audio"], new=7, joins=[protocol.Join(7, "ab", 7, 8)],
+        net="private", domainname="", device_rules=[["c", 1, -1, "r"]], apparmor="", masked=["/x"], protected=["/y"],
+        cgroupns=True, clocks=[], umask=0o22, oom_score_adj=None, shm="own",
         network=protocol.Network("br", "v", "10.0.0.2/16", "10.0.0.1", [["tcp", "", 80]], ["add"]), cgroup=cgroup,
-        binds=[protocol.Bind("/a", "/b", True)], tmpfs=[protocol.Tmpfs("/t", 4096)], devices=[], capabilities=3,
+        binds=[protocol.Bind("/a", "/b", True)], tmpfs=[protocol.Tmpfs("/t", 4096)],
+        devices=[protocol.DeviceNode("/dev/a", "/dev/b")], capabilities=3,
         seccomp="", no_new_privs=False, privileged=False, read_only=True, init=False, shm_size=1, rlimits=[[7, 1, 2]],
         sysctls=[["net.x", "1"]], log=[1, 1, 0], restart=["no", 0], health=None,
         limits=[0, 0, 0], reap=[], attach=True,
