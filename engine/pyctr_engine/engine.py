@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pyctr_engine.errors import Conflict, EngineError
+from pyctr_engine.errors import Conflict, EngineError, NotPermitted
 from pyctr_engine.paths import Paths
 from pyctr_engine.record import replace
 
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
     from pyctr_engine.containers.checkpoints import Restored
     from pyctr_engine.containers.context import Context
     from pyctr_engine.containers.explore import Explorer
-    from pyctr_engine.model.checkpoint import Checkpoint
+    from pyctr_engine.model.checkpoint import Checkpoint, Since
     from pyctr_engine.model.event import Event
     from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
     from pyctr_engine.model.image import ArchiveFormat, Change, ImageSummary, LayerInfo
     from pyctr_engine.model.log import LogLine
+    from pyctr_engine.model.network import NetworkUse
     from pyctr_engine.model.past import HealthResult, History, PostMortem
     from pyctr_engine.model.past import Session as ExecSession
     from pyctr_engine.model.progress import Progress
@@ -34,9 +36,21 @@ if TYPE_CHECKING:
     from pyctr_engine.model.stack import Action, Stack, StackSummary
     from pyctr_engine.model.stats import HostStats, Stats
     from pyctr_engine.model.status import Container
-    from pyctr_engine.model.tidy import DiskUsage, Pruned, PruneRequest, Repair
+    from pyctr_engine.model.tidy import DiskUsage, Pruned, PruneRequest, Removal, Repair
 
 ProgressSink = Callable[["Progress"], None]
+
+
+def enter(paths: Paths) -> None:
+    """As an ordinary user, enter the user's own namespaces, in which an `Engine` can work; see `pyctr_engine.house`.
+
+    For the whole process, and for good; nothing happens to root. Raises EngineError, with what an administrator can
+    do where the host doesn't let the user.
+    """
+    if os.geteuid() != 0:
+        from pyctr_engine.house import entry
+
+        entry.enter(paths.run)
 
 
 class Session(Protocol):
@@ -87,6 +101,11 @@ class Engine:
     def _context(self) -> Context:
         from pyctr_engine.containers.context import Context
 
+        if os.geteuid() != 0:
+            raise NotPermitted(
+                "an ordinary user's engine works in namespaces of the user's own",
+                "call `pyctr_engine.engine.enter(paths)` first of all, before any thread is started",
+            )
         return Context(self.paths)
 
     def warm(self) -> None:
@@ -221,6 +240,12 @@ class Engine:
 
         return sessions.reattach(self._context, self.container(ref), session)
 
+    def end_session(self, ref: str, session: str) -> None:
+        """End a further program by its session's whole id: SIGHUP, then SIGKILL. Raises NotFound, Conflict."""
+        from pyctr_engine.containers import sessions
+
+        sessions.end(self._context, self.container(ref), session)
+
     def stop(self, ref: str, timeout: float | None = None) -> None:
         """Stop signal, grace, SIGKILL; returns when it has ended."""
         from pyctr_engine.containers import remove
@@ -335,13 +360,20 @@ class Engine:
         container = self.container(ref)
         with self._context.lock:
             networks = self._context.networks.list() if container.spec.address else []
-        return inspect.inspect(self.paths, container, networks[0].gateway if networks else "")
+        gateway = networks[0].gateway if networks else ""
+        return inspect.inspect(self.paths, container, gateway, self._context.cgroups.mode)
 
     def history(self, ref: str) -> History:
         """What it used in the last hour and day, also when it has ended."""
         from pyctr_engine.containers import history, listing
 
         return history.read(self._context, listing.find(self._context, ref))
+
+    def start_trace(self, ref: str) -> tuple[tuple[str, float, float], ...]:
+        """The steps of a container's last start: name, begin and end in milliseconds; empty for one never started."""
+        from pyctr_engine.containers import history
+
+        return history.trace(self.paths.container(self.container(ref).id))
 
     def why(self, ref: str) -> PostMortem:
         """Why it is as it is: how it ended, and what went before."""
@@ -375,6 +407,15 @@ class Engine:
         image = commit.commit(self._context, self.container(ref), request, progress)
         return self.image(image.id)
 
+    def check_commit(self, request: CommitRequest, paths: Sequence[str] = ()) -> frozenset[str]:
+        """Which of ``paths`` (absolute) a commit would leave out. Raises InvalidValue for what could not be done.
+
+        Name, changes and patterns are read as `commit` reads them; nothing is looked at.
+        """
+        from pyctr_engine.images import commit
+
+        return commit.check(request, paths)
+
     def checkpoint(self, ref: str, name: str = "", message: str = "") -> Checkpoint:
         """Take a checkpoint of its file system; running, it stands still meanwhile. ``name`` empty: a number."""
         from pyctr_engine.containers import checkpoints
@@ -386,6 +427,12 @@ class Engine:
         from pyctr_engine.containers import checkpoints
 
         return checkpoints.all_of(self._context, self.container(ref).spec)
+
+    def since(self, ref: str, checkpoint: str) -> Since:
+        """What going back to a checkpoint would undo."""
+        from pyctr_engine.containers import checkpoints
+
+        return checkpoints.since(self._context, self.container(ref).spec, checkpoint)
 
     def restore(self, ref: str, checkpoint: str, timeout: float | None = None) -> Restored:
         """Take its file system back to a checkpoint; running, it is stopped and started again."""
@@ -406,11 +453,11 @@ class Engine:
 
         checkpoints.forget(self._context, self.container(ref).spec, checkpoint)
 
-    def export(self, ref: str, path: str) -> None:
+    def export(self, ref: str, path: str, progress: ProgressSink | None = None) -> None:
         """Write its whole file system as a tar; ``-`` is standard output. What is mounted in it is not in it."""
         from pyctr_engine.containers import export
 
-        export.export(self._context, self.container(ref), path)
+        export.export(self._context, self.container(ref), path, progress)
 
     def copy_out(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
         """Copy from inside to the host, running or not; ``-`` as destination is a tar on standard output.
@@ -581,6 +628,12 @@ class Engine:
 
         return load.load(path, name)
 
+    def check_stack(self, path: str, text: str, name: str = "") -> Stack:
+        """As `load_stack`, of what is being written: ``text`` in the place of what the file holds."""
+        from pyctr_engine.stacks import load
+
+        return load.load(path, name, text=text)
+
     def stack_config(self, path: str, name: str = "") -> str:
         """The stack file with all interpolated and normalised, as YAML."""
         from pyctr_engine.stacks import load
@@ -600,8 +653,17 @@ class Engine:
 
         return plan.plan(stack, self.containers(), images.image_ids(self, stack))
 
-    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
-        """Make it so; returns what was done. ``pull`` replaces the services' ``pull_policy``."""
+    def up(
+        self,
+        stack: Stack,
+        progress: ProgressSink | None = None,
+        pull: str = "",
+        cancel: threading.Event | None = None,
+    ) -> list[Action]:
+        """Make it so; returns what was done. ``pull`` replaces the services' ``pull_policy``.
+
+        When ``cancel`` is set, what is under way is finished, no more is begun, and Cancelled is raised.
+        """
         from pyctr_engine.stacks import reconcile
         from pyctr_engine.stacks.store import StackStore
 
@@ -609,25 +671,32 @@ class Engine:
             store = StackStore(self._context.database)
             store.remember(stack)
         try:
-            return reconcile.up(self, stack, progress, pull)
+            return reconcile.up(self, stack, progress, pull, cancel)
         except BaseException:
             with self._context.lock:  # what never came to be has no name
                 if not any(container.stack == stack.name for container in self.containers()):
                     store.forget(stack.name)
             raise
 
-    def pull_stack(self, stack: Stack, progress: ProgressSink | None = None) -> None:
+    def pull_stack(
+        self, stack: Stack, progress: ProgressSink | None = None, cancel: threading.Event | None = None
+    ) -> None:
         """Pull the images of a stack, whether they are here or not; not those with ``pull_policy: never``."""
         from pyctr_engine.stacks import reconcile
 
-        reconcile.pull(self, stack, progress)
+        reconcile.pull(self, stack, progress, cancel)
 
     def down(
-        self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""
+        self,
+        name: str,
+        volumes: bool = False,
+        progress: ProgressSink | None = None,
+        path: str = "",
+        cancel: threading.Event | None = None,
     ) -> list[Action]:
         """Stop and remove a stack's containers (by the stack's name), with ``volumes`` its volumes too.
 
-        ``path`` is its file, if at hand: it knows of volumes that no container is left to name.
+        ``path`` is its file, if at hand: it knows of volumes that no container is left to name. ``cancel``: see `up`.
         """
         from pyctr_engine.stacks import reconcile
         from pyctr_engine.stacks.store import StackStore
@@ -639,18 +708,30 @@ class Engine:
         if volumes and path:
             with contextlib.suppress(EngineError):  # the file is gone or broken: its containers' labels know too
                 declared = self.load_stack(path, name).volumes
-        done = reconcile.down(self, name, volumes=volumes, progress=progress, declared=declared)
+        done = reconcile.down(self, name, volumes=volumes, progress=progress, declared=declared, cancel=cancel)
         with self._context.lock:
             store.forget(name)
         return done
 
     # -- volumes ------------------------------------------------------------------------------------------------
 
+    def networks(self) -> list[NetworkUse]:
+        """All networks with who is on them; ``host`` and ``none`` at the end where a container is on these."""
+        from pyctr_engine.containers import networks
+
+        return networks.networks(self._context)
+
     def volumes(self) -> list[dict[str, Any]]:
         """Named volumes: name, mountpoint, created, size in bytes, used_by."""
         from pyctr_engine.containers import storage
 
         return storage.volumes(self._context)
+
+    def create_volume(self, name: str) -> None:
+        """Make a volume. Raises Conflict when there is one of that name, InvalidValue for one that can't be."""
+        from pyctr_engine.containers import storage
+
+        storage.create(self._context, name)
 
     def remove_volume(self, name: str) -> None:
         """Remove a volume that no container uses."""
@@ -670,7 +751,7 @@ class Engine:
         """Whose engine this is, and where."""
         from pyctr_engine.host import info
 
-        return info.info()
+        return info.info(self._context.cgroup_parent)
 
     def host_stats(self) -> HostStats:
         """One reading of the whole machine."""
@@ -680,9 +761,10 @@ class Engine:
 
     def doctor(self) -> list[Finding]:
         """Examine the host."""
+        from pyctr_engine.containers import examine
         from pyctr_engine.host import doctor
 
-        return doctor.doctor(self.paths)
+        return [*doctor.doctor(self.paths), *examine.findings()]
 
     def check(self) -> list[Finding]:
         """Examine the store, the database and what the kernel holds for us; changes nothing."""
@@ -706,6 +788,15 @@ class Engine:
 
         return diskusage.disk_usage(self._context)
 
+    def removal(self, containers: Sequence[str] = (), images: Sequence[str] = ()) -> Removal:
+        """What removing these would take with it, and how many bytes it would give back; looks at every file.
+
+        Raises NotFound for one that isn't there.
+        """
+        from pyctr_engine.containers import removal
+
+        return removal.removal(self._context, containers, images)
+
     def prune(self, request: PruneRequest) -> Pruned:
         """Remove what nobody uses, as far as the request goes."""
         from pyctr_engine.containers import prune
@@ -725,5 +816,7 @@ class Engine:
         while self._waiting:
             self._waiting.pop().close()
         spawner.reap_intermediate()
+        if "_context" in self.__dict__ and "usage" in self._context.__dict__:
+            self._context.usage.close()
         if "_context" in self.__dict__ and "database" in self._context.__dict__:
             self._context.database.close()

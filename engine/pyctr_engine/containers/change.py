@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
+from pyctr_engine.cgroups import change as limits
 from pyctr_engine.cgroups import control
-from pyctr_engine.containers import hosts, names, remove, resolve, start, status, store
+from pyctr_engine.containers import hosts, names, remove, resolve, sharing, start, status, store
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, EngineError, InvalidValue, StartError
 from pyctr_engine.model.spec import ContainerSpec, Resources, RestartPolicy
@@ -34,8 +35,8 @@ def rename(context: Context, spec: ContainerSpec, name: str) -> None:
         renamed = replace(spec, name=name, request=replace(spec.request, name=name))
         store.update(connection, renamed)
         for other in store.all_specs(context.database, spec.id):
-            if other.request.network == f"container:{spec.name}":  # it shares our network, by our name
-                store.update(connection, replace(other, request=replace(other.request, network=f"container:{name}")))
+            if spec.name in sharing.others(other.request).values():  # it shares what is ours, by our name
+                store.update(connection, replace(other, request=sharing.renamed(other.request, spec.name, name)))
     tell(context, renamed, {"name": name})
     hosts.announce(context, renamed)
     context.event("container", "rename", spec.id, name, oldName=spec.name)
@@ -58,6 +59,7 @@ def update(
         after = before if change is None else change(before) if callable(change) else change
         request = replace(spec.request, resources=after, restart=restart or spec.request.restart)
         resolve.check(request)
+        resolve.check_limits(context, after)
         changed = replace(spec, request=request)
         alive = status.is_alive(context.paths, spec.id)
         with contextlib.ExitStack() as undo:
@@ -86,7 +88,7 @@ def _take_back(context: Context, spec: ContainerSpec, now: Resources, before: Re
 def _apply(context: Context, spec: ContainerSpec, before: Resources, after: Resources) -> None:
     """Write the new limits into the cgroups of a running container; the old ones again if one is refused."""
     control.prepare(context.cgroups.plan(context.cgroup_parent, spec.id, after).parents, ())
-    control.change(*context.cgroups.changes(context.cgroup_parent, spec.id, before, after))
+    limits.change(*context.cgroups.changes(context.cgroup_parent, spec.id, before, after))
 
 
 def tell(context: Context, spec: ContainerSpec, changes: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine.containers import create, freeze, listing, remove, start
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, EngineError, from_os_error
-from pyctr_engine.model.checkpoint import Checkpoint
+from pyctr_engine.model.checkpoint import Checkpoint, Since
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec
 from pyctr_engine.model.status import Container, State
 from pyctr_engine.record import replace
@@ -22,6 +22,10 @@ from pyctr_engine.snapshots.overlay import Snapshot
 
 if TYPE_CHECKING:
     from pyctr_engine.snapshots.stack import Point
+
+
+_SHOWN = 8
+"""Paths that are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,21 @@ def all_of(context: Context, spec: ContainerSpec) -> list[Checkpoint]:
     """A container's checkpoints, oldest first."""
     stack = _snapshot(context, spec).stack
     return [_told(point, stack.current) for point in stack.points]
+
+
+def since(context: Context, spec: ContainerSpec, name: str) -> Since:
+    """What has changed since a checkpoint. Raises NotFound, EngineError."""
+    from pyctr_engine.containers.explore import Explorer
+
+    counts = {"A": 0, "C": 0, "D": 0}
+    size = 0
+    paths: list[str] = []
+    for difference in Explorer(context).compare(f"{spec.id}@{name}", spec.id):
+        counts[difference.kind] += 1
+        size += difference.after.size if difference.after is not None else 0
+        if len(paths) < _SHOWN:
+            paths.append(difference.path)
+    return Since(counts["A"], counts["C"], counts["D"], size, tuple(paths))
 
 
 def restore(context: Context, spec: ContainerSpec, name: str, timeout: float | None = None) -> Restored:

@@ -17,6 +17,8 @@ from pyctr_engine.paths import Paths
 
 if TYPE_CHECKING:
     from pyctr_engine.cgroups.layout import Layout
+    from pyctr_engine.cgroups.systemd import Home
+    from pyctr_engine.containers.usage import Usage
     from pyctr_engine.images.store import ImageStore, Use
     from pyctr_engine.network.store import NetworkStore
     from pyctr_engine.volumes.store import VolumeStore
@@ -63,9 +65,23 @@ class Context:
     @cached_property
     def cgroups(self) -> Layout:
         """The host's cgroup hierarchies."""
-        from pyctr_engine.cgroups.layout import detect
+        from pyctr_engine.cgroups import place
 
-        return detect()
+        return place.here(self.cgroup_parent)
+
+    @cached_property
+    def cgroup_home(self) -> Home:
+        """Where this engine's cgroups belong."""
+        from pyctr_engine.cgroups.systemd import home
+
+        return home(self.paths.cgroup_name)
+
+    @cached_property
+    def usage(self) -> Usage:
+        """What reads containers' cgroups again and again; it keeps their files open."""
+        from pyctr_engine.containers.usage import Usage
+
+        return Usage(self)
 
     def _image_uses(self) -> list[Use]:
         """What containers need of the images."""
@@ -116,7 +132,7 @@ class Context:
     @property
     def cgroup_parent(self) -> str:
         """The cgroup under which all of this engine's live, relative to a hierarchy's root."""
-        return self.paths.cgroup_parent
+        return self.cgroup_home.parent
 
     def event(self, type: str, action: str, id: str, name: str, **attributes: str) -> None:
         """Append to the event log."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pyctr_engine import reserve
-from pyctr_engine.containers import idranges, imaging, names, resolve, store, stub
+from pyctr_engine.containers import confinement, idranges, imaging, names, resolve, sharing, store, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import Conflict, EngineError, InvalidValue, from_os_error
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, IdExtent, Mount
@@ -38,7 +38,9 @@ def create(
     ``choose_id`` is asked for its id when that is needed; empty is any. ``image`` is what `imaging.obtain` gave, if
     that was asked before.
     """
+    request = confinement.configured(request)
     resolve.check(request)
+    resolve.check_limits(context, request.resources)
     image = image or imaging.obtain(context, request, progress)
     with context.creating():
         id = choose_id() or os.urandom(32).hex()
@@ -106,13 +108,6 @@ def purge(context: Context) -> None:
             remove_tree(f"{context.paths.containers}/{name}")
 
 
-def joined_container(context: Context, request: ContainerRequest) -> ContainerSpec | None:
-    """The container whose network is shared, for ``--network container:X``."""
-    if not request.network.startswith("container:"):
-        return None
-    return store.find(context.database, request.network.removeprefix("container:"))
-
-
 def _with_mounts(context: Context, request: ContainerRequest, image: Image) -> ContainerRequest:
     """The request with its mounts resolved: anonymous volumes have names, bind sources exist."""
     needed = sum(1 for mount in request.mounts if mount.type == "volume" and not mount.source)
@@ -135,8 +130,8 @@ def _with_mounts(context: Context, request: ContainerRequest, image: Image) -> C
 
 def _record(context: Context, request: ContainerRequest, image: Image, id: str) -> ContainerSpec:
     """Take the leases and write the record, all or nothing."""
-    joined = joined_container(context, request)
-    if request.network not in ("bridge", "none", "host") and joined is None:
+    partner = sharing.partner(context, request)
+    if request.network not in ("bridge", "none", "host") and "net" not in sharing.others(request):
         raise InvalidValue(
             f"no such network: {request.network}", "bridge, none, host, or container:NAME (one network for now)"
         )
@@ -146,9 +141,13 @@ def _record(context: Context, request: ContainerRequest, image: Image, id: str) 
         if not name:
             name = names.choose({row[0] for row in connection.execute("SELECT name FROM containers")})
         ids: tuple[IdExtent, ...] = ()
-        if joined is not None:
-            ids = joined.ids
-        elif not resolve.uses_host_ids(request):
+        gids: tuple[IdExtent, ...] = ()
+        fixed = sharing.fixed_range(request.security.userns)
+        if partner is not None:
+            ids, gids = partner.ids, partner.gids
+        elif fixed is not None:
+            ids, gids = idranges.lease_fixed(connection, id, *fixed)
+        elif not sharing.uses_host_ids(request):
             ids = idranges.lease(connection, id, image.extra_ids)
         address = context.networks.lease(network, id, connection) if network is not None else ""
         config = image.config
@@ -161,19 +160,25 @@ def _record(context: Context, request: ContainerRequest, image: Image, id: str) 
             request=replace(request, name=name),
             env=resolve.environment(request, config),
             working_dir=request.working_dir or config.working_dir or "/",
-            user=request.user or config.user,
-            hostname=request.hostname or id[:12],
+            user=request.user or (_caller() if request.security.userns == "keep-id" else config.user),
+            hostname=request.hostname or (os.uname().nodename if request.namespaces.uts == "host" else id[:12]),
             stop_signal=request.stop_signal or config.stop_signal or "SIGTERM",
             mounts=request.mounts,
             labels={**config.labels, **request.labels},
             chain=image.chain,
             ids=ids,
+            gids=gids,
             address=address,
             created=time.time(),
             health=resolve.health(request, config),
         )
         store.insert(connection, spec)
     return spec
+
+
+def _caller() -> str:
+    """The user and group on whose behalf this is done: behind sudo, those who called it. Source: sudo(8)."""
+    return f"{os.environ.get('SUDO_UID') or os.getuid()}:{os.environ.get('SUDO_GID') or os.getgid()}"
 
 
 def _make_directories(context: Context, spec: ContainerSpec) -> None:

@@ -18,7 +18,7 @@ def disk_usage(context: Context) -> DiskUsage:
         specs = store.all_specs(context.database)
         names = [volume.name for volume in context.volumes.list()]
     images = context.images.usage()
-    containers = tuple(_container(context, spec) for spec in specs)
+    containers = tuple(container(context, spec) for spec in specs)
     volumes = tuple(
         VolumeUsage(name, allocated(f"{context.paths.volumes}/{name}"), users(specs, name)) for name in names
     )
@@ -51,7 +51,8 @@ def _blobs(every: tuple[int, int], active: tuple[int, int]) -> tuple[int, int, i
     return every[0], active[0], every[1], every[1] - active[1]
 
 
-def _container(context: Context, spec: ContainerSpec) -> ContainerUsage:
+def container(context: Context, spec: ContainerSpec) -> ContainerUsage:
+    """What one container takes."""
     directory = context.paths.container(spec.id)
     logs = allocated(f"{directory}/logs")
     return ContainerUsage(

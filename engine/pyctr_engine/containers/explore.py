@@ -16,8 +16,9 @@ from pyctr_engine.containers import listing
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
 from pyctr_engine.images.explore import Explorer as ImageExplorer
+from pyctr_engine.images.explore import to_the_end
 from pyctr_engine.linux import stack
-from pyctr_engine.model.explore import FileDifference, FileState
+from pyctr_engine.model.explore import Directory, DirectoryEntry, FileDifference, FileState
 from pyctr_engine.model.image import FileType
 from pyctr_engine.snapshots.overlay import Snapshot
 
@@ -86,8 +87,36 @@ class Explorer(ImageExplorer):
         except NotFound:
             return None
 
+    def read(self, ref: str, path: str) -> Iterator[bytes]:
+        """The contents of a file of any of them, in pieces; symlinks lead wherever they do inside."""
+        try:
+            directories, live = self._directories(ref)
+            with stack.View(directories, live) as view, view.find(path) as found:
+                fd = self._file(found, path)
+        except OSError as error:
+            raise from_os_error(error, f"read {path} of {ref}") from error
+        return to_the_end(fd)
+
+    def directory(self, ref: str, path: str = "/", most: int = 10_000) -> Directory:
+        """What is in a directory of any of them, or of a volume (``volume:NAME``), at most so many names.
+
+        Symlinks on the way are followed inside. Raises NotFound, InvalidValue when it is no directory.
+        """
+        try:
+            directories, live = self._directories(ref)
+            with stack.View(directories, live) as view, view.find(path) as found:
+                if not found.inside:
+                    raise InvalidValue(f"{path} is no directory", "`layers cat` prints files")
+                names = sorted({name for place in found.inside for name in place.names()})
+                entries = [entry for name in names[:most] if (entry := _entry(found.inside, name)) is not None]
+        except OSError as error:
+            raise from_os_error(error, f"read {path} of {ref}") from error
+        return Directory(path, tuple(entries), len(names) > most)
+
     def _directories(self, ref: str) -> tuple[Sequence[str], bool]:
         """The directories that make what is meant, topmost first, and whether the topmost may change meanwhile."""
+        if ref.startswith("volume:"):
+            return [self._context.volumes.get(ref.removeprefix("volume:")).mountpoint], True
         name, at, checkpoint = ref.partition("@")
         context = self._context
         try:
@@ -101,6 +130,16 @@ class Explorer(ImageExplorer):
         snapshot = Snapshot(context.paths.container(spec.id))
         own = snapshot.at(checkpoint) if at else snapshot.uppers
         return [*own, *(f"{context.paths.layers}/{link}" for link in spec.chain)], not at
+
+
+def _entry(places: Sequence[stack.Place], name: bytes) -> DirectoryEntry | None:
+    """One name in a directory; ``None`` for one that went meanwhile, or is hidden."""
+    found = stack.look(places, name)
+    try:
+        state = _state(found)
+        return DirectoryEntry(os.fsdecode(name), state) if state is not None else None
+    finally:
+        stack.close(found.inside if found is not None else ())
 
 
 def _difference(pair: stack.Pair) -> FileDifference:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pyctr_engine.cgroups import control
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import Conflict, EngineError, told_as
+from pyctr_engine.errors import Conflict, EngineError, Unsupported, told_as
 from pyctr_engine.model.status import Container, State
 
 
@@ -16,6 +16,11 @@ def pause(context: Context, container: Container) -> None:
     if container.state is not State.RUNNING:
         raise Conflict(
             f"container {container.name} is {container.state}, not running", "only a running one can be paused"
+        )
+    if context.cgroups.mode == "none":
+        raise Unsupported(
+            f"container {container.name} can't be paused: no control groups are delegated to this user",
+            "ask the administrator (`pyctr-tui doctor` says what for)",
         )
     plan = context.cgroups.plan(context.cgroup_parent, container.id, container.spec.request.resources)
     control.freeze(plan.unified, plan.directories)
@@ -40,6 +45,11 @@ def standing_still(context: Context, container: Container) -> Iterator[None]:
     from pyctr_engine.containers import listing
 
     with contextlib.ExitStack() as after:
+        if container.state is State.RUNNING and context.cgroups.mode == "none":
+            raise Unsupported(
+                f"container {container.name} can't stand still: no control groups are delegated to this user",
+                "stop it first; a `commit --no-pause` takes it as it runs",
+            )
         if container.state is State.RUNNING:
             after.enter_context(_guarded(context, container))
             try:

@@ -24,6 +24,8 @@ def _read_file(path: str) -> tuple[list[Stats], list[Stats]]:
             data = file.read(history.FILE_BYTES)
     except OSError:
         return [], []
+    if data[: len(history.MAGIC_1)] == history.MAGIC_1:
+        data = history.converted(data)
     fine, coarse = history.counts(data)
     return (
         _ring(data, fine, history.FINE_AT, history.FINE_SLOTS),
@@ -45,30 +47,39 @@ def _ring(data: bytes, count: int, start: int, slots: int) -> list[Stats]:
 def unpack(record: bytes) -> Stats:
     """A reading of a record."""
     (when, cpu, throttled, memory, anon, file, kernel, swap, read_bytes, write_bytes, received, sent, memory_limit,
-     cpus, pids, pids_limit, ooms, *pressures) = history.RECORD.unpack(record)  # fmt: skip
+     peak, working_set, periods, throttled_periods, cpus, pids, pids_limit, ooms,
+     *pressures) = history.RECORD.unpack(record)  # fmt: skip
     shares = [None if share == history.UNKNOWN else share / 100 for share in pressures]
     return Stats(
         time=when,
         cpu_usec=cpu,
         cpu_limit=round(cpus, 3) or None,
-        throttled_usec=throttled,
-        memory=memory,
+        periods=_known(periods),
+        throttled_periods=_known(throttled_periods),
+        throttled_usec=_known(throttled),
+        memory=_known(memory),
         memory_limit=memory_limit or None,
-        anon=anon,
-        file=file,
-        kernel=kernel,
-        swap=swap,
-        oom_kills=ooms,
-        pids=pids,
+        memory_peak=_known(peak),
+        anon=_known(anon),
+        file=_known(file),
+        kernel=_known(kernel),
+        swap=_known(swap),
+        working_set=_known(working_set),
+        oom_kills=None if ooms == history.NONE_32 else ooms,
+        pids=None if pids == history.NONE_32 else pids,
         pids_limit=pids_limit or None,
-        read_bytes=read_bytes,
-        write_bytes=write_bytes,
+        read_bytes=_known(read_bytes),
+        write_bytes=_known(write_bytes),
         rx_bytes=received,
         tx_bytes=sent,
         cpu_pressure=Pressure(*shares[:2]),
         memory_pressure=Pressure(*shares[2:4]),
         io_pressure=Pressure(*shares[4:]),
     )
+
+
+def _known(value: int) -> int | None:
+    return None if value == history.NONE else value
 
 
 def processes(run_dir: str) -> tuple[float, tuple[PastProcess, ...]]:

@@ -13,18 +13,19 @@ import os
 from pyctr_engine.containers import store
 from pyctr_engine.containers.context import Context
 from pyctr_engine.model.spec import ContainerSpec
-from pyctr_engine.network import names
+from pyctr_engine.network import names, uplink
 
 
-def write_files(context: Context, spec: ContainerSpec, owner: int) -> None:
-    """Write the three files before a start; ``owner`` is the host's id of the container's root."""
+def write_files(context: Context, spec: ContainerSpec, owner: int, group: int) -> None:
+    """Write the three files before a start; ``owner`` and ``group`` are the host's ids of the container's root."""
     run = context.paths.run_container(spec.id)
     os.makedirs(run, 0o700, exist_ok=True)
     own = store.member_of(spec)
     text = hosts_of(own, _running(context, spec.request.stack, spec.id), _gateway(context, own))
-    _write(f"{run}/hosts", text, owner)
-    _write(f"{run}/hostname", spec.hostname + "\n", owner)
-    _write(f"{run}/resolv.conf", names.resolv_conf_text(), owner)
+    _write(f"{run}/hosts", text, owner, group)
+    _write(f"{run}/hostname", spec.hostname + "\n", owner, group)
+    resolvers = names.resolv_conf_text(loopback=uplink.resolver() if own.address else "")
+    _write(f"{run}/resolv.conf", resolvers, owner, group)
 
 
 def announce(context: Context, spec: ContainerSpec) -> None:
@@ -82,7 +83,7 @@ def _names(member: store.Member) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _write(path: str, text: str, owner: int) -> None:
+def _write(path: str, text: str, owner: int, group: int) -> None:
     names.write_in_place(path, text)
-    os.chown(path, owner, owner)
+    os.chown(path, owner, group)
     os.chmod(path, 0o644)

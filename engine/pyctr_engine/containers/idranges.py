@@ -9,8 +9,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from pyctr_engine.errors import StoreError
+from pyctr_engine.errors import Conflict, StoreError
 from pyctr_engine.model.spec import IdExtent
+from pyctr_engine.paths import in_house
 
 SIZE = 65536
 _DEFAULT = (524288, 1879048192 - 524288)
@@ -20,6 +21,7 @@ _MAX_EXTENTS = 340
 def lease(connection: sqlite3.Connection, container: str, extra: Sequence[tuple[int, int]]) -> tuple[IdExtent, ...]:
     """Lease a container's map inside the caller's transaction.
 
+    An ordinary user's is that of the house, and nothing is leased.
     ``extra`` are runs (first id, count) of ids above 65535 that its image's files have: each gets an extent more.
     Raises StoreError when there are no ids left, or too many runs for one map.
     """
@@ -28,6 +30,8 @@ def lease(connection: sqlite3.Connection, container: str, extra: Sequence[tuple[
             f"the image's files have ids in {len(extra)} separate runs above 65535, a map holds {_MAX_EXTENTS - 1}",
             "run it with --userns=host",
         )
+    if in_house():
+        return tuple(IdExtent(first, first, count) for first, count in _own_ids(extra))
     total = SIZE + sum(count for _, count in extra)
     blocks = -(-total // SIZE)
     start = _find_gap(connection, blocks * SIZE)
@@ -40,6 +44,45 @@ def lease(connection: sqlite3.Connection, container: str, extra: Sequence[tuple[
         extents.append(IdExtent(first, outside, count))
         outside += count
     return tuple(extents)
+
+
+def lease_fixed(
+    connection: sqlite3.Connection, container: str, uid: int, gid: int, size: int
+) -> tuple[tuple[IdExtent, ...], tuple[IdExtent, ...]]:
+    """Lease the ids that somebody chose: maps of users and of groups, the second empty where they are the same.
+
+    Raises Conflict when another container has some of them.
+    """
+    for first in dict.fromkeys((uid, gid)):
+        taken = connection.execute(
+            "SELECT container FROM id_ranges WHERE start < ? AND start + count > ?", (first + size, first)
+        ).fetchone()
+        if taken is not None:
+            raise Conflict(
+                f"the host ids {first} to {first + size - 1} overlap with those of container {taken[0][:12]}",
+                f"choose others, or share its user namespace: --userns container:{taken[0][:12]}",
+            )
+        connection.execute(
+            "INSERT INTO id_ranges (start, count, container) VALUES (?, ?, ?)", (first, size, container)
+        )
+    users = (IdExtent(0, uid, size),)
+    return users, () if gid == uid else (IdExtent(0, gid, size),)
+
+
+def _own_ids(extra: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ids that an ordinary user's container has: all of the user's, at their own numbers.
+
+    They are shared by all of the user's containers: the kernel idmaps no mounts for ordinary users, so files and
+    containers must have the same ids. Raises StoreError when the image has others.
+    """
+    from pyctr_engine.house import ids
+
+    found = ids.available()
+    count = sum(found[-1])
+    highest = max((first + many for first, many in extra), default=0) - 1
+    if highest >= count:
+        raise StoreError(f"the image has files of the id {highest}, and this user has {count} ids", ids.more(highest))
+    return found
 
 
 def release(connection: sqlite3.Connection, container: str) -> None:

@@ -5,16 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from pyctr_engine.containers import history
-from pyctr_engine.model.spec import HealthCheck, Mount, Port
+from pyctr_engine.containers import confinement, history
+from pyctr_engine.model.spec import DeviceLimits, HealthCheck, Mount, Port, Resources, Security
 from pyctr_engine.model.status import Container, State
 from pyctr_engine.paths import Paths
+from pyctr_engine.record import asdict
 from pyctr_engine.runtime.logs import log_path
 from pyctr_engine.snapshots.overlay import Snapshot
 
 
-def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
-    """docker's ``inspect`` of a container; what is ours alone is under ``Pyctr``."""
+def inspect(paths: Paths, container: Container, gateway: str, cgroups: str) -> dict[str, Any]:
+    """docker's ``inspect`` of a container; what is ours alone is under ``Pyctr``. ``cgroups``: the layout's mode."""
     spec, status, asked = container.spec, container.status, container.spec.request
     snapshot = Snapshot(paths.container(spec.id))
     return {
@@ -46,6 +47,7 @@ def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
         "Driver": "overlay",
         "Config": {
             "Hostname": spec.hostname,
+            "Domainname": asked.domainname,
             "User": spec.user,
             "Tty": asked.tty,
             "OpenStdin": asked.stdin_open,
@@ -74,9 +76,14 @@ def inspect(paths: Paths, container: Container, gateway: str) -> dict[str, Any]:
             "Stack": asked.stack,
             "Service": asked.service,
             "IdMap": [[extent.container, extent.host, extent.count] for extent in spec.ids],
+            "GroupIdMap": [[extent.container, extent.host, extent.count] for extent in spec.gids or spec.ids],
+            "PlainBinds": list(status.plain_binds),
             "StartMilliseconds": status.start_ms,
             "StartTrace": start_trace(paths, spec.id),
             "MonitorPid": status.monitor_pid,
+            "Cgroups": cgroups,
+            "LimitsKept": cgroups != "none",
+            "Limits": _limits(asked.resources),
         },
     }
 
@@ -107,8 +114,23 @@ def _host_config(container: Container) -> dict[str, Any]:
         "CapDrop": list(asked.security.cap_drop),
         "Privileged": asked.security.privileged,
         "ReadonlyRootfs": asked.security.read_only,
-        "SecurityOpt": ["no-new-privileges"] if asked.security.no_new_privileges else [],
-        "UsernsMode": "" if container.spec.ids else "host",
+        "SecurityOpt": _security_options(asked.security),
+        "UsernsMode": asked.security.userns.replace("auto", "") if container.spec.ids else "host",
+        "PidMode": asked.namespaces.pid.replace("private", ""),
+        "IpcMode": asked.namespaces.ipc,
+        "UTSMode": asked.namespaces.uts.replace("private", ""),
+        "CgroupnsMode": asked.namespaces.cgroup,
+        "GroupAdd": list(asked.group_add),
+        "OomScoreAdj": asked.security.oom_score_adj or 0,
+        "Devices": [
+            {"PathOnHost": one.source, "PathInContainer": one.target, "CgroupPermissions": one.permissions}
+            for one in asked.devices
+        ],
+        "DeviceCgroupRules": [
+            f"{one.kind} {'*' if one.major < 0 else one.major}:{'*' if one.minor < 0 else one.minor} {one.access}"
+            for one in asked.security.device_rules
+        ],
+        **_paths(asked.security),
         "ShmSize": asked.shm_size,
         "Memory": limits.memory or 0,
         "MemorySwap": limits.memory_swap or 0,
@@ -116,9 +138,50 @@ def _host_config(container: Container) -> dict[str, Any]:
         "NanoCpus": int((limits.cpus or 0) * 1_000_000_000),
         "CpuShares": limits.cpu_shares or 0,
         "CpusetCpus": limits.cpuset,
+        "CpusetMems": limits.cpuset_mems,
+        "CpuPeriod": limits.cpu_period or 0,
+        "CpuQuota": limits.cpu_quota or 0,
+        "CpuBurst": limits.cpu_burst or 0,
+        "MemoryHigh": limits.memory_high or 0,
+        "MemorySwappiness": limits.memory_swappiness,
+        "OomKillDisable": limits.oom_kill_disable,
+        "OomGroup": limits.oom_group,
+        "BlkioWeight": limits.blkio_weight or 0,
+        "BlkioWeightDevice": [{"Path": path, "Weight": weight} for path, weight in limits.blkio_weight_device],
+        "BlkioDeviceReadBps": _rates(limits.device_read_bps),
+        "BlkioDeviceWriteBps": _rates(limits.device_write_bps),
+        "BlkioDeviceReadIOps": _rates(limits.device_read_iops),
+        "BlkioDeviceWriteIOps": _rates(limits.device_write_iops),
+        "HugePages": [{"PageSize": size, "Limit": limit} for size, limit in limits.hugetlb],
         "PidsLimit": limits.pids,
         "Init": asked.init,
     }
+
+
+def _security_options(security: Security) -> list[str]:
+    found = ["no-new-privileges"] if security.no_new_privileges else []
+    if security.seccomp != "default":
+        found.append(f"seccomp={security.seccomp}")
+    if security.apparmor:
+        found.append(f"apparmor={security.apparmor}")
+    if security.profile not in ("", "default"):
+        found.append(f"profile={security.profile}")
+    return found
+
+
+def _paths(security: Security) -> dict[str, Any]:
+    masked, protected = confinement.hidden_paths(security)
+    return {"MaskedPaths": masked, "ReadonlyPaths": protected}
+
+
+def _limits(resources: Resources) -> dict[str, Any]:
+    """Those that are in force, by their own names."""
+    found = asdict(resources)
+    return {name: value for name, value in found.items() if value not in (None, "", ()) and value is not False}
+
+
+def _rates(limits: DeviceLimits) -> list[dict[str, Any]]:
+    return [{"Path": path, "Rate": rate} for path, rate in limits]
 
 
 def _health(paths: Paths, container: Container) -> dict[str, Any]:

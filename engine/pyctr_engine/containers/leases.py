@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
-from pyctr_engine.containers import remove, status, store
+from pyctr_engine.containers import idranges, remove, sharing, status, store
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import NotFound
 from pyctr_engine.model.host import Finding
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.tidy import Problem, Repair
 from pyctr_engine.network import addresses
+from pyctr_engine.paths import in_house
 
 _TABLES = {"addresses": "address", "id_ranges": "range of host ids", "published_ports": "published port"}
 
@@ -71,8 +72,8 @@ def _overlaps(ranges: list[tuple[int, int, str]], specs: dict[str, ContainerSpec
 def _unleased(context: Context, spec: ContainerSpec, has_ids: bool, address: int | None) -> list[Problem]:
     """What a container's spec says that it has, and no lease says so."""
     found = []
-    shares_ids = spec.request.network.startswith("container:")
-    if spec.ids and not shares_ids and not has_ids:
+    shares_ids = bool(sharing.others(spec.request))
+    if spec.ids and not shares_ids and not has_ids and not in_house():
         detail = f"the host ids of {spec.name} are not leased"
         found.append(_problem(detail, lambda: _lease_ids(context, spec)))
     if spec.address and address != addresses.to_number(spec.address.split("/")[0]):
@@ -82,6 +83,11 @@ def _unleased(context: Context, spec: ContainerSpec, has_ids: bool, address: int
 
 
 def _lease_ids(context: Context, spec: ContainerSpec) -> Repair:
+    fixed = sharing.fixed_range(spec.request.security.userns)
+    if fixed is not None:
+        with context.lock, context.database.transaction() as connection:
+            idranges.lease_fixed(connection, spec.id, *fixed)
+        return Repair("leases", f"the host ids of {spec.name} are leased again")
     start = min(extent.host for extent in spec.ids)
     size = -(-(max(extent.host + extent.count for extent in spec.ids) - start) // 65536) * 65536
     with context.lock, context.database.transaction() as connection:

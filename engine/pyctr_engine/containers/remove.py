@@ -112,12 +112,32 @@ def stop(context: Context, spec: ContainerSpec, timeout: float) -> None:
 
 def kill_cgroup(context: Context, spec: ContainerSpec) -> None:
     """SIGKILL everything in a container's cgroup, whatever became of its monitor."""
+    if context.cgroups.mode == "none":
+        _kill_first_process(status.read_state(context.paths, spec.id))
+        return
     plan = context.cgroups.plan(context.cgroup_parent, spec.id, spec.request.resources)
     control.kill(plan.unified, plan.directories)
 
 
+def _kill_first_process(state: dict[str, Any]) -> None:
+    """SIGKILL a container's first process, with which its pid namespace goes: all that there is without cgroups."""
+    pid, started = int(state.get("pid", 0)), int(state.get("pid_start", 0))
+    if pid <= 0 or status.is_of_another_boot(state):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        pidfd = os.pidfd_open(pid)
+        try:
+            if namespaces.is_running(pid, started):
+                signals.pidfd_send_signal(pidfd, signals.SIGKILL)
+                wait_readable(pidfd, _END_SECONDS)
+        finally:
+            os.close(pidfd)
+
+
 def unfreeze(context: Context, spec: ContainerSpec) -> None:
     """Thaw it, if it is frozen: a frozen process takes no signal."""
+    if context.cgroups.mode == "none":
+        return
     plan = context.cgroups.plan(context.cgroup_parent, spec.id, spec.request.resources)
     control.thaw(plan.unified, plan.directories)
 
@@ -227,7 +247,7 @@ def sweep_kernel(context: Context, spec: ContainerSpec) -> None:
     """Kill and remove whatever the kernel still holds of a container that has no monitor."""
     layout, parent = context.cgroups, context.cgroup_parent
     left = layout.existing(parent, spec.id)
-    if left:
+    if left or layout.mode == "none":
         kill_cgroup(context, spec)
         control.remove(left)
 

@@ -9,15 +9,19 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyctr_engine.cgroups import cpuset
+from pyctr_engine.containers import confinement, seccomp, sharing
 from pyctr_engine.errors import InvalidValue
 from pyctr_engine.linux.capabilities import NAMES as CAPABILITIES
-from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Mount
+from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Mount, Resources, Security
 from pyctr_engine.record import replace
 
 if TYPE_CHECKING:
+    from pyctr_engine.containers.context import Context
     from pyctr_engine.model.oci import ImageConfig
 
 _SYSCTL = re.compile(r"(net\.[a-z0-9_./-]+|kernel\.(msg|sem|shm)[a-z_]*|fs\.mqueue\.[a-z_]+)")
+LIMITS = "PYCTR_LIMITS"
+"""``optional``: where no control groups are delegated to a user, containers run without the limits they ask for."""
 MAX_PIDS = 4 << 20
 MIN_LOG = 64 << 10
 MAX_LOG_FILES = 9
@@ -91,6 +95,14 @@ def check(request: ContainerRequest) -> None:
         raise InvalidValue(
             f"cannot give {resources.cpus:g} CPUs: this host has {os.cpu_count()}", f"0.01 to {os.cpu_count()}"
         )
+    if resources.cpuset_mems:
+        nodes = cpuset.nodes()
+        missing = cpuset.parse(resources.cpuset_mems, "memory nodes") - nodes
+        if missing:
+            raise InvalidValue(
+                f"there is no memory node {min(missing)} here",
+                f"this host has {', '.join(map(str, sorted(nodes)))}",
+            )
     if resources.cpuset:
         wanted, there = cpuset.parse(resources.cpuset), range(os.cpu_count() or 1)
         if not wanted.issubset(there):
@@ -104,6 +116,10 @@ def check(request: ContainerRequest) -> None:
     for name in (*request.security.cap_add, *request.security.cap_drop):
         if name.upper().removeprefix("CAP_") not in (*CAPABILITIES, "ALL"):
             raise InvalidValue(f"no such capability: {name}", "see capabilities(7); ALL means every one")
+    sharing.check(request)
+    confinement.hidden_paths(request.security)
+    confinement.devices(request)
+    _check_security(request.security)
     for name in request.sysctls:
         if not _SYSCTL.fullmatch(name) or ".." in name:
             raise InvalidValue(
@@ -117,6 +133,36 @@ def check(request: ContainerRequest) -> None:
     for device in request.devices:
         if not os.path.exists(device.source):
             raise InvalidValue(f"no such device: {device.source}", "`ls -l /dev` lists the host's")
+
+
+def _check_security(security: Security) -> None:
+    if security.seccomp not in (seccomp.DEFAULT, seccomp.UNCONFINED):
+        seccomp.build(security.seccomp, frozenset(CAPABILITIES))
+    score = security.oom_score_adj
+    if score is not None and not -1000 <= score <= 1000:
+        raise InvalidValue(f"an OOM score of {score} can't be", "-1000 (never killed) to 1000 (killed first)")
+    if security.umask is not None and not 0 <= security.umask <= 0o777:
+        raise InvalidValue(f"a umask of {security.umask:o} can't be", "000 to 777, in octal")
+    for rule in security.device_rules:
+        if rule.kind not in ("a", "b", "c") or not rule.access or set(rule.access) - set("rwm"):
+            raise InvalidValue("a device rule is not well formed", "for example: c 188:* rwm")
+
+
+def kept_limits(context: Context, asked: Resources) -> Resources:
+    """The limits that are to be kept: those asked for, unless there is nothing to keep them by and `LIMITS` says so.
+
+    Without it, who asks for limits where there are no control groups is refused (`cgroups.layout`).
+    """
+    if context.cgroups.mode == "none" and os.environ.get(LIMITS) == "optional":
+        return Resources()
+    return asked
+
+
+def check_limits(context: Context, resources: Resources) -> None:
+    """Refuse limits that this host's cgroups can't keep, before a start has to. Raises InvalidValue, Unsupported."""
+    kept = kept_limits(context, resources)
+    if kept != Resources():
+        context.cgroups.plan(context.cgroup_parent, "", kept)
 
 
 _NO_CHECK = ("NONE",)
@@ -201,14 +247,9 @@ def capabilities(request: ContainerRequest, default: frozenset[str]) -> frozense
     if request.security.privileged:
         return frozenset(CAPABILITIES)
     add = {name.upper().removeprefix("CAP_") for name in request.security.cap_add}
-    if uses_host_ids(request):
-        default = default - {"MKNOD"}  # in the host's user namespace a node that is made can also be opened
+    if request.security.profile == "hardened":
+        default = confinement.HARDENED
     drop = {name.upper().removeprefix("CAP_") for name in request.security.cap_drop}
     kept = frozenset(CAPABILITIES) if "ALL" in add else default
     kept = frozenset() if "ALL" in drop else kept - drop
     return kept | (add - {"ALL"}) if "ALL" not in add else kept
-
-
-def uses_host_ids(request: ContainerRequest) -> bool:
-    """Whether it stays in the host's user namespace: asked for, or implied by what it shares or may do."""
-    return request.security.userns == "host" or request.security.privileged or request.network == "host"

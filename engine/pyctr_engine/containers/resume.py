@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pyctr_engine.containers import sharing
 from pyctr_engine.errors import EngineError
 from pyctr_engine.model.status import Container, State
 
@@ -33,7 +34,7 @@ def order(containers: list[Container]) -> list[list[Container]]:
         wave = [
             container
             for container in left
-            if container.spec.request.network.removeprefix("container:") not in waiting
+            if not waiting.intersection(sharing.others(container.spec.request).values())
         ] or left
         waves.append(wave)
         left = [container for container in left if container not in wave]

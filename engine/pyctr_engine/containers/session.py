@@ -31,7 +31,8 @@ class Unanswered(StartError):
 class StreamSession:
     """One connection to a monitor, cut into frames. Reading and writing may happen in two threads.
 
-    ``id`` names an exec's session in its monitor; empty for a container's first program.
+    ``id`` names an exec's session in its monitor; empty for a container's first program. The first ``replayed`` bytes
+    that it gives were written before it was attached to.
     ``on_exit`` is called once, before the end is told: an attached ``--rm`` container is removed by its caller.
     """
 
@@ -42,6 +43,7 @@ class StreamSession:
         self._sending = threading.Lock()
         self.on_exit: Callable[[], None] | None = None
         self.id = ""
+        self.replayed = 0
 
     def fileno(self) -> int:
         """Readable when `read` may have something; see `has_buffered` for what is already here."""
@@ -107,7 +109,9 @@ class StreamSession:
         self._send(protocol.frame_json(kind, value))
 
     def close(self) -> None:
-        """Let go of it; it goes on."""
+        """Let go of it; it goes on. Whoever waits in another thread to read or write stops waiting."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _send(self, data: bytes) -> None:

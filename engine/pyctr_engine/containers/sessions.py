@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import select
+import signal
+
 from pyctr_engine.containers import remove, resolve, status
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession
@@ -60,16 +65,39 @@ def reattach(context: Context, container: Container, id: str) -> tuple[StreamSes
     running = [session for session in listed(context, container) if session.exit_code is None]
     found = [session for session in running if session.id.startswith(id)]
     if not found or not id:
-        raise NotFound(
-            f"container {container.name} has no session {id} that runs",
-            f"`pyctr-tui exec --list {container.name}` lists them",
-        )
+        raise _no_session(container, id)
     if len(found) > 1:
         raise InvalidValue(f"{id} is the beginning of several sessions' ids", "give more of it")
     connection = _connect(context, container)
     connection.request(protocol.ATTACH, {"session": found[0].id})
-    connection.expect_started(f"session {found[0].id}")
+    answer = connection.expect_started(f"session {found[0].id}")
+    connection.id, connection.replayed = found[0].id, int(answer.get("replay", 0))
     return connection, found[0].tty
+
+
+def end(context: Context, container: Container, id: str, grace: float = 2.0) -> None:
+    """End a further program: SIGHUP, as when its terminal is closed, and SIGKILL after ``grace`` seconds.
+
+    Raises NotFound when no such session runs, Conflict.
+    """
+    for number in (signal.SIGHUP, signal.SIGKILL):
+        found = next((one for one in listed(context, container) if one.id == id and one.exit_code is None), None)
+        if found is None:
+            if number == signal.SIGHUP:
+                raise _no_session(container, id)
+            return
+        try:
+            pidfd = os.pidfd_open(found.pid)
+        except ProcessLookupError:
+            continue
+        try:
+            # It may have ended between the two, and its number be another's: only its monitor knows.
+            if any(one.id == id and one.exit_code is None for one in listed(context, container)):
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, number)
+                select.select([pidfd], [], [], grace)
+        finally:
+            os.close(pidfd)
 
 
 def listed(context: Context, container: Container) -> list[Session]:
@@ -122,6 +150,13 @@ def _connect(context: Context, container: Container) -> StreamSession:
     if session is None:
         raise _not_running(container)
     return session
+
+
+def _no_session(container: Container, id: str) -> NotFound:
+    return NotFound(
+        f"container {container.name} has no session {id} that runs",
+        f"`pyctr-tui exec --list {container.name}` lists them",
+    )
 
 
 def _not_running(container: Container) -> Conflict:

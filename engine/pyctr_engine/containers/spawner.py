@@ -9,18 +9,22 @@ import os
 import socket
 import sys
 
+from pyctr_engine.cgroups.systemd import Home, home
 from pyctr_engine.errors import StoreError, from_os_error, told_as
 from pyctr_engine.linux import namespaces
-from pyctr_engine.paths import Paths
+from pyctr_engine.paths import HOUSE_VARIABLE, Paths, current_house
 from pyctr_engine.runtime.protocol import HEADER, HELLO, OFFER, START, StartRequest, short_path
 
 IDLE_SECONDS = "60"
 """The spawner leaves after this long without a request once no monitor of its own is left."""
 
 _PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv[1]); import os; os.fork() and os._exit(0);"
-    "from pyctr_engine.runtime import spawner; spawner.main(int(sys.argv[2]), *sys.argv[3:7])"
+    "import sys; sys.path.insert(0, sys.argv[1]); import os; gate = int(sys.argv[2]); child = os.fork()\n"
+    "if child: os.write(gate, b'%d\\n' % child); os._exit(0)\n"
+    "from pyctr_engine.runtime import spawner\n"
+    "if os.read(gate, 1): spawner.main(int(sys.argv[3]), *sys.argv[4:9])"
 )
+"""It tells its pid through the gate, and waits there until it is where its children belong."""
 
 
 def ask_for_id(connection: socket.socket) -> None:
@@ -130,42 +134,66 @@ def _try_connect(paths: Paths) -> socket.socket | None:
 
 
 def _launch(paths: Paths) -> None:
+    place = home(paths.cgroup_name)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(paths.spawner_socket)
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        with short_path(paths.run) as directory:
+    ours, gate = socket.socketpair()
+    with ours, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with gate, short_path(paths.run) as directory:
             listener.bind(f"{directory}/spawner.sock")
-        os.chmod(paths.spawner_socket, 0o600)
-        listener.listen(256)
-        listener.set_inheritable(True)
-        idle = os.environ.get("PYCTR_SPAWNER_IDLE", IDLE_SECONDS)
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        arguments = [
+            os.chmod(paths.spawner_socket, 0o600)
+            listener.listen(256)
+            _spawn(paths, place.parent, listener, gate)
+        if place.is_delegated:
+            try:
+                _bring_home(place, ours)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(paths.spawner_socket)
+                raise
+        with contextlib.suppress(BrokenPipeError):  # it was killed: who connects finds out
+            ours.send(b".")
+
+
+def _spawn(paths: Paths, cgroup_parent: str, listener: socket.socket, gate: socket.socket) -> None:
+    """Start it; it goes on as an orphan, and waits at the gate."""
+    idle = os.environ.get("PYCTR_SPAWNER_IDLE", IDLE_SECONDS)
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    listener.set_inheritable(True)
+    gate.set_inheritable(True)
+    numbers = str(gate.fileno()), str(listener.fileno())
+    house = current_house()
+    where = paths.run, idle, paths.state, cgroup_parent, house.network if house else ""
+    environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
+    if house:
+        environment[HOUSE_VARIABLE] = os.environ[HOUSE_VARIABLE]
+    log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    with told_as("start the spawner"):
+        pid = os.posix_spawn(
             sys.executable,
-            "-I",
-            "-S",
-            "-c",
-            _PROGRAM,
-            root,
-            str(listener.fileno()),
-            paths.run,
-            idle,
-            paths.state,
-            paths.cgroup_parent,
-        ]
-        log = (os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with told_as("start the spawner"):
-            pid = os.posix_spawn(
-                sys.executable,
-                arguments,
-                {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 2, f"{paths.run}/spawner.log", *log),
-                ],
-            )
+            [sys.executable, "-I", "-S", "-c", _PROGRAM, root, *numbers, *where],
+            environment,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, f"{paths.run}/spawner.log", *log),
+            ],
+        )
     _intermediate.append(pid)
+
+
+def _bring_home(place: Home, gate: socket.socket) -> None:
+    """Have systemd give the spawner its place: its children are born where it is."""
+    from pyctr_engine.cgroups.systemd import enter
+
+    told = b""
+    while not told.endswith(b"\n"):
+        told += (piece := gate.recv(32))
+        if not piece:
+            raise StoreError(
+                "the spawner could not be started", "its log, spawner.log in the run directory, says why"
+            )
+    enter(place, int(told))
 
 
 _intermediate: list[int] = []

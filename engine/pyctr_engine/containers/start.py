@@ -5,19 +5,34 @@ from __future__ import annotations
 import base64
 import os
 import resource
+import signal
 import socket
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from pyctr_engine.containers import hosts, profile, resolve, spawner, status, store, stub
+from pyctr_engine.cgroups import devices as device_rules
+from pyctr_engine.containers import (
+    apparmor,
+    confinement,
+    hosts,
+    resolve,
+    seccomp,
+    settings,
+    sharing,
+    spawner,
+    status,
+    store,
+    stub,
+)
 from pyctr_engine.containers.context import Context
 from pyctr_engine.containers.session import StreamSession, Unanswered
-from pyctr_engine.errors import Conflict, InvalidValue, from_os_error
-from pyctr_engine.linux import capabilities, rtnetlink
-from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Port, Resources
+from pyctr_engine.errors import Conflict, InvalidValue, Unsupported, from_os_error
+from pyctr_engine.linux import capabilities, namespaces, rtnetlink
+from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, DeviceRule, Port, Resources
 from pyctr_engine.model.status import State
-from pyctr_engine.runtime import protocol
+from pyctr_engine.paths import current_house
+from pyctr_engine.runtime import protocol, trees
 from pyctr_engine.snapshots import stack as snapshots
 
 if TYPE_CHECKING:
@@ -40,6 +55,7 @@ def start(
             try:
                 request = build_request(context, spec, network, ports, attach)
                 session = _request_start(context, spec, request, connection)
+                _await_ports(context, spec, ports, session)
             except BaseException:
                 disconnect_network(context, spec)
                 raise
@@ -65,9 +81,53 @@ def _request_start(
     return session
 
 
+def _await_ports(context: Context, spec: ContainerSpec, ports: tuple[Port, ...], session: StreamSession) -> None:
+    """An ordinary user's ports are reachable a moment after a start. Raises Conflict for one that never is."""
+    if not ports:
+        return
+    from pyctr_engine.containers import remove
+    from pyctr_engine.network import uplink
+
+    def lives() -> bool:
+        return status.is_alive(context.paths, spec.id)
+
+    missing = uplink.unreachable(ports, lives)
+    if missing and all(port.protocol == "udp" for port in missing) and not _others_on_network(context, spec):
+        uplink.renew()
+        missing = uplink.unreachable(ports, lives)
+    if missing:
+        session.close()
+        remove.send_signal(context, spec, signal.SIGKILL, "kill")
+        if missing[0].protocol == "udp":
+            raise Unsupported(
+                f"UDP port {missing[0].host_port} could not be led to {spec.name}",
+                "pasta of 2023 (Debian 12) sees new UDP ports only while no other container is on the network:"
+                " stop the others and start this one first, or install a newer passt",
+            )
+        from pyctr_engine.house import obstacles
+
+        if obstacles.pasta_is_blind():
+            raise Unsupported(
+                f"port {missing[0].host_port} could not be led to {spec.name}: AppArmor hides it from pasta",
+                f"as root: {obstacles.SIGHT}; then stop this user's containers, and end pasta",
+            )
+        raise Conflict(
+            f"port {missing[0].host_port}/{missing[0].protocol} could not be led to {spec.name}",
+            "another program may have taken it meanwhile; is pasta at work? (`pyctr-tui doctor`)",
+        )
+
+
+def _others_on_network(context: Context, spec: ContainerSpec) -> bool:
+    """Whether another container runs that would lose its connections with the uplink."""
+    with context.lock:
+        others = [other.id for other in store.all_specs(context.database) if other.address and other.id != spec.id]
+    return any(status.is_alive(context.paths, id) for id in others)
+
+
 def can_use_reserve(request: ContainerRequest) -> bool:
     """Whether it has the namespaces that the spawner's reserve is made with: a user and a network one of its own."""
-    return request.network in ("bridge", "none") and not resolve.uses_host_ids(request)
+    own = set(sharing.modes(request).values()) <= {"private", "shareable", "none", "bridge", "auto", "keep-id"}
+    return own and not sharing.uses_host_ids(request)
 
 
 def _wait_for_old_monitor(context: Context, spec: ContainerSpec) -> None:
@@ -99,9 +159,10 @@ def _connect_network(context: Context, spec: ContainerSpec) -> tuple[Network | N
     """The bridge is up, and the container's ports are published. Raises Conflict for a taken port."""
     if not spec.address:
         return None, ()
-    from pyctr_engine.network import bridge, firewall
+    from pyctr_engine.network import bridge, firewall, uplink
     from pyctr_engine.network import ports as published
 
+    uplink.require(publishing=bool(spec.request.ports))
     with context.lock:
         network = context.networks.default()
         ports: tuple[Port, ...] = ()
@@ -138,10 +199,14 @@ def build_request(
     paths, asked = context.paths, spec.request
     stack = snapshots.read(paths.container(spec.id))
     kept = resolve.capabilities(asked, capabilities.DEFAULT)
-    filtered = not asked.security.privileged and asked.security.seccomp != "unconfined"
-    root_id = next((extent.host for extent in spec.ids if extent.container == 0), 0)
-    hosts.write_files(context, spec, root_id)
-    net, join = _shared_network(context, spec)
+    shown = confinement.devices(asked)
+    rules = confinement.device_rules(spec, shown)
+    masked, protected = confinement.hidden_paths(asked.security)
+    made = sharing.flags(spec)
+    ids, gids = ([[one.container, one.host, one.count] for one in extents] for extents in (spec.ids, spec.gids))
+    hosts.write_files(context, spec, trees.outside(0, ids), trees.outside(0, gids or ids))
+    net = "private" if made & namespaces.CLONE_NEWNET else "host" if asked.network == "host" else "join"
+    ipc = asked.namespaces.ipc
     return protocol.StartRequest(
         id=spec.id,
         name=spec.name,
@@ -156,36 +221,57 @@ def build_request(
         cwd=spec.working_dir,
         user=spec.user,
         hostname=_names_of(context, spec).hostname,
+        domainname=asked.domainname,
         tty=asked.tty,
         stdin=asked.stdin_open,
-        ids=[[extent.container, extent.host, extent.count] for extent in spec.ids],
+        ids=ids,
+        gids=gids,
+        groups=list(asked.group_add),
+        new=made,
+        joins=sharing.joins(context, spec),
         net=net,
-        join=join,
         network=_interface(spec, network, ports),
-        cgroup=_cgroup(context, spec.id, asked),
+        cgroup=_cgroup(context, spec.id, asked, rules),
         binds=_binds(context, spec),
         tmpfs=[
             protocol.Tmpfs(mount.target, mount.size, mount.mode, mount.read_only, mount.executable)
             for mount in spec.mounts
             if mount.type == "tmpfs"
         ],
-        devices=[],
+        devices=[protocol.DeviceNode(device.source, device.target) for device in shown],
+        device_rules=None if rules is None else [[one.kind, one.major, one.minor, one.access] for one in rules],
         capabilities=capabilities.mask(kept),
-        seccomp=base64.b64encode(profile.program(paths.cache, kept)).decode() if filtered else "",
-        no_new_privs=asked.security.no_new_privileges,
+        seccomp=_filter(context, asked, kept),
+        no_new_privs=bool(asked.security.no_new_privileges),
+        apparmor=apparmor.profile_for(asked.security),
         privileged=asked.security.privileged,
         read_only=asked.security.read_only,
+        masked=masked,
+        protected=protected,
+        cgroupns=asked.namespaces.cgroup == "private",
+        clocks=sharing.offsets(asked.namespaces),
+        umask=0o022 if asked.security.umask is None else asked.security.umask,
+        oom_score_adj=asked.security.oom_score_adj,
         init=asked.init,
+        shm={"none": "none", "host": "none"}.get(ipc, "join" if ipc.startswith("container:") else "own"),
         shm_size=asked.shm_size,
         rlimits=_rlimits(spec),
         sysctls=_sysctls(spec, net),
         log=[asked.logging.max_size, asked.logging.max_files, asked.logging.rate],
         restart=[asked.restart.name, asked.restart.max_retries],
         health=_health(spec),
-        limits=limits_in_history(asked.resources),
+        limits=limits_in_history(resolve.kept_limits(context, asked.resources)),
         reap=_reaper(context, spec) if asked.auto_remove else [],
         attach=attach,
     )
+
+
+def _filter(context: Context, asked: ContainerRequest, kept: frozenset[str]) -> str:
+    """The compiled system call filter, base64; empty for none."""
+    profile = asked.security.seccomp
+    if asked.security.privileged or profile == seccomp.UNCONFINED:
+        return ""
+    return base64.b64encode(seccomp.program(context.paths.cache, profile, kept)).decode()
 
 
 def _health(spec: ContainerSpec) -> list[Any] | None:
@@ -200,28 +286,13 @@ def _health(spec: ContainerSpec) -> list[Any] | None:
 
 def limits_in_history(resources: Resources) -> list[float]:
     """CPUs, bytes of memory, processes; 0 for no limit."""
-    return [resources.cpus or 0.0, resources.memory or 0, max(0, resources.pids or 0)]
-
-
-def _shared_network(context: Context, spec: ContainerSpec) -> tuple[str, protocol.Join | None]:
-    wanted = spec.request.network
-    if wanted == "host":
-        return "host", None
-    if not wanted.startswith("container:"):
-        return "private", None
-    other = store.find(context.database, wanted.removeprefix("container:"))
-    state = status.read_state(context.paths, other.id)
-    if status.status_of(state).state is not State.RUNNING:
-        raise Conflict(
-            f"cannot share the network of {other.name}: it is not running",
-            f"start it: `pyctr-tui start {other.name}`",
-        )
-    return "join", protocol.Join(int(state["pid"]), int(state["pid_start"]))
+    return [resources.cpu_limit or 0.0, resources.memory or 0, max(0, resources.pids or 0)]
 
 
 def _interface(spec: ContainerSpec, network: Network | None, ports: tuple[Port, ...]) -> protocol.Network | None:
     if network is None:
         return None
+    house = current_house()
     return protocol.Network(
         bridge=network.bridge,
         interface=rtnetlink.unique_name(spec.id),
@@ -229,6 +300,7 @@ def _interface(spec: ContainerSpec, network: Network | None, ports: tuple[Port, 
         gateway=network.gateway,
         ports=[[port.protocol, port.host_ip, port.host_port] for port in ports],
         unpublish=_unpublishing(spec, network, ports),
+        namespace=house.network if house else "",
     )
 
 
@@ -240,15 +312,32 @@ def _unpublishing(spec: ContainerSpec, network: Network, ports: tuple[Port, ...]
     return [firewall.unpublish_text(network.bridge, spec.address.split("/")[0], port) for port in ports]
 
 
-def _cgroup(context: Context, id: str, request: ContainerRequest) -> protocol.Cgroup:
-    plan = context.cgroups.plan(context.cgroup_parent, id, request.resources)
-    return protocol.Cgroup(mode=context.cgroups.mode, **plan.as_json())
+def _cgroup(context: Context, id: str, request: ContainerRequest, rules: list[DeviceRule] | None) -> protocol.Cgroup:
+    here = context.cgroups
+    plan = here.plan(context.cgroup_parent, id, resolve.kept_limits(context, request.resources)).as_json()
+    if rules is not None and not here.unified:
+        base = here.v1.get("devices")
+        if base is None:
+            raise Unsupported(
+                "the container can't be kept to its devices: this host has no devices controller",
+                "mount it, or run the container in a user namespace or with --privileged",
+            )
+        own = f"{base}/{context.cgroup_parent}/containers/{id}"
+        if own not in plan["directories"]:
+            between = (f"{base}/{context.cgroup_parent}", f"{base}/{context.cgroup_parent}/containers")
+            plan["parents"] += tuple((path, ()) for path in between)
+            plan["directories"] += (own,)
+            plan["attach"] += (f"{own}/cgroup.procs",)
+        values = device_rules.settings([[one.kind, one.major, one.minor, one.access] for one in rules])
+        plan["settings"] += tuple((f"{own}/{name}", value) for name, value in values)
+    return protocol.Cgroup(mode=here.mode, **plan)
 
 
 def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
     asked = spec.request
     run = context.paths.run_container(_names_of(context, spec).id)
     own = {mount.target for mount in spec.mounts}
+    strict = settings.read().unmappable_binds == "refuse"
     binds = [
         protocol.Bind(f"{run}/{name}", f"/etc/{name}", idmap=False, recursive=False)
         for name in ("hosts", "resolv.conf", "hostname")
@@ -258,13 +347,12 @@ def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
         if mount.type == "bind":
             # In the host's user namespace root inside is root: what keeps it from the disks in a bound /dev is this.
             devices = bool(spec.ids) or asked.security.privileged or _is_harmless(mount.source)
-            binds.append(protocol.Bind(mount.source, mount.target, mount.read_only, devices=devices))
+            binds.append(protocol.Bind(mount.source, mount.target, mount.read_only, devices=devices, strict=strict))
         elif mount.type == "volume":
             source = f"{context.paths.volumes}/{mount.source}/_data"
             binds.append(protocol.Bind(source, mount.target, mount.read_only, recursive=False))
-    binds += [protocol.Bind(device.source, device.target, idmap=False, recursive=False) for device in asked.devices]
-    if asked.security.privileged:
-        binds += [protocol.Bind(path, path, idmap=False, recursive=False) for path in _host_devices()]
+    if asked.namespaces.ipc == "host":
+        binds.append(protocol.Bind("/dev/shm", "/dev/shm", idmap=False, recursive=False))
     return binds
 
 
@@ -289,19 +377,6 @@ def _is_harmless(path: str) -> bool:
     return stat.S_ISCHR(found.st_mode) and found.st_rdev in {os.stat(f"/dev/{name}").st_rdev for name in DEVICES}
 
 
-def _host_devices() -> list[str]:
-    """Every device node directly in /dev that a container doesn't have anyway."""
-    import stat
-
-    own = {"null", "zero", "full", "random", "urandom", "tty", "console", "ptmx"}
-    found = []
-    for entry in os.scandir("/dev"):
-        mode = entry.stat(follow_symlinks=False).st_mode
-        if entry.name not in own and (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)):
-            found.append(entry.path)
-    return sorted(found)
-
-
 def _rlimits(spec: ContainerSpec) -> list[list[int]]:
     """(resource, soft, hard); without CAP_SYS_RESOURCE no hard limit can be raised, so they are capped at ours."""
     found = []
@@ -314,12 +389,24 @@ def _rlimits(spec: ContainerSpec) -> list[list[int]]:
 
 
 def _sysctls(spec: ContainerSpec, net: str) -> list[list[str]]:
-    values = {}
+    values: dict[str, str] = {}
     if net == "private":
         values["net.ipv4.ip_unprivileged_port_start"] = "0"
-        values["net.ipv4.ping_group_range"] = "0 65535" if spec.ids else "0 2147483647"
+        values["net.ipv4.ping_group_range"] = f"0 {_last_group(spec)}"
     values.update(spec.request.sysctls)
     return [[name, value] for name, value in values.items()]
+
+
+def _last_group(spec: ContainerSpec) -> int:
+    """The highest id that ping_group_range takes: the whole range must be mapped in the container's namespace."""
+    groups = spec.gids or spec.ids
+    if groups:
+        return min(65535, max(extent.container + extent.count for extent in groups if extent.container < 65536) - 1)
+    if current_house() is None:
+        return 2147483647
+    from pyctr_engine.house import ids
+
+    return sum(ids.available()[-1]) - 1
 
 
 def _reaper(context: Context, spec: ContainerSpec) -> list[str]:

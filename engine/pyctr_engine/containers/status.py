@@ -104,4 +104,5 @@ def status_of(state: dict[str, Any], frozen: bool = False) -> ContainerStatus:
         health=str(state.get("health", "")) if alive and name is not State.RESTARTING else "",
         health_streak=int(state.get("health_streak", 0)),
         stopped_by=str(state.get("stopped_by", "")),
+        plain_binds=tuple(state.get("plain_binds", ())) if alive else (),
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 from pyctr_engine.containers import store
 from pyctr_engine.containers.context import Context
+from pyctr_engine.errors import Conflict
 
 
 def volumes(context: Context) -> list[dict[str, Any]]:
@@ -27,3 +28,12 @@ def volumes(context: Context) -> list[dict[str, Any]]:
         }
         for volume in listed
     ]
+
+
+def create(context: Context, name: str) -> None:
+    """Make a volume. Raises Conflict, InvalidValue."""
+    with context.lock:
+        if any(volume.name == name for volume in context.volumes.list()):
+            raise Conflict(f"there is a volume {name} already", "`pyctr-tui volume ls` lists them")
+        context.volumes.ensure(name)
+    context.event("volume", "create", name, name)

@@ -12,10 +12,12 @@ from pyctr_engine.model.spec import (
     ContainerRequest,
     ContainerSpec,
     Device,
+    DeviceRule,
     HealthCheck,
     IdExtent,
     Logging,
     Mount,
+    Namespaces,
     Port,
     Resources,
     RestartPolicy,
@@ -128,7 +130,8 @@ def decode(text: str) -> ContainerSpec:
     value: dict[str, Any] = json.loads(text)
     value["request"] = _request(value["request"])
     value["mounts"] = tuple(Mount(**item) for item in value["mounts"])
-    value["ids"] = tuple(IdExtent(**item) for item in value["ids"])
+    for key in ("ids", "gids"):
+        value[key] = tuple(IdExtent(**item) for item in value.get(key, ()))
     for key in ("argv", "env", "chain"):
         value[key] = tuple(value[key])
     value["health"] = _health(value["health"]) if value.get("health") else None
@@ -145,15 +148,28 @@ def _request(value: dict[str, Any]) -> ContainerRequest:
     value["ports"] = tuple(Port(**item) for item in value["ports"])
     value["extra_hosts"] = tuple((name, address) for name, address in value["extra_hosts"])
     value["ulimits"] = {name: (soft, hard) for name, (soft, hard) in value["ulimits"].items()}
-    value["resources"] = Resources(**value["resources"])
-    security = value["security"]
-    value["security"] = Security(
-        **{**security, "cap_add": tuple(security["cap_add"]), "cap_drop": tuple(security["cap_drop"])}
-    )
+    value["resources"] = resources(value["resources"])
+    value["security"] = _security(value["security"])
+    value["namespaces"] = Namespaces(**value.get("namespaces", {}))
+    value["group_add"] = tuple(value.get("group_add", ()))
     value["restart"] = RestartPolicy(**value["restart"])
     value["health"] = _health(value.get("health", {}))
     value["logging"] = Logging(**value.get("logging", {}))
     return ContainerRequest(**value)
+
+
+def _security(value: dict[str, Any]) -> Security:
+    lists = {key: tuple(value.get(key, ())) for key in ("cap_add", "cap_drop", "mask", "unmask")}
+    rules = tuple(DeviceRule(**item) for item in value.get("device_rules", ()))
+    return Security(**{**value, **lists, "device_rules": rules})
+
+
+def resources(value: dict[str, Any]) -> Resources:
+    """Limits as JSON has them."""
+    for name, limit in value.items():
+        if isinstance(limit, list):
+            value[name] = tuple((what, amount) for what, amount in limit)
+    return Resources(**value)
 
 
 def _health(value: dict[str, Any]) -> HealthCheck:

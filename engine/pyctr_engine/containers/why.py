@@ -79,7 +79,8 @@ def _running(now: ContainerStatus) -> str:
     how = {"unhealthy": f", but its last {now.health_streak} health checks failed", "healthy": ", and is healthy"}
     paused = " (paused)" if now.state is State.PAUSED else ""
     before = f"; it was restarted {_times(now.restart_count)}" if now.restart_count else ""
-    return f"It runs{paused}{how.get(now.health, '')}{before}."
+    killed = "; the kernel killed something in it for want of memory" if now.oom_killed else ""
+    return f"It runs{paused}{how.get(now.health, '')}{before}{killed}."
 
 
 def _times(count: int) -> str:
@@ -91,7 +92,7 @@ def _end(container: Container, past: deque[Event]) -> str:
     code = now.exit_code or 0
     if now.error:
         return f"It could not be started or kept: {now.error}."
-    if now.oom_killed:
+    if now.oom_killed and code == _KILLED:
         limit = f" of {asked.resources.memory >> 20} MiB" if asked.resources.memory else ""
         return f"It ran out of memory: the kernel killed it at its limit{limit} (exit code {code})."
     if now.stopped_by == "stop":
@@ -110,9 +111,10 @@ def _end(container: Container, past: deque[Event]) -> str:
         if now.signal in _CRASHES:
             return f"It crashed: {_CRASHES[now.signal]} ({name}, exit code {code})."
         return f"It was killed by {name} (exit code {code}), which neither `stop` nor `kill` had sent."
+    after = ", after the kernel had killed something in it for want of memory" if now.oom_killed else ""
     if code == 0:
-        return "Its program ended by itself, with exit code 0."
-    return f"Its program ended by itself, with exit code {code}{_MEANINGS.get(code, '')}."
+        return f"Its program ended by itself, with exit code 0{after}."
+    return f"Its program ended by itself, with exit code {code}{_MEANINGS.get(code, '')}{after}."
 
 
 _CRASHES = {
@@ -123,6 +125,7 @@ _CRASHES = {
     int(signals.SIGFPE): "an impossible calculation",
     int(signals.SIGTRAP): "a trap that nobody waited for",
 }
+_KILLED = 137  # 128 + SIGKILL
 _MEANINGS = {
     126: ": a program that could not be executed",
     127: ": a program that was not found",
@@ -143,7 +146,7 @@ def signal_name(number: int) -> str:
 
 def usage_peak(usage: tuple[Stats, ...]) -> int:
     """The most memory of some readings, bytes."""
-    return max((reading.memory for reading in usage), default=0)
+    return max((reading.memory or 0 for reading in usage), default=0)
 
 
 def _details(container: Container, peak: int, limits: dict[str, int]) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from pyctr_engine.cgroups.layout import detect
+from pyctr_engine.cgroups.systemd import home
 from pyctr_engine.errors import Conflict, EngineError, InvalidValue, NotFound
 from pyctr_engine.model.spec import ContainerRequest, Resources
 from pyctr_engine.model.status import Container
@@ -21,7 +22,8 @@ MIB = 1 << 20
 
 
 def _limit(bench: Bench, container: Container, controller: str, *names: str) -> str:
-    _, directory = detect().directory(controller, bench.engine.paths.cgroup_parent, container.id)
+    parent = home(bench.engine.paths.cgroup_name).parent
+    _, directory = detect().directory(controller, parent, container.id)
     for name in names:
         if os.path.exists(f"{directory}/{name}"):
             with open(f"{directory}/{name}") as file:

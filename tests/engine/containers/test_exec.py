@@ -132,3 +132,9 @@ def test_a_working_directory_is_entered_not_made(bench: Bench) -> None:
         bench.exec(container, "pwd", working_dir="tmp")
     assert bench.exec(container, "ls", "-d", "/missing").code == 2
     assert bench.run("pwd", working_dir="/made/here").out == "/made/here\n"
+
+
+def test_it_joins_a_container_with_an_init_of_ours(bench: Bench) -> None:
+    """Which lets nobody inside look at it: what an exec joins is opened from outside."""
+    container = bench.start(init=True)
+    assert bench.exec(container, "cat", "/proc/self/cgroup").out.splitlines()[-1].endswith(":/")

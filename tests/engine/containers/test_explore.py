@@ -9,7 +9,7 @@ import pytest
 
 from pyctr_engine.engine import Engine
 from pyctr_engine.errors import Conflict, InvalidValue, NotFound
-from pyctr_engine.model.spec import CommitRequest, ContainerRequest
+from pyctr_engine.model.spec import CommitRequest, ContainerRequest, Mount, Port
 from pyctr_tui.cli.main import main
 from tests.engine.containers.conftest import Bench, collect
 
@@ -76,6 +76,76 @@ def test_texts_line_by_line(bench: Bench, two: tuple[str, str]) -> None:
     assert bench.engine.explore.text_difference(image, container, "/d/binary")[0].startswith("Binary files")
     assert bench.engine.explore.text_difference(image, container, "/d/gone")[-1] == "-gone"
     assert bench.engine.explore.text_difference(image, container, "/kept") == []
+
+
+def test_files_of_each_are_read(bench: Bench, two: tuple[str, str]) -> None:
+    image, name = two
+    explore = bench.engine.explore
+    texts = [b"".join(explore.read(ref, "/d/text")).splitlines()[9] for ref in (name, f"{name}@p", image)]
+    assert texts == [b"ten", b"10", b"10"]
+    for ref, path in ((name, "/d/gone"), (f"{name}@none", "/d/text"), ("none", "/d/text")):
+        with pytest.raises(NotFound):
+            explore.read(ref, path)
+    for path in ("/d", "/dev"):
+        with pytest.raises(InvalidValue):
+            explore.read(name, path)
+    container = bench.engine.container(name)
+    assert bench.exec(container, "ln", "-sf", "../../../../../etc/machine", "/d/link").code == 0
+    with pytest.raises(NotFound):
+        explore.read(name, "/d/link")
+    assert bench.exec(container, "sh", "-c", "echo inside > /etc/machine").code == 0
+    assert b"".join(explore.read(name, "/d/link")) == b"inside\n"
+
+
+def test_directories_of_each_are_listed(bench: Bench, two: tuple[str, str]) -> None:
+    image, name = two
+    explore = bench.engine.explore
+    seen = {ref: {one.name: one.state for one in explore.directory(ref, "/d").entries} for ref in (name, image)}
+    assert set(seen[name]) == {"text", "binary", "link"}
+    assert set(seen[image]) == {"text", "binary", "link", "gone"}
+    assert (seen[name]["link"].target, seen[name]["binary"].size) == ("other", 3)
+    some = explore.directory(name, "/etc", 3)
+    assert (len(some.entries), some.more) == (3, True)
+    with pytest.raises(InvalidValue):
+        explore.directory(name, "/d/text")
+    with pytest.raises(NotFound):
+        explore.directory(name, "/nowhere")
+
+
+def test_files_of_a_volume_and_no_way_out_of_it(bench: Bench) -> None:
+    engine = bench.engine
+    engine.create_volume("browsed")
+    with pytest.raises(Conflict):
+        engine.create_volume("browsed")
+    script = "mkdir /v/in; echo text > /v/in/file; ln -s ../../../../../etc /v/out; ln -s in /v/there; mkfifo /v/fifo"
+    assert bench.run("sh", "-c", script, mounts=(Mount("volume", "browsed", "/v"),)).code == 0
+    explore = engine.explore
+    root = {one.name: one.state.type for one in explore.directory("volume:browsed").entries}
+    assert root == {"fifo": "fifo", "in": "directory", "out": "symlink", "there": "symlink"}
+    assert b"".join(explore.read("volume:browsed", "/there/file")) == b"text\n"
+    for path in ("/out", "/out/passwd", "/none"):
+        with pytest.raises((NotFound, InvalidValue)):
+            explore.directory("volume:browsed", path)
+    with pytest.raises(InvalidValue):
+        explore.read("volume:browsed", "/fifo")
+    with pytest.raises(NotFound):
+        explore.directory("volume:none")
+    engine.remove_volume("browsed")
+
+
+def test_who_is_on_which_network(bench: Bench) -> None:
+    on = bench.start("sleep", "1000", aliases=("www",), ports=(Port(80, 0, "127.0.0.1"),))
+    off = bench.start("sleep", "1000", network="none")
+    found = {use.network.name: use for use in bench.engine.networks()}
+    member = next(one for one in found["bridge"].members if one.id == on.id)
+    assert found["bridge"].network.bridge.startswith("pyctr")
+    assert member.address == bench.engine.container(on.id).spec.address.partition("/")[0]
+    assert (member.names, member.is_up) == ((on.name, "www"), True)
+    assert [(port.container_port, port.host_ip) for port in member.ports] == [(80, "127.0.0.1")]
+    assert member.ports[0].host_port > 0
+    assert off.id in {one.id for one in found["none"].members}
+    for one in (on, off):
+        bench.engine.remove(one.id, force=True)
 
 
 def test_a_symlink_swapped_in_leads_nowhere(bench: Bench, two: tuple[str, str], tmp_path: Path) -> None:

@@ -19,13 +19,14 @@ from pyctr_engine.model.spec import ContainerRequest
 from pyctr_engine.model.status import State
 from tests import leaks
 from tests.engine.containers.conftest import IMAGE, Bench, collect
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.root
 
 
 def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
     """Wait for something that happens by itself."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds * PATIENCE
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.02)

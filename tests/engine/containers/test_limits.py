@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from dataclasses import replace
 
 import pytest
 
-from pyctr_engine.errors import InvalidValue
+from pyctr_engine.cgroups import hugetlb
+from pyctr_engine.cgroups.layout import detect
+from pyctr_engine.errors import InvalidValue, Unsupported
 from pyctr_engine.model.spec import ContainerRequest, Resources
 from tests.engine.containers.conftest import Bench, collect
+from tests.engine.containers.test_lifecycle import until
+from tests.hogs import disk
 
 pytestmark = pytest.mark.root
 
@@ -70,3 +77,75 @@ def test_limits_that_cannot_be_are_refused(bench: Bench) -> None:
         with pytest.raises(InvalidValue):
             bench.run("true", resources=resources)
     assert bench.engine.containers() == []
+
+
+def test_what_this_host_can_not_keep_is_refused_before_anything_is_made(bench: Bench) -> None:
+    version = detect().home("memory")[0]
+    wrong = Resources(memory_swappiness=5) if version == 2 else Resources(memory_high=64 << 20)
+    with pytest.raises(Unsupported):
+        bench.engine.create(ContainerRequest("pyctr/base", resources=wrong))
+    assert bench.engine.containers() == []
+    container = bench.engine.create(ContainerRequest("pyctr/base", command=("sleep", "1000")))
+    with pytest.raises(Unsupported):
+        bench.engine.update(container.id, wrong)
+    assert bench.engine.container(container.id).spec.request.resources == Resources()
+
+
+def test_every_kind_of_limit_is_in_force_and_shown(bench: Bench) -> None:
+    given = Resources(
+        memory=64 << 20,
+        memory_reservation=32 << 20,
+        cpu_quota=30_000,
+        cpu_period=60_000,
+        cpu_burst=5_000,
+        cpuset="0",
+        cpuset_mems="0",
+        pids=50,
+        hugetlb=tuple((size, 0) for size in hugetlb.sizes()) if detect().home("hugetlb")[0] else (),
+        device_write_bps=((disk(), 1 << 20),) if disk() else (),
+    )
+    container = bench.start(resources=given)
+    shown = bench.engine.inspect(container.id)
+    host = shown["HostConfig"]
+    assert (host["CpuQuota"], host["CpuPeriod"], host["CpusetMems"], host["CpuBurst"]) == (30_000, 60_000, "0", 5_000)
+    assert host["BlkioDeviceWriteBps"] == [{"Path": path, "Rate": rate} for path, rate in given.device_write_bps]
+    assert set(shown["Pyctr"]["Limits"]) >= {"memory", "cpu_quota", "cpu_period", "cpu_burst", "cpuset", "pids"}
+    assert bench.engine.stats(container.id).cpu_limit == 0.5
+    assert bench.engine.container(container.id).spec.request.resources == given, "kept as it was given"
+    bench.engine.update(container.id, replace(given, cpu_quota=6_000, pids=40, device_write_bps=()))
+    assert bench.engine.stats(container.id).cpu_limit == 0.1
+    assert bench.engine.all_stats()[container.id].pids_limit == 40
+    bench.engine.stop(container.id, timeout=0)
+    bench.engine.start(container.id)
+    assert bench.engine.stats(container.id).cpu_limit == 0.1
+
+
+def test_many_readings_follow_who_comes_and_goes(bench: Bench) -> None:
+    first = bench.start()
+    assert bench.engine.all_stats().keys() == {first.id}
+    second = bench.start("sh", "-c", "while :; do :; done")
+    assert bench.engine.all_stats().keys() == {first.id, second.id}
+    before = bench.engine.all_stats()[second.id]
+    time.sleep(0.3)
+    assert bench.engine.all_stats()[second.id].cpu_usec > before.cpu_usec
+    bench.engine.stop(first.id, timeout=0)
+    assert bench.engine.all_stats().keys() == {second.id}
+    bench.engine.start(first.id)
+    assert bench.engine.all_stats().keys() == {first.id, second.id}
+    bench.engine.remove(second.id, force=True)
+    bench.engine.pause(first.id)
+    assert bench.engine.all_stats().keys() == {first.id}
+    os.kill(bench.engine.container(first.id).status.monitor_pid, signal.SIGKILL)
+    until(lambda: bench.engine.all_stats() == {})
+
+
+def test_another_start_is_another_interface(bench: Bench) -> None:
+    container = bench.start("sh", "-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exec sleep 1000")
+    until(lambda: bench.engine.all_stats()[container.id].cpu_usec > 1000)
+    bench.engine.restart(container.id, timeout=0)
+    until(lambda: container.id in bench.engine.all_stats())
+    gateway = bench.engine.inspect(container.id)["NetworkSettings"]["Gateway"]
+    before = bench.engine.all_stats()[container.id]
+    send = f"import socket; s = socket.socket(2, 2); [s.sendto(b'x' * 1000, ('{gateway}', 9)) for _ in range(50)]"
+    assert bench.exec(container, "python3", "-c", send).code == 0
+    assert bench.engine.all_stats()[container.id].tx_bytes - before.tx_bytes > 50_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -157,3 +158,42 @@ def test_a_byte_at_a_time_costs_bytes(bench: Bench) -> None:
     while sum(map(len, pieces)) < 20_004:
         pieces.append(again.read()[1])
     assert len(pieces) < 10
+
+
+def test_modes_survive_what_is_forgotten(bench: Bench) -> None:
+    container = bench.start()
+    flood = f"printf '\\033[?1049h\\033[?1;2004h\\033[?1l'; yes | head -c {2 * REPLAY_BYTES}; echo do''ne; read x"
+    session = bench.engine.exec(container.id, ExecRequest(("sh", "-c", flood), tty=True, stdin=True))
+    _read_until(session, b"done", 20)
+    session.close()
+    again, _ = bench.engine.reattach(container.id, session.id)
+    seen = _read_until(again, b"done")
+    assert seen.startswith(b"\x1b[?1049h\x1b[?2004h\x1b[?1l")
+    assert again.replayed >= len(seen) - 2
+    again.close()
+
+
+def test_a_session_is_ended_by_others_than_its_viewers(bench: Bench) -> None:
+    container = bench.start()
+    sleeper = bench.engine.exec(container.id, ExecRequest(("sleep", "1000"), tty=True, stdin=True))
+    stubborn = ExecRequest(("sh", "-c", "trap '' HUP; echo ready; while true; do sleep 1; done"), tty=True)
+    other = bench.engine.exec(container.id, stubborn)
+    _read_until(other, b"ready")
+    for session in (sleeper, other):
+        bench.engine.end_session(container.id, session.id)
+        assert session.wait() in (129, 137)
+    assert all(one.exit_code is not None for one in bench.engine.sessions(container.id))
+    with pytest.raises(NotFound, match="has no session"):
+        bench.engine.end_session(container.id, sleeper.id)
+
+
+def test_letting_go_wakes_who_waits_for_output(bench: Bench) -> None:
+    container = bench.start()
+    session = bench.engine.exec(container.id, ExecRequest(("sleep", "1000"), tty=True, stdin=True))
+    got: list[str] = []
+    reader = threading.Thread(target=lambda: got.append(session.read()[0]))
+    reader.start()
+    time.sleep(0.1)
+    session.close()
+    reader.join(5)
+    assert got == ["closed"]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_engine.cgroups.layout import detect
+from pyctr_engine.cgroups.systemd import home
 from pyctr_engine.containers import remove, spawner
 from pyctr_engine.errors import EngineError, StartError
 from pyctr_engine.model.spec import ContainerRequest, Mount, Port
@@ -37,9 +39,9 @@ def processes(bench: Bench, name: str) -> list[int]:
 def reserved_init(bench: Bench) -> int:
     """The process that waits for the next container; 0 while there is none."""
     paths = bench.engine.paths
-    for base in Path(leaks.CGROUPS).glob(f"*/{paths.cgroup_parent}/containers/{spawner.reserved_id(paths) or '-'}"):
-        pids = (base / "cgroup.procs").read_text().split()
-        if pids:
+    for directory in detect().existing(home(paths.cgroup_name).parent, spawner.reserved_id(paths) or "-"):
+        pids = Path(directory, "cgroup.procs").read_text().split()
+        if pids and "/containers/" in directory:
             return int(pids[0])
     return 0
 

@@ -59,11 +59,6 @@ def test_capabilities_are_dockers_rules() -> None:
     assert kept(cap_drop=("chown",)) == DEFAULT - {"CHOWN"}
 
 
-def test_in_the_hosts_user_namespace_no_device_can_be_made() -> None:
-    request = ContainerRequest("i", network="host")
-    assert "MKNOD" not in resolve.capabilities(request, DEFAULT)
-
-
 @pytest.mark.parametrize(
     "request_",
     [
