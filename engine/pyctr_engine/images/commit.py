@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import NotFound, from_os_error
-from pyctr_engine.images import instructions
+from pyctr_engine.images import globs, instructions
 from pyctr_engine.images.blob_stream import BlobStream
 from pyctr_engine.images.ingest import counted, gathered, ingest
 from pyctr_engine.images.layers import Choice, layer_tar
@@ -90,6 +90,9 @@ def import_tar(
         with store.layout.adding():
             chunks = counted(read_file(fd), os.fstat(fd).st_size, subject, "importing", progress)
             layer = ingest(store.layout, store.layers_on_disk, undo_rare(chunks), ())
+            if progress is not None:
+                for note in layer.notes:
+                    progress(Progress(subject, note))
             step = History(now, f"pyctr-tui import {os.path.basename(path)}", comment=message or "imported")
             config = replace(config, diff_ids=(layer.layer.diff_id,), history=(step,))
             stored = store_image(store, config, (layer.descriptor,), name)
@@ -99,8 +102,6 @@ def import_tar(
         if fd:
             os.close(fd)
     if progress is not None:
-        for note in layer.notes:
-            progress(Progress(subject, note))
         progress(Progress(subject, "imported", finished=True))
     return stored
 
@@ -135,3 +136,17 @@ def timestamp_now() -> str:
     """RFC 3339, UTC, nanoseconds without zeros at the end, as Go writes it."""
     seconds, fraction = divmod(time.time_ns(), 10**9)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{fraction:09d}".rstrip("0").rstrip(".") + "Z"
+
+
+def check(request: CommitRequest, paths: Sequence[str]) -> frozenset[str]:
+    """See `Engine.check_commit`."""
+    if request.name:
+        Reference.parse(request.name)
+    instructions.apply(ImageConfig(), request.changes)
+    include = globs.compile(request.include) if request.include else None
+    exclude = globs.compile(request.exclude) if request.exclude else None
+
+    def is_taken(path: bytes) -> bool:
+        return not (exclude and exclude.match(path)) and not (include and not include.match(path))
+
+    return frozenset(path for path in paths if not is_taken(os.fsencode(path.lstrip("/"))))

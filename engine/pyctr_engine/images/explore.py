@@ -62,10 +62,15 @@ class Explorer:
     def read(self, ref: str, path: str) -> Iterator[bytes]:
         """The contents of a file, in pieces; symlinks lead wherever they do inside."""
         with stack.View(self._lowers(ref)) as view, view.find(path) as found:
-            if found.status is None or not _is_file(found.status.st_mode):
-                raise InvalidValue(f"{path} is no regular file", "`layers extract` takes whole directories")
-            fd = stack.opened(found)
-        return _to_the_end(fd)
+            fd = self._file(found, path)
+        return to_the_end(fd)
+
+    @staticmethod
+    def _file(found: stack.Found, path: str) -> int:
+        """A descriptor of a regular file. Raises InvalidValue for anything else."""
+        if found.status is None or not _is_file(found.status.st_mode):
+            raise InvalidValue(f"{path} is no regular file", "`layers extract` takes whole directories")
+        return stack.opened(found)
 
     def extract(self, ref: str, path: str, destination: str) -> str:
         """Make a file, or a directory with all in it, at ``destination``; where it now is.
@@ -142,7 +147,8 @@ def _is_file(mode: int) -> bool:
     return stat.S_ISREG(mode)
 
 
-def _to_the_end(fd: int) -> Iterator[bytes]:
+def to_the_end(fd: int) -> Iterator[bytes]:
+    """What a file holds, in pieces; it is closed then."""
     try:
         yield from read_file(fd)
     finally:

@@ -11,7 +11,7 @@ import os
 import sys
 
 from pyctr_engine.images import confinement
-from pyctr_engine.images.extractor import Extractor, OverLimit
+from pyctr_engine.images.extractor import Extractor, OverLimit, Unmapped
 from pyctr_engine.images.tar_format import Refused
 from pyctr_engine.images.tar_reader import Stream, TarReader
 
@@ -25,6 +25,8 @@ def extract(reader: TarReader, extractor: Extractor) -> dict[str, object]:
         reader.name = b""
         reader.drain()
         return extractor.finish()
+    except Unmapped as error:
+        where = {"error": str(error), "owner": error.owner}
     except Refused as error:
         where = {"error": str(error), "limit": isinstance(error, OverLimit)}
     except OSError as error:

@@ -35,6 +35,14 @@ class OverLimit(Refused):
     """More than the limits allow."""
 
 
+class Unmapped(Refused):
+    """An owner that an ordinary user has no id for."""
+
+    def __init__(self, owner: int, known: int) -> None:
+        super().__init__(f"the owner {owner}, and this user has {known} ids,")
+        self.owner = owner
+
+
 class Directory:
     """What is remembered of a directory that the layer made: names in it that matter later, and what is set last."""
 
@@ -54,9 +62,11 @@ class Extractor:
     """Makes files of entries, below the current root directory. Paths are bytes, relative, ``b""`` is the root.
 
     The working directory is the one that holds the entry, so that names are short however long paths are.
+    ``ids``: how many ids an ordinary user has, from 0 on; 0 for root, who has all.
     """
 
-    def __init__(self, entries: int, size: int, path: int, bottom: bool) -> None:
+    def __init__(self, entries: int, size: int, path: int, bottom: bool, ids: int = 0) -> None:
+        self._known_ids = ids
         self._max_entries = entries
         self._max_size = size
         self._max_path = path
@@ -162,6 +172,8 @@ class Extractor:
         for owner in (entry.uid, entry.gid):
             if not 0 <= owner <= _MAX_ID:
                 raise Refused(f"an impossible owner {owner}")
+            if 0 < self._known_ids <= owner:
+                raise Unmapped(owner, self._known_ids)
             if owner >= _FIRST_EXTRA_ID:
                 self._ids.add(owner)
 
@@ -302,6 +314,9 @@ class Extractor:
         if not fifo and (entry.kind != CHARACTER or entry.device not in SPEC_DEVICES):
             if not path.startswith(b"dev/"):
                 raise Refused("a device node {}:{}".format(*entry.device))
+            self._note(f"left out device node {os.fsdecode(entry.name)}")
+            return
+        if not fifo and self._known_ids:  # only root makes device nodes
             self._note(f"left out device node {os.fsdecode(entry.name)}")
             return
         if os.path.lexists(name):

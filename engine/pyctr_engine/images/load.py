@@ -158,7 +158,9 @@ def _load_layer(
     unpacked = store.layers_on_disk.read(chain_ids(diff_ids)[-1])
     if store.layout.has(layer):
         if unpacked is None:
-            unpack_stored(store.layout, store.layers_on_disk, layer, diff_ids)
+            told = Progress(subject, f"unpacking layer {layer.digest[7:19]}")
+            check = (lambda: None) if progress is None else (lambda: progress(told))
+            unpack_stored(store.layout, store.layers_on_disk, layer, diff_ids, check)
         return
     path = _path(layer.digest)
     size = source.size(path)

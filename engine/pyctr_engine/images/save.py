@@ -6,6 +6,7 @@ writes the same since version 25; older ones, podman, skopeo and containerd find
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -17,6 +18,7 @@ from pyctr_engine.images.layout import BlobWriter, Layout, encode, entry_name, g
 from pyctr_engine.images.output import output
 from pyctr_engine.images.streams import decompress, read_file, recognise
 from pyctr_engine.images.tar_writer import END, header, padding
+from pyctr_engine.linux.tree import remove_tree
 from pyctr_engine.model.image import ArchiveFormat
 from pyctr_engine.model.oci import (
     CONFIG,
@@ -33,7 +35,7 @@ from pyctr_engine.model.oci import (
 )
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.reference import Reference
-from pyctr_engine.record import dataclass, replace
+from pyctr_engine.record import dataclass, field, replace
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import ImageStore, Stored
@@ -57,6 +59,13 @@ class _Selection:
     images: list[_Image]
     blobs: dict[str, Descriptor]
     documents: dict[str, bytes]
+    read: dict[str, int] = field(default_factory=dict)
+    """Bytes read of each blob so far."""
+
+    @property
+    def total(self) -> int:
+        """Bytes of all blobs."""
+        return sum(blob.size for blob in self.blobs.values())
 
     def entries(self) -> list[Descriptor]:
         """For an index: one for each image and name."""
@@ -79,12 +88,27 @@ def _save(
         if format == "docker":
             raise InvalidValue("docker's form is an archive, not a directory", "name a file, or take --format oci")
         try:
-            _write_layout(store, selection, path.rstrip("/") or "/", progress)
+            with _whole_or_none(path.rstrip("/") or "/") as directory:
+                _write_layout(store, selection, directory, progress)
         except OSError as error:
             raise from_os_error(error, f"save to {path}") from error
-        return
-    with output(path, "save") as fd:
-        _write_archive(store, selection, format, fd, progress)
+    else:
+        with output(path, "save") as fd:
+            _write_archive(store, selection, format, fd, progress)
+    if progress is not None:
+        progress(Progress("save", "saved", selection.total, selection.total, True))
+
+
+@contextlib.contextmanager
+def _whole_or_none(directory: str) -> Iterator[str]:
+    """A layout that was not there before is not there after a failure; in one that was, blobs without a name stay."""
+    is_new = not os.path.exists(directory)
+    try:
+        yield directory
+    except BaseException:
+        if is_new:
+            remove_tree(directory)
+        raise
 
 
 def _selected(store: ImageStore, refs: Sequence[str]) -> _Selection:
@@ -157,17 +181,25 @@ def _entry(entry: Descriptor, name: str) -> Descriptor:
 
 
 def _chunks(store: ImageStore, selection: _Selection, digest: str, progress: ProgressSink | None) -> Iterator[bytes]:
+    """A blob's bytes. ``progress`` hears of each piece, and may end it all there by raising Cancelled."""
+    done = 0
+    for chunk in _stored_chunks(store, selection, digest):
+        yield chunk
+        done += len(chunk)
+        selection.read[digest] = done
+        if progress is not None:
+            progress(Progress("save", f"blob {digest[7:19]}", sum(selection.read.values()), selection.total))
+
+
+def _stored_chunks(store: ImageStore, selection: _Selection, digest: str) -> Iterator[bytes]:
     if digest in selection.documents:
         yield selection.documents[digest]
-    else:
-        fd = os.open(store.layout.path(digest), os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            yield from read_file(fd)
-        finally:
-            os.close(fd)
-    if progress is not None:
-        position, total = list(selection.blobs).index(digest) + 1, len(selection.blobs)
-        progress(Progress("save", f"blob {digest[7:19]}", position, total, position == total))
+        return
+    fd = os.open(store.layout.path(digest), os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield from read_file(fd)
+    finally:
+        os.close(fd)
 
 
 def _write_layout(

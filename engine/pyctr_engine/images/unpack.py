@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError, ImageFormatError, StoreError, from_os_error, told_as
+from pyctr_engine.house import ids
 from pyctr_engine.images.limits import HINT, Limits, limits
+from pyctr_engine.paths import in_house
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -62,6 +64,7 @@ class Unpacker:
             "entries": allowed.entries,
             "size": allowed.size,
             "path": allowed.path,
+            "ids": sum(ids.available()[-1]) if in_house() else 0,
         }
         with told_as("start the unpacking process"):
             self._child = subprocess.Popen(
@@ -147,6 +150,9 @@ def _error(report: dict[str, object]) -> EngineError:
     if isinstance(number, int) and number in _HOST_TROUBLE:
         return from_os_error(OSError(number, os.strerror(number)), f"unpack the layer{where}")
     hint = HINT if report.get("limit") else "nothing of it was kept"
+    owner = report.get("owner")
+    if isinstance(owner, int):
+        hint = ids.more(owner)
     return ImageFormatError(f"cannot unpack the layer: {message}{where}", hint)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gzip
 import io
 import os
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.errors import ImageFormatError, NoSpace
+from pyctr_engine.images import limits
 from pyctr_engine.images.limits import Limits
 from pyctr_engine.images.store import ImageStore
 from pyctr_engine.images.unpack import PACKAGES, Unpacked, Unpacker
@@ -185,6 +187,50 @@ def test_a_hole_counts_as_what_it_claims(tmp_path: Path) -> None:
     assert status.st_blocks == 0
     with pytest.raises(ImageFormatError, match="bytes of files at entry 'holes'"):
         unpack(sparse(1 << 60), tmp_path / "layer")
+
+
+@pytest.mark.parametrize("how", ["gzip", "zstd", "gzip members"])
+def test_a_decompression_bomb(store: ImageStore, tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first gigabyte is free; here it is four megabytes."""
+    monkeypatch.setattr(limits, "FREE", 4 << 20)
+    plain = tar(entry("zeros", data=bytes(64 << 20)))
+    if how == "zstd":
+        data = subprocess.run(["zstd", "-q", "-19", "-c"], input=plain, capture_output=True, check=True).stdout
+    else:
+        size = len(plain) if how == "gzip" else 8 << 20
+        data = b"".join(gzip.compress(plain[at : at + size]) for at in range(0, len(plain), size))
+    with pytest.raises(ImageFormatError, match="unpacks to more than 500 times its size") as refused:
+        store.import_tar(write(tmp_path / "bomb", data), "bomb")
+    assert "ratio=" in refused.value.hint
+    assert os.listdir(store.layout.blobs) == []
+    assert os.listdir(store.layers_on_disk.directory) == ["l"]
+
+
+def test_a_million_entries_are_the_most() -> None:
+    assert Limits().entries == 1_000_000
+
+
+def test_of_entries_with_one_name_the_last_counts_and_none_is_a_way_out(tmp_path: Path) -> None:
+    """A file, a link to the host, and a file again: nothing is written through the link that was there."""
+    outside = tmp_path / "outside"
+    outside.write_text("the host's")
+    data = tar(
+        entry("same", data=b"first"),
+        entry("same", SYMLINK, linkname=str(outside)),
+        entry("same", data=b"second"),
+        entry("same", data=b"third"),
+        entry("kind", DIRECTORY),
+        entry("kind", data=b"a file"),
+        entry("linked", data=b"one"),
+        entry("linked-too", LINK, linkname="linked"),
+        entry("linked", data=b"two"),
+    )
+    unpack(data, tmp_path / "layer")
+    assert (tmp_path / "layer" / "same").read_text() == "third"
+    assert not (tmp_path / "layer" / "same").is_symlink()
+    assert (tmp_path / "layer" / "kind").read_text() == "a file"
+    assert (tmp_path / "layer" / "linked-too").read_text() == "one", "a new file, not new contents of the old one"
+    assert outside.read_text() == "the host's"
 
 
 def test_a_header_that_claims_gigabytes_does_not_get_them(tmp_path: Path) -> None:

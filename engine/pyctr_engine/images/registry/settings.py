@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyctr_engine.errors import InvalidValue, from_os_error
+from pyctr_engine.paths import is_rootless
 from pyctr_engine.record import dataclass, field
 
 VARIABLE = "PYCTR_REGISTRIES"
@@ -75,7 +76,7 @@ def load() -> Settings:
 
 
 def _user_file() -> str:
-    if os.geteuid() == 0:
+    if not is_rootless():
         return ""
     base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
     return f"{base}/pyctr-tui/registries.toml"
