@@ -53,6 +53,7 @@ class Draft:
         env_files: Variables from ``env_file:``; ``environment`` wins over them (``None``: taken out).
         limits: Resources (and replicas) given so far, with the attribute that gave each.
         depends_on: Dependencies by service, with the place of each.
+        shares: Services whose other namespaces it shares, by kind (pid, ipc), and where that is said.
         joins: The service whose network it shares, and where that is said.
         networks: Networks it is on, with the place of each; empty for the default one.
         container_name: Instead of a made-up name, with its place.
@@ -68,6 +69,7 @@ class Draft:
     limits: dict[str, tuple[Any, str]] = field(default_factory=dict)
     depends_on: dict[str, tuple[Dependency, Node]] = field(default_factory=dict)
     joins: tuple[str, Node] | None = None
+    shares: dict[str, tuple[str, Node]] = field(default_factory=dict)
     networks: dict[str, Node] = field(default_factory=dict)
     profiles: tuple[str, ...] = ()
     container_name: tuple[str, Node] | None = None

@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Mapping as Table
 from dataclasses import replace
+from typing import Any
 
 from pyctr_engine.errors import InvalidValue, NotFound
-from pyctr_engine.model.stack import Stack
+from pyctr_engine.model.stack import Service, Stack
 from pyctr_engine.stacks import document, dotenv, service, toplevel, values
 from pyctr_engine.stacks.attributes import dependencies
 from pyctr_engine.stacks.digest import config_hash
@@ -20,13 +21,14 @@ _STACK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
 _SERVICE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def load(path: str, name: str = "", env: Table[str, str] | None = None) -> Stack:
+def load(path: str, name: str = "", env: Table[str, str] | None = None, text: str | None = None) -> Stack:
     """Read a stack file, or the one in a directory.
 
     Args:
         path: The file, as errors will show it.
         name: The stack's name; else COMPOSE_PROJECT_NAME, the file's ``name:``, or its directory's.
         env: Variables; the process's own environment when ``None``. They win over ``.env`` beside the file.
+        text: What the file will hold, in the place of what it holds now; it need not be there then.
 
     Raises:
         InvalidStack: what is wrong, as ``file:line:column: …``, with a hint.
@@ -34,7 +36,7 @@ def load(path: str, name: str = "", env: Table[str, str] | None = None) -> Stack
         NotFound: there is no such file.
     """
     path = document.find(path)
-    root = document.read(path)
+    root = document.read(path) if text is None else document.parse(text, path)
     absolute = os.path.abspath(path)
     context = Context("", os.path.dirname(absolute), os.environ if env is None else env)
     context.variables = _variables(path, context)
@@ -142,10 +144,21 @@ def _join_networks(stack: Stack, drafts: Table[str, Draft]) -> Stack:
     for item in stack.services:
         joins = drafts[item.name].joins
         if joins is not None:
-            target = by_name[joins[0]]
-            if target.replicas != 1:
-                raise joins[1].error(f"{joins[0]} has {target.replicas} replicas: whose network would it be?")
-            request = replace(item.request, network=f"container:{target.container(1)}", aliases=())
-            item = replace(item, request=replace(request, config_hash=config_hash(request)))
+            owner = _owner(by_name, *joins, "network")
+            item = replace(item, request=replace(item.request, network=owner, aliases=()))
+        for kind, (name, node) in drafts[item.name].shares.items():
+            owned: dict[str, Any] = {kind: _owner(by_name, name, node, f"{kind} namespace")}
+            shared = replace(item.request.namespaces, **owned)
+            item = replace(item, request=replace(item.request, namespaces=shared))
+        if joins is not None or drafts[item.name].shares:
+            item = replace(item, request=replace(item.request, config_hash=config_hash(item.request)))
         finished.append(item)
     return replace(stack, services=tuple(finished))
+
+
+def _owner(by_name: Table[str, Service], name: str, node: document.Node, what: str) -> str:
+    """The mode that shares a namespace with a service's only container."""
+    target = by_name[name]
+    if target.replicas != 1:
+        raise node.error(f"{name} has {target.replicas} replicas: whose {what} would it be?")
+    return f"container:{target.container(1)}"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from pyctr_engine.containers import sharing
 from pyctr_engine.model.spec import ContainerRequest, Mount
 from pyctr_engine.model.stack import Action, Service, Stack
 from pyctr_engine.model.status import Container, State
@@ -88,10 +89,10 @@ def _existing(
 ) -> Action:
     """What is done to a container that is there."""
     reasons = _differences(container, request, image_ids)
-    kind, _, owner = request.network.partition(":")
-    # a network's namespace goes with its owner; who isn't running finds the new one when it is started
-    if kind == "container" and owner in disturbed and (container.state.is_alive or disturbed[owner] != "start"):
-        reasons.append(f"shares the network of {owner}")
+    # a namespace goes with its owner; who isn't running finds the new one when it is started
+    for kind, owner in sharing.others(request).items():
+        if owner in disturbed and (container.state.is_alive or disturbed[owner] != "start"):
+            reasons.append(f"shares the {'network' if kind == 'net' else f'{kind} namespace'} of {owner}")
     if reasons:
         wanted = inherit_volumes(request, container)
         return Action("recreate", container.name, request.service, ", ".join(reasons), wanted)
@@ -117,7 +118,8 @@ def _differences(container: Container, request: ContainerRequest, image_ids: Map
         if "mounts" in before:
             before["mounts"] = _declared(before["mounts"])
             after["mounts"] = _declared(after["mounts"])
-        changed = [_WORDS.get(name, name) for name in after if before.get(name) != after[name]]
+        names = dict.fromkeys([*before, *after])
+        changed = [_WORDS.get(name, name) for name in names if before.get(name) != after.get(name)]
         found += [f"{name} changed" for name in changed] or ["its definition changed"]
     wanted = image_ids.get(request.image)
     if wanted and wanted != container.spec.image_id and "image changed" not in found:

@@ -6,9 +6,10 @@ An interrupt waits for the containers under way and begins no others: each is th
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Sequence
 
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import Cancelled, EngineError
 from pyctr_engine.model.stack import Action, Condition, Service, Stack
 from pyctr_engine.model.status import Container
 from pyctr_engine.record import replace
@@ -18,7 +19,13 @@ from pyctr_engine.stacks.schedule import Outcome, Task, run
 from pyctr_engine.stacks.work import Engine, ProgressSink, Step, Work, renamed
 
 
-def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+def up(
+    engine: Engine,
+    stack: Stack,
+    progress: ProgressSink | None = None,
+    pull: str = "",
+    cancel: threading.Event | None = None,
+) -> list[Action]:
     """Make it so; returns the plan that was carried out.
 
     Args:
@@ -26,13 +33,15 @@ def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None, pull:
         stack: What is wanted.
         progress: Told of each step.
         pull: ``missing``, ``always`` or ``never`` instead of the services' own ``pull_policy``.
+        cancel: Begin no more when it is set: what is under way is finished first.
 
     Raises:
+        Cancelled: it was set; what has been started stays.
         NotFound: an image isn't there; no container was touched.
         EngineError: what went wrong, naming the service; the rest has been done as far as it could be.
     """
-    work = Work(engine, progress)
-    _report(images.pull(work, stack, pull))
+    work = Work(engine, progress, cancel)
+    _report(images.pull(work, stack, pull), work, f"bringing {stack.name} up")
     actions = plan(stack, engine.containers(), images.check(engine, stack))
     awaited = {
         (dependency.service, dependency.condition) for service in stack.services for dependency in service.depends_on
@@ -41,14 +50,17 @@ def up(engine: Engine, stack: Stack, progress: ProgressSink | None = None, pull:
     for action in actions:
         if action.kind == "keep":
             work.tell(action.container, action.reason, finished=True)
-    _report(run(tasks, work.stop))
+    _report(run(tasks, work.stop), work, f"bringing {stack.name} up")
     return actions
 
 
-def pull(engine: Engine, stack: Stack, progress: ProgressSink | None = None) -> None:
+def pull(
+    engine: Engine, stack: Stack, progress: ProgressSink | None = None, cancel: threading.Event | None = None
+) -> None:
     """Pull all images of a stack, but those whose ``pull_policy`` is ``never``. Raises EngineError."""
     services = tuple(service for service in stack.services if service.request.pull != "never")
-    _report(images.pull(Work(engine, progress), replace(stack, services=services), "always"))
+    work = Work(engine, progress, cancel)
+    _report(images.pull(work, replace(stack, services=services), "always"), work, f"the pull of {stack.name}")
 
 
 def down(
@@ -57,6 +69,7 @@ def down(
     volumes: bool = False,
     progress: ProgressSink | None = None,
     declared: Sequence[str] = (),
+    cancel: threading.Event | None = None,
 ) -> list[Action]:
     """Stop and remove all containers of a stack, dependents first; returns what was done.
 
@@ -67,21 +80,23 @@ def down(
             containers' anonymous ones.
         progress: Told of each step.
         declared: The named volumes of the stack as its file declares them, when the file is at hand.
+        cancel: Begin no more when it is set.
 
     Raises:
+        Cancelled: it was set; what has been removed is gone, the rest is as it was.
         EngineError: what went wrong, naming the service.
     """
     members = [container for container in engine.containers() if container.stack == name]
     own = dict.fromkeys(declared)
     for container in members:
         own.update(dict.fromkeys(filter(None, container.spec.labels.get("pyctr.volumes", "").split(","))))
-    work = Work(engine, progress)
+    work = Work(engine, progress, cancel)
     tasks = []
     for container in members:
         dependents = [other.name for other in members if container.service in _depends_on(other)]
         do = work.removal(container.service, container.name, volumes)
         tasks.append(Task(container.name, do, after=dependents))
-    _report(run(tasks, work.stop))
+    _report(run(tasks, work.stop), work, f"taking {name} down")
     actions = [Action("remove", container.name, container.service, f"part of {name}") for container in members]
     for volume in own if volumes else ():
         if work.remove_volume(volume):
@@ -139,13 +154,15 @@ def _key(action: Action) -> str:
     return f"{action.service}/{action.container}"
 
 
-def _report(outcome: Outcome) -> None:
-    """Raise one error for all that went wrong."""
-    errors = list(outcome.failed.values())
+def _report(outcome: Outcome, work: Work, doing: str) -> None:
+    """Raise one error for all that went wrong; Cancelled when something was kept from being done by ``work.stop``."""
+    errors = [error for error in outcome.failed.values() if not isinstance(error, Cancelled)]
     for error in errors:
         if not isinstance(error, EngineError):
             raise error
     if not errors:
+        if work.stop.is_set():
+            raise Cancelled(f"{doing} was cancelled", "what has been done stays; the same again does the rest")
         return
     first = errors[0]
     assert isinstance(first, EngineError)

@@ -5,12 +5,22 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from pyctr_engine.model.spec import ContainerRequest, Device, HealthCheck, Logging, Mount, Port, Resources, Security
+from pyctr_engine.model.spec import (
+    ContainerRequest,
+    Device,
+    DeviceRule,
+    HealthCheck,
+    Logging,
+    Mount,
+    Port,
+    Resources,
+    Security,
+)
 from pyctr_engine.model.stack import Service, Stack
 from pyctr_engine.stacks.digest import OWN_LABELS
 
 _DEFAULT = ContainerRequest(image="")
-_PLAIN = "hostname user working_dir tty stdin_open init stop_signal shm_size platform".split()
+_PLAIN = "hostname domainname user working_dir tty stdin_open init stop_signal shm_size platform".split()
 """Attributes that are written as the request has them."""
 
 
@@ -100,10 +110,12 @@ def _service(service: Service, stack: Stack) -> dict[str, Any]:
         "extra_hosts": [f"{host}={address}" for host, address in request.extra_hosts],
         "ulimits": {key: {"soft": soft, "hard": hard} for key, (soft, hard) in request.ulimits.items()},
         "sysctls": dict(request.sysctls),
+        "group_add": list(request.group_add),
     }
     found |= {name: value for name, value in lists.items() if value}
     found |= _health(request.health) | _logging(request.logging)
     found |= _network(service, stack) | _resources(request.resources) | _security(request.security)
+    found |= _namespaces(service, stack)
     if service.depends_on:
         found["depends_on"] = {
             item.service: {"condition": item.condition, "required": item.required} for item in service.depends_on
@@ -132,16 +144,32 @@ def _resources(resources: Resources) -> dict[str, Any]:
         "memory": "mem_limit",
         "memory_swap": "memswap_limit",
         "memory_reservation": "mem_reservation",
+        "memory_swappiness": "mem_swappiness",
         "pids": "pids_limit",
     }
     found = {names.get(field.name, field.name): getattr(resources, field.name) for field in fields(resources)}
-    return {name: value for name, value in found.items() if value not in (None, "")}
+    disks = {
+        "weight": found.pop("blkio_weight"),
+        "weight_device": [{"path": path, "weight": weight} for path, weight in found.pop("blkio_weight_device")],
+    }
+    for name in ("device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops"):
+        disks[name] = [{"path": path, "rate": rate} for path, rate in found.pop(name)]
+    disks = {name: value for name, value in disks.items() if value}
+    found = {name: value for name, value in found.items() if value is not False and value not in (None, "", ())}
+    return {**found, **({"blkio_config": disks} if disks else {})}
 
 
 def _security(security: Security) -> dict[str, Any]:
-    options = ["no-new-privileges:true"] if security.no_new_privileges else []
+    options = []
+    if security.no_new_privileges is not None:
+        options.append(f"no-new-privileges:{str(security.no_new_privileges).lower()}")
     if security.seccomp != "default":
-        options.append(f"seccomp:{security.seccomp}")
+        options.append(f"seccomp={security.seccomp}")
+    if security.apparmor:
+        options.append(f"apparmor={security.apparmor}")
+    if security.profile:
+        options.append(f"profile={security.profile}")
+    options += [f"{word}={':'.join(paths)}" for word in ("mask", "unmask") if (paths := getattr(security, word))]
     found: dict[str, Any] = {
         "privileged": security.privileged,
         "read_only": security.read_only,
@@ -149,8 +177,25 @@ def _security(security: Security) -> dict[str, Any]:
         "cap_drop": list(security.cap_drop),
         "security_opt": options,
         "userns_mode": "" if security.userns == "auto" else security.userns,
+        "device_cgroup_rules": [_rule(rule) for rule in security.device_rules],
     }
-    return {name: value for name, value in found.items() if value}
+    found = {name: value for name, value in found.items() if value}
+    if security.oom_score_adj is not None:
+        found["oom_score_adj"] = security.oom_score_adj
+    return found
+
+
+def _rule(rule: DeviceRule) -> str:
+    major, minor = ("*" if number < 0 else str(number) for number in (rule.major, rule.minor))
+    return f"{rule.kind} {major}:{minor} {rule.access}"
+
+
+def _namespaces(service: Service, stack: Stack) -> dict[str, Any]:
+    """Those of a service of this stack by the service's name: a container's may be another when read again."""
+    names = {f"container:{other.container(1)}": f"service:{other.name}" for other in stack.services}
+    asked = service.request.namespaces
+    modes = {kind: getattr(asked, kind) for kind in ("pid", "ipc", "uts", "cgroup")}
+    return {kind: names.get(mode, mode) for kind, mode in modes.items() if mode != "private"}
 
 
 def _mount(mount: Mount) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def run(tasks: Sequence[Task], stop: threading.Event, workers: int = WORKERS) ->
     """Do all tasks. One that fails keeps what needs it from being done, nothing else.
 
     Keys in ``needs`` and ``after`` that no task has count as done. An interrupt (KeyboardInterrupt) sets ``stop``,
-    begins no more tasks, waits for those under way (so that nothing is left half made), and is raised again.
+    begins no more tasks, waits for those under way (so that nothing is left half made), and is raised again. When
+    somebody else sets ``stop``, what has not begun counts as skipped.
     """
     keys = {task.key for task in tasks}
     waiting = {task.key: task for task in tasks}
@@ -45,6 +46,9 @@ def run(tasks: Sequence[Task], stop: threading.Event, workers: int = WORKERS) ->
         try:
             while waiting or running:
                 _skip(waiting, failed, skipped)
+                if stop.is_set():
+                    skipped += waiting
+                    waiting.clear()
                 for key, task in list(waiting.items()):
                     settled = done.union(failed, skipped)
                     if all(need in done or need not in keys for need in task.needs) and all(
@@ -52,9 +56,11 @@ def run(tasks: Sequence[Task], stop: threading.Event, workers: int = WORKERS) ->
                     ):
                         del waiting[key]
                         running[pool.submit(task.do)] = key
-                if not running:
+                if not running and waiting:
                     # the planner gives no circles, but a hang would be a poor way to learn of one
                     skipped += waiting
+                    break
+                if not running:
                     break
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:

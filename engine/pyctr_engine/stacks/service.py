@@ -25,33 +25,47 @@ from pyctr_engine.stacks.draft import Context, Draft
 
 ATTRIBUTES: dict[str, Callable[[Draft, Node], None]] = {
     "build": process.build,
+    "blkio_config": resources.blkio_config,
     "cap_add": security.cap_add,
     "cap_drop": security.cap_drop,
+    "cgroup": security.cgroup,
     "command": process.command,
     "container_name": process.container_name,
+    "cpu_count": resources.windows_only,
+    "cpu_percent": resources.windows_only,
+    "cpu_period": resources.cpu_period,
+    "cpu_quota": resources.cpu_quota,
     "cpu_shares": resources.cpu_shares,
     "cpus": resources.cpus,
     "cpuset": resources.cpuset,
     "depends_on": dependencies.depends_on,
     "deploy": resources.deploy,
+    "device_cgroup_rules": security.device_cgroup_rules,
     "devices": storage.devices,
+    "domainname": security.domainname,
     "entrypoint": process.entrypoint,
     "env_file": process.env_file,
     "environment": process.environment,
     "expose": ports.expose,
     "extra_hosts": networking.extra_hosts,
+    "group_add": security.group_add,
     "healthcheck": health.healthcheck,
     "hostname": process.hostname,
     "image": process.image,
     "init": process.init,
+    "ipc": security.ipc,
     "labels": process.labels,
     "logging": logs.logging,
     "links": networking.links,
     "mem_limit": resources.mem_limit,
     "mem_reservation": resources.mem_reservation,
+    "mem_swappiness": resources.mem_swappiness,
     "memswap_limit": resources.memswap_limit,
+    "oom_kill_disable": resources.oom_kill_disable,
     "network_mode": networking.network_mode,
     "networks": networking.networks,
+    "oom_score_adj": security.oom_score_adj,
+    "pid": security.pid,
     "pids_limit": resources.pids_limit,
     "platform": process.platform,
     "ports": ports.ports,
@@ -71,6 +85,7 @@ ATTRIBUTES: dict[str, Callable[[Draft, Node], None]] = {
     "tty": process.tty,
     "ulimits": resources.ulimits,
     "user": process.user,
+    "uts": security.uts,
     "userns_mode": security.userns_mode,
     "volumes": storage.volumes,
     "working_dir": process.working_dir,
@@ -85,10 +100,9 @@ NO_EFFECT = {
 """Attributes that may be left undone without harm; a warning says so."""
 
 UNSUPPORTED = (
-    "blkio_config cgroup cgroup_parent configs cpu_count cpu_percent cpu_period cpu_quota cpu_rt_period "
-    "cpu_rt_runtime credential_spec device_cgroup_rules dns dns_opt dns_search domainname extends external_links "
-    "gpus group_add ipc isolation label_file mac_address mem_swappiness models oom_kill_disable oom_score_adj pid "
-    "post_start pre_stop provider runtime secrets storage_opt use_api_socket uts volumes_from"
+    "cgroup_parent configs cpu_rt_period cpu_rt_runtime credential_spec dns dns_opt dns_search extends "
+    "external_links gpus isolation label_file mac_address models post_start pre_stop provider runtime secrets "
+    "storage_opt use_api_socket volumes_from"
 ).split()
 """Attributes of the Compose specification that would matter, and aren't done yet."""
 

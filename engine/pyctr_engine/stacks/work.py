@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from pyctr_engine.errors import Conflict, EngineError, NotFound
+from pyctr_engine.errors import Cancelled, Conflict, EngineError, NotFound
 from pyctr_engine.model.image import ImageSummary
 from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.registry import Pulled
@@ -62,11 +62,14 @@ class Engine(Protocol):
 
 
 class Work:
-    """Makes steps to be done later, in any thread. ``progress`` is called by one thread at a time."""
+    """Makes steps to be done later, in any thread. ``progress`` is called by one thread at a time.
 
-    def __init__(self, engine: Engine, progress: ProgressSink | None) -> None:
+    ``stop`` is set by whoever wishes that no more is begun: the caller, or ``progress`` by raising Cancelled.
+    """
+
+    def __init__(self, engine: Engine, progress: ProgressSink | None, stop: threading.Event | None = None) -> None:
         self.engine = engine
-        self.stop = threading.Event()
+        self.stop = threading.Event() if stop is None else stop
         self._progress = progress
         self._lock = threading.Lock()
 
@@ -78,7 +81,10 @@ class Work:
         """Pass one step on."""
         if self._progress is not None:
             with self._lock:
-                self._progress(step)
+                try:
+                    self._progress(step)
+                except Cancelled:
+                    self.stop.set()
 
     def making(self, action: Action) -> Step:
         """Create, recreate or start a container."""

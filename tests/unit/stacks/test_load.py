@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_engine.errors import InvalidStack
 from pyctr_engine.model.spec import (
     ContainerRequest,
     Device,
@@ -375,3 +376,46 @@ def test_logging(tmp_path: Path, lines: str, logging: Logging, warned: str) -> N
     again = tmp_path / "again.yaml"
     again.write_text(config(str(file)))
     assert load(str(again), env={}).services[0].request.logging == logging
+
+
+def test_every_limit_of_the_specification(tmp_path: Path) -> None:
+    lines = (
+        "cpu_period: 50ms",
+        "cpu_quota: 25000",
+        "mem_limit: 64m",
+        "mem_swappiness: 0",
+        "oom_kill_disable: true",
+        "blkio_config:",
+        "  weight: 300",
+        "  weight_device: [{path: /dev/sda, weight: 400}]",
+        "  device_read_bps: [{path: /dev/sdb, rate: 12mb}]",
+        "  device_write_iops: [{path: /dev/sdb, rate: 30}]",
+    )
+    found = request(tmp_path, *lines).resources
+    assert found == Resources(
+        memory=64 << 20,
+        cpu_quota=25000,
+        cpu_period=50000,
+        memory_swappiness=0,
+        oom_kill_disable=True,
+        blkio_weight=300,
+        blkio_weight_device=(("/dev/sda", 400),),
+        device_read_bps=(("/dev/sdb", 12 << 20),),
+        device_write_iops=(("/dev/sdb", 30),),
+    )
+    again = render(load_text(tmp_path, "services:\n  web:\n    image: x\n" + "".join(f"    {x}\n" for x in lines)))
+    assert load_text(tmp_path, again).services[0].request.resources == found
+
+
+def test_limits_that_are_off_are_none(tmp_path: Path) -> None:
+    lines = ("cpu_quota: -1", "cpu_period: 0", "mem_swappiness: -1", "blkio_config: {weight: 0}")
+    assert request(tmp_path, *lines).resources == Resources()
+    assert not request(tmp_path, "oom_kill_disable: false").resources.oom_kill_disable
+
+
+def test_what_is_being_written_is_checked_in_the_files_place(tmp_path: Path) -> None:
+    path = tmp_path / "shop" / "compose.yaml"
+    stack = load(str(path), text="services: {web: {image: nginx}}", env={})
+    assert (stack.name, stack.path, stack.services[0].name) == ("shop", str(path), "web")
+    with pytest.raises(InvalidStack, match=r"compose.yaml:1:18: "):
+        load(str(path), text="services: {web: {imge: nginx}}", env={})

@@ -18,7 +18,15 @@ ATTRIBUTES = [
     ("qqq: 1", "4:5: a service has no attribute qqq", "names of your own begin with x-"),
     ("dns: 1.1.1.1", "4:5: dns of a service is not supported yet", "leave it out"),
     ("secrets: [a]", "4:5: secrets of a service is not supported yet", "leave it out"),
-    ("pid: host", "4:5: pid of a service is not supported yet", "leave it out"),
+    ("pid: shiny", "4:10: there is no pid namespace 'shiny'", "private, host"),
+    (
+        "cpu_count: 2",
+        "4:16: cpu_count and cpu_percent are for Windows' containers",
+        "cpus: 1.5 limits CPU time here",
+    ),
+    ("mem_swappiness: 101", "4:21: mem_swappiness must be at most 100, not 101", ""),
+    ("blkio_config: {wait: 1}", "4:20: blkio_config has no attribute wait", "did you mean weight?"),
+    ("blkio_config: {device_read_bps: [{path: /dev/a}]}", "4:38: device_read_bps needs path and rate", ""),
     ("command: {a: b}", "4:14: command must be a list, not a mapping", "each item begins with a dash"),
     ("command: [a, [b]]", "4:18: an item of command must be a string, not a list", ""),
     ("command: [a, ~]", "4:18: an item of command must be a string, not nothing", ""),
@@ -122,9 +130,9 @@ ATTRIBUTES = [
     ("scale: 2\n    ports: ['80:80']", "5:12: 2 replicas can't all publish port 80", ""),
     # security
     ("cap_add: [NET_ADMN]", "4:15: there is no capability NET_ADMN", "did you mean NET_ADMIN?"),
-    ("security_opt: ['apparmor:mine']", "4:20: the security option apparmor:mine is not supported yet", ""),
+    ("security_opt: ['shiny:mine']", "4:20: the security option 'shiny:mine' is unknown", "options: no-new"),
     ("sysctls: [net.core.somaxconn]", "4:15: sysctl net.core.somaxconn has no value", ""),
-    ("userns_mode: keep-id", "4:18: userns_mode keep-id is not supported yet", "host is"),
+    ("userns_mode: shiny", "4:18: there is no user namespace 'shiny'", "auto, host, keep-id"),
     # networks
     ("network_mode: briddge", '4:19: network_mode can\'t be "briddge"', ""),
     ("network_mode: host\n    networks: [a]", "4:19: network_mode and networks exclude each other", ""),

@@ -46,6 +46,79 @@ def cpu_shares(draft: Draft, node: Node) -> None:
         draft.limit("cpu_shares", max(2, shares), "cpu_shares", node)
 
 
+def cpu_quota(draft: Draft, node: Node) -> None:
+    """``cpu_quota:``, microseconds of CPU time in each period; 0 and -1 are no limit."""
+    quota = values.integer(node, "cpu_quota", -1)
+    if quota > 0:
+        draft.limit("cpu_quota", quota, "cpu_quota", node)
+
+
+def cpu_period(draft: Draft, node: Node) -> None:
+    """``cpu_period:``, microseconds, also as a duration (``100ms``)."""
+    text = values.scalar(node, "cpu_period").text
+    period = (
+        values.integer(node, "cpu_period", 0)
+        if text.isdigit()
+        else round(values.duration(node, "cpu_period") * 1_000_000)
+    )
+    if period:
+        draft.limit("cpu_period", period, "cpu_period", node)
+
+
+def windows_only(draft: Draft, node: Node) -> None:
+    """``cpu_count:`` and ``cpu_percent:``, which mean something to Windows' containers only."""
+    raise node.error("cpu_count and cpu_percent are for Windows' containers", "cpus: 1.5 limits CPU time here")
+
+
+def mem_swappiness(draft: Draft, node: Node) -> None:
+    """``mem_swappiness:``, 0 to 100; -1 is the host's."""
+    swappiness = values.integer(node, "mem_swappiness", -1, 100)
+    if swappiness >= 0:
+        draft.limit("memory_swappiness", swappiness, "mem_swappiness", node)
+
+
+def oom_kill_disable(draft: Draft, node: Node) -> None:
+    """``oom_kill_disable:``, whether who goes over the limit of memory waits instead of being killed."""
+    draft.limit(
+        "oom_kill_disable",
+        values.boolean(node, "oom_kill_disable", draft.context.warn_node),
+        "oom_kill_disable",
+        node,
+    )
+
+
+_RATES = ("device_read_bps", "device_write_bps", "device_read_iops", "device_write_iops")
+
+
+def blkio_config(draft: Draft, node: Node) -> None:
+    """``blkio_config:``, a weight, weights of single disks, and limits of rate."""
+    options = values.mapping(node, "blkio_config")
+    values.known_keys(options, "blkio_config", ("weight", "weight_device", *_RATES))
+    if (given := options.get("weight")) is not None and (weight := values.integer(given, "weight", 0, 1000)):
+        draft.limit("blkio_weight", weight, "blkio_config.weight", given)
+    if (given := options.get("weight_device")) is not None:
+        draft.limit("blkio_weight_device", _disks(given, "weight_device", "weight"), "blkio_config", given)
+    for name in _RATES:
+        if (given := options.get(name)) is not None:
+            draft.limit(name, _disks(given, name, "rate"), f"blkio_config.{name}", given)
+
+
+def _disks(node: Node, what: str, amount: str) -> tuple[tuple[str, int], ...]:
+    """A list of mappings of ``path`` and weight or rate; a rate of bytes may have a unit."""
+    found: dict[str, int] = {}
+    for item in values.items(node, what):
+        options = values.mapping(item, what)
+        values.known_keys(options, what, ("path", amount))
+        path, value = options.get("path"), options.get(amount)
+        if path is None or value is None:
+            raise item.error(f"{what} needs path and {amount}")
+        name = values.word(path, "path")
+        if name in found:
+            raise path.error(f"{what}: {name} is given twice", "keep one of them")
+        found[name] = values.size(value, amount) if what.endswith("_bps") else values.integer(value, amount, 0)
+    return tuple((name, value) for name, value in found.items() if value)
+
+
 def cpuset(draft: Draft, node: Node) -> None:
     """``cpuset:``, CPUs by number."""
     text = values.string(node, "cpuset")
