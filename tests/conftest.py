@@ -35,6 +35,20 @@ def nothing_leaves_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def the_machines_mounts_stay() -> Iterator[None]:
+    """A test that covers the machine's own /dev, /proc or /sys fails there, not in a hundred tests after it."""
+
+    def own() -> list[str]:
+        with open("/proc/self/mountinfo") as file:
+            points = (line.split(" ", 5)[4] for line in file)
+            return [point for point in points if point.startswith(("/dev", "/proc", "/sys"))]
+
+    before = own()
+    yield
+    assert own() == before
+
+
 @contextlib.contextmanager
 def own_paths(directory: Path) -> Iterator[Paths]:
     """State and run directories of one's own, and so an engine with names of its own; its spawner ends with them.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 
 from pyctr_engine.linux.namespaces import is_running
 from pyctr_engine.paths import Paths
+from tests.patience import PATIENCE
 
 CGROUPS = "/sys/fs/cgroup"
 LINKS = "/sys/class/net"
@@ -75,7 +76,7 @@ def spawner(paths: Paths) -> int:
 
 def settled(paths: Paths, before: Holdings, patience: float = 5.0) -> dict[str, list[str]]:
     """What is still held after the kernel had time to take links and processes down, which it does by itself."""
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + patience * PATIENCE
     while True:
         leaked = held(paths).leaked_since(before)
         if not leaked or time.monotonic() > deadline:

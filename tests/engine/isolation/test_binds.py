@@ -1,0 +1,101 @@
+"""What was bound read-only stays so, with all that is mounted below it, whoever tries from inside."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pyctr_engine.model.spec import Mount, Security
+from tests.engine.containers.conftest import Bench
+from tests.engine.isolation.attacks import attack
+from tests.engine.isolation.conftest import Weaken
+
+pytestmark = pytest.mark.root
+
+WRITE = """
+attempt("a file", open_for_writing, "/given/file")
+attempt("a new file", lambda: os.close(os.open("/given/new", os.O_CREAT | os.O_WRONLY)))
+attempt("its mode", os.chmod, "/given/file", 0o777)
+attempt("its times", os.utime, "/given/file")
+attempt("an attribute", os.setxattr, "/given/file", "user.x", b"y")
+attempt("through a descriptor", lambda: open_for_writing(f"/proc/self/fd/{os.open('/given/file', os.O_PATH)}"))
+attempt("by another name", open_for_writing, "/proc/self/root/given/file")
+"""
+REMOUNT = """
+attempt("remount", call, "mount", None, b"/given", None, 0x20 | 0x1000, None)
+attempt("set attributes", call, "mount_setattr", -100, b"/given", 0, struct.pack("QQQQ", 0, 1, 0, 0), 32)
+def copy():
+    os.makedirs("/tmp/copy", exist_ok=True)
+    call("mount", b"/given", b"/tmp/copy", None, 0x1000, None)
+    call("mount", None, b"/tmp/copy", None, 0x20 | 0x1000, None)
+attempt("a bind of its own", copy)
+attempt("unmount", call, "umount2", b"/given", 2)
+"""
+
+
+@pytest.fixture
+def given(host_directory: Path) -> Iterator[Path]:
+    """A directory of the host with another file system mounted in it."""
+    (host_directory / "file").write_text("the host's")
+    (host_directory / "below").mkdir()
+    below = str(host_directory / "below")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "pyctr-test", below], check=True)
+    (host_directory / "below" / "file").write_text("the host's, below")
+    try:
+        yield host_directory
+    finally:
+        subprocess.run(["umount", "-l", below], check=True)
+
+
+def test_it_cannot_be_written_to_by_any_name(bench: Bench, given: Path) -> None:
+    mounts = (Mount("bind", str(given), "/given", read_only=True),)
+    for security in (Security(), Security(userns="host")):
+        told = attack(bench, WRITE + REMOUNT, mounts=mounts, security=security)
+        assert {told.pop(name) for name in ("remount", "set attributes", "a bind of its own", "unmount")} == {"EPERM"}
+        assert set(told.values()) == {"EROFS"}
+    assert (given / "file").read_text() == "the host's"
+
+
+def test_what_is_mounted_below_it_is_read_only_too(bench: Bench, weaken: Weaken, given: Path) -> None:
+    mounts = (Mount("bind", str(given), "/given", read_only=True),)
+    script = WRITE.replace("/given/", "/given/below/")
+    for security in (Security(), Security(userns="host")):
+        assert set(attack(bench, script, mounts=mounts, security=security).values()) == {"EROFS"}
+    topmost_only = """
+from pyctr_engine.runtime import trees
+real = trees._open_one
+trees._open_one = lambda path, bind, target, *more: real(
+    path, bind._replace(read_only=bind.read_only and target == bind.target), target, *more
+)
+"""
+    weak = weaken(topmost_only)
+    assert attack(weak, script, mounts=mounts)["a new file"] == "done"
+    assert attack(weak, WRITE, mounts=mounts)["a new file"] == "EROFS"
+
+
+def test_an_added_sys_admin_undoes_it(bench: Bench, given: Path) -> None:
+    """As with docker and podman: whoever may mount in there may make it writable again. It is no default."""
+    mounts = (Mount("bind", str(given), "/given", read_only=True),)
+    for security in (Security(cap_add=("SYS_ADMIN",)), Security(cap_add=("SYS_ADMIN",), userns="host")):
+        told = attack(bench, REMOUNT.replace("umount2", "getpid") + WRITE, mounts=mounts, security=security)
+        assert told["remount"] == told["a file"] == "done"
+
+
+def test_volumes_and_single_files_are_held_the_same_way(bench: Bench, given: Path) -> None:
+    mounts = (
+        Mount("bind", str(given / "file"), "/given/file", read_only=True),
+        Mount("volume", "kept", "/volume", read_only=True),
+    )
+    script = """
+attempt("file", open_for_writing, "/given/file")
+attempt("volume", lambda: os.close(os.open("/volume/new", os.O_CREAT | os.O_WRONLY)))
+attempt("over it", os.rename, "/etc/hostname", "/given/file")
+attempt("take it away", os.unlink, "/given/file")
+"""
+    told = attack(bench, script, mounts=mounts)
+    assert (told["file"], told["volume"]) == ("EROFS", "EROFS")
+    assert told["take it away"] == "EBUSY"
+    assert (given / "file").read_text() == "the host's"
