@@ -64,6 +64,7 @@ def test_directories_are_given_before_the_command(
             seen.append(paths)
 
     monkeypatch.setattr(pyctr_engine.engine, "Engine", Spy)
+    monkeypatch.setattr(pyctr_engine.engine, "enter", lambda paths: None)
     assert main(["--state-dir", "/s", "--run-dir=/r", "ps"]) == 0
     assert (seen[0].state, seen[0].run) == ("/s", "/r")
 

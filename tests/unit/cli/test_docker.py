@@ -19,7 +19,7 @@ def test_commands_of_docker_s_that_are_not_here(cli: Cli, words: list[str]) -> N
     assert err.startswith(f"pyctr-tui: docker's `{words[0]}` is not here\n  hint: ")
 
 
-@pytest.mark.parametrize("name", ["--dns", "--ip", "-P", "--uts", "--pid"])
+@pytest.mark.parametrize("name", ["--dns", "--ip", "-P", "--mac-address", "--volumes-from"])
 def test_options_of_docker_s_run_that_are_not_here(cli: Cli, name: str) -> None:
     code, _, err = cli("run", name, "x", "img")
     assert (code, err.splitlines()[0]) == (125, f"pyctr-tui: docker's {name} is not here")

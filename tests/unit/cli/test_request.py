@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, RestartPolicy
+from pyctr_engine.model.spec import ContainerRequest, Device, Mount, Port, Resources, RestartPolicy
+from pyctr_tui.cli import limits
 from pyctr_tui.cli.options import Grammar, UsageError
-from pyctr_tui.cli.request import OPTIONS, request
+from pyctr_tui.cli.request import LIMITS, OPTIONS, request
 
 GRAMMAR = Grammar("run", "", "", *OPTIONS, least=1, most=None, interspersed=False)
 
@@ -116,6 +117,57 @@ def test_limits() -> None:
     assert (found.cpu_shares, found.cpuset, found.pids) == (512, "0-1", 64)
 
 
+def test_every_limit() -> None:
+    found = ask(
+        "--memory-high 100m --memory-swappiness 0 --oom-group --oom-kill-disable --cpu-quota 50000"
+        " --cpu-period 200000 --cpu-burst 1000 --cpuset-mems 0 --blkio-weight 300 --blkio-weight-device /dev/a:20"
+        " --device-read-bps /dev/a:1mb --device-read-bps /dev/b:2k --device-write-bps /dev/a:3"
+        " --device-read-iops /dev/a:4 --device-write-iops /dev/a:5 --hugetlb 2MB=64m --hugetlb 1g=0 img"
+    ).resources
+    assert found == Resources(
+        memory_high=100 << 20,
+        memory_swappiness=0,
+        oom_group=True,
+        oom_kill_disable=True,
+        cpu_quota=50000,
+        cpu_period=200000,
+        cpu_burst=1000,
+        cpuset_mems="0",
+        blkio_weight=300,
+        blkio_weight_device=(("/dev/a", 20),),
+        device_read_bps=(("/dev/a", 1 << 20), ("/dev/b", 2048)),
+        device_write_bps=(("/dev/a", 3),),
+        device_read_iops=(("/dev/a", 4),),
+        device_write_iops=(("/dev/a", 5),),
+        hugetlb=(("2MB", 64 << 20), ("1GB", 0)),
+    )
+    assert found.cpu_limit == 0.25
+
+
+@pytest.mark.parametrize(
+    ("options", "before", "after"),
+    [
+        ("--cpus 2", Resources(cpu_quota=5000, cpu_period=10000), Resources(cpus=2.0)),
+        ("--cpu-quota 5000", Resources(cpus=2.0), Resources(cpu_quota=5000)),
+        ("--cpu-quota -1", Resources(cpu_quota=5000, cpu_period=10000), Resources()),
+        ("--cpus 0", Resources(cpus=2.0), Resources()),
+        ("-m 128m", Resources(memory=64 << 20, memory_swap=96 << 20), Resources(memory=128 << 20)),
+        ("-c 5", Resources(memory=64 << 20, memory_swap=96 << 20, pids=7),
+         Resources(memory=64 << 20, memory_swap=96 << 20, pids=7, cpu_shares=5)),
+        ("--memory-swappiness -1", Resources(memory_swappiness=3), Resources()),
+        ("--oom-kill-disable=false", Resources(oom_kill_disable=True), Resources()),
+        ("--device-read-bps /dev/a:0 --device-read-bps /dev/b:7",
+         Resources(device_read_bps=(("/dev/a", 1), ("/dev/b", 2), ("/dev/c", 3))),
+         Resources(device_read_bps=(("/dev/b", 7), ("/dev/c", 3)))),
+        ("--hugetlb 2MB=", Resources(hugetlb=(("2MB", 5), ("1GB", 6))), Resources(hugetlb=(("1GB", 6),))),
+    ],
+)  # fmt: skip
+def test_an_update_changes_what_is_given_and_nothing_else(options: str, before: Resources, after: Resources) -> None:
+    assert (
+        limits.changed(Grammar("update", "", "", *LIMITS, most=None).parse([*options.split(), "c"]), before) == after
+    )
+
+
 def test_zero_and_minus_one_mean_no_limit() -> None:
     found = ask("-m 0 --cpus 0 --pids-limit -1 img").resources
     assert (found.memory, found.cpus, found.pids) == (None, None, None)
@@ -159,8 +211,10 @@ def test_an_empty_entrypoint_clears_the_image_s() -> None:
         "--mount type=bind,source=rel,target=/x", "--mount target=/x,shiny=1", "--tmpfs rel", "--tmpfs /x:suid",
         "-p 0", "-p 70000", "-p a:80", "-p 80/sctp", "-p 1-2:80", "-m lots", "-m 1x", "--cpus -1", "--cpus nan",
         "--pids-limit few", "--device fuse", "--ulimit nofile", "--restart sometimes", "--restart always:3",
-        "--security-opt shiny", "--userns shiny", "--net shiny", "--pull sometimes", "--rm --restart always",
-        "--add-host db", "-l =x", "-e =x", "--stop-timeout soon",
+        "--security-opt shiny", "--timens private,x=1", "--umask 9", "--device-cgroup-rule c",
+        "--net shiny", "--pull sometimes", "--rm --restart always",
+        "--add-host db", "-l =x", "--device-read-bps sda:1m", "--device-read-bps /dev/sda", "--hugetlb 64m",
+        "--blkio-weight much", "--device-read-iops /dev/sda:1m", "-e =x", "--stop-timeout soon",
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_125(options: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
 TYPE_CHECKING = False  # not typing's own: see main.py
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
+    from pyctr_engine.paths import Paths
 
 
 class Call:
@@ -24,18 +26,35 @@ class Call:
         return os.environ.get("PYCTR_ASCII", "0") not in ("", "0")
 
     @property
-    def engine(self) -> Engine:
-        """The engine, made on first use."""
-        if self._engine is None:
-            from pyctr_engine.engine import Engine
-            from pyctr_engine.paths import Paths
+    def paths(self) -> Paths:
+        """The engine's directories; for what needs no engine."""
+        from pyctr_engine.paths import Paths
 
-            self._engine = Engine(Paths(self._state, self._run))
+        return self._engine.paths if self._engine is not None else Paths(self._state, self._run)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, made on first use; an ordinary user's program enters the user's namespaces then.
+
+        Raises EngineError where the host lets the user have none.
+        """
+        if self._engine is None:
+            from pyctr_engine.engine import Engine, enter
+
+            paths = self.paths
+            enter(paths)
+            self._engine = Engine(paths)
         return self._engine
 
     @engine.setter
     def engine(self, engine: Engine) -> None:
         self._engine = engine
+
+    def outside(self) -> Engine:
+        """An engine that has entered nothing, for `Engine.doctor`."""
+        from pyctr_engine.engine import Engine
+
+        return Engine(self.paths)
 
     def close(self) -> None:
         """Let go of the engine, if there is one."""
@@ -55,7 +74,8 @@ def report(message: str, hint: str = "") -> None:
     """Print an error to standard error: one sentence, and what to do."""
     from pyctr_tui.cli.text import harmless
 
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):  # that it can't be written to may be what is reported
+        sys.stdout.flush()
     show = harmless if is_terminal(2) else str
     text = f"pyctr-tui: {show(message)}\n"
     if hint:

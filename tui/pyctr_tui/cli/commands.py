@@ -30,6 +30,7 @@ _CONTAINERS = {
     "rm": Command("lifecycle", "remove", "Remove containers"),
     "exec": Command("exec", "exec_", "Run a further program in a running container", warm=True),
     "attach": Command("exec", "attach", "Attach to a running container"),
+    "replay": Command("replay", "replay", "Play a recording of a terminal"),
     "rename": Command("change", "rename", "Give a container another name"),
     "update": Command("change", "update", "Change limits and restart policy of containers, also while they run"),
     "cp": Command("copy", "copy", "Copy files between a container and here"),
@@ -73,8 +74,11 @@ _STACKS = {
 }
 _SYSTEM = {
     "volume ls": Command("volumes", "list_", "List volumes"),
+    "volume create": Command("volumes", "create", "Make volumes"),
     "volume inspect": Command("volumes", "inspect", "Show everything about volumes"),
     "volume rm": Command("volumes", "remove", "Remove volumes"),
+    "network ls": Command("networks", "list_", "List networks"),
+    "network inspect": Command("networks", "inspect", "Show who is on networks"),
     "events": Command("system", "events", "Show what happens, as it happens"),
     "resume": Command("service", "resume", "After a boot: start what its restart policy says", warm=True),
     "service install": Command("service", "install", "Have systemd call `resume` at each boot"),
@@ -87,6 +91,9 @@ _SYSTEM = {
     "volume prune": Command("prune", "volumes", "Remove volumes that are not used"),
     "system df": Command("diskusage", "df", "Show what takes room on the disk"),
     "system check": Command("system", "check", "Examine the store, the database and what the kernel holds; mend it"),
+    "settings path": Command("settings", "path", "Print where the settings file of the interface is"),
+    "settings schema": Command("settings", "schema", "Print its JSON Schema"),
+    "settings check": Command("settings", "check", "Check it"),
     "version": Command("system", "version", "Show the version"),
 }
 

@@ -19,36 +19,30 @@ _COMMANDS = {
     "service": _ONE_HOST,
     "swarm": _ONE_HOST,
     "system info": "`pyctr-tui doctor` examines the host",
-    "volume create": "a volume is made when it is first mounted: `pyctr-tui run -v NAME:/DIR …`",
 }
 
-_OWN_NAMESPACE = (
-    "each container has its own; `--network host`, `container:NAME`, `--userns host` and `--privileged` share"
-)
 _RUN_OPTIONS = {
     "--annotation": "labels serve as well: -l KEY=VALUE",
-    "--cgroupns": _OWN_NAMESPACE,
     "--cidfile": "the id is printed: `pyctr-tui run -d … > FILE`",
-    "--cpu-period": "--cpus NUMBER is the same in one number",
-    "--cpu-quota": "--cpus NUMBER is the same in one number",
+    "--cpu-rt-period": "real-time scheduling is not handed out; --cpus, --cpu-shares and --cpuset-cpus are",
+    "--cpu-rt-runtime": "real-time scheduling is not handed out; --cpus, --cpu-shares and --cpuset-cpus are",
+    "--cpu-count": "that is Windows'; --cpus NUMBER limits CPU time here",
+    "--cpu-percent": "that is Windows'; --cpus NUMBER limits CPU time here",
+    "--io-maxbandwidth": "that is Windows'; --device-read-bps and --device-write-bps limit disks here",
+    "--io-maxiops": "that is Windows'; --device-read-iops and --device-write-iops limit disks here",
+    "--kernel-memory": "kernel memory is part of --memory",
     "--dns": "resolvers are the host's; others by a file: -v FILE:/etc/resolv.conf:ro",
     "--dns-option": "resolvers are the host's; others by a file: -v FILE:/etc/resolv.conf:ro",
     "--dns-search": "resolvers are the host's; others by a file: -v FILE:/etc/resolv.conf:ro",
-    "--domainname": "a host name may have dots: -h NAME.DOMAIN",
     "--expose": "ports need not be exposed: peers reach all of them, the host too; -p publishes one",
     "--gpus": "devices one by one: --device /dev/…",
-    "--group-add": "groups are those of the user in the image's /etc/group: -u USER",
     "--ip": "addresses are leased; `pyctr-tui inspect` tells which, and names lead to it",
-    "--ipc": _OWN_NAMESPACE,
     "--label-file": "labels one by one: -l KEY=VALUE",
     "--link": "containers find each other by name on the bridge",
     "--mac-address": "it follows from the address",
-    "--oom-kill-disable": "what goes over --memory is killed",
-    "--pid": _OWN_NAMESPACE,
     "--publish-all": "name the ports: -p PORT publishes one on any free port",
     "-P": "name the ports: -p PORT publishes one on any free port",
     "--runtime": "it is its own runtime",
-    "--uts": _OWN_NAMESPACE,
     "--volume-driver": "volumes are directories of this host",
     "--volumes-from": "name the volumes: -v NAME:/DIR",
 }

@@ -20,7 +20,8 @@ LIST_FORMAT = Option("--format", "json, table, or a template such as '{{.ID}}'",
 
 _HEADERS = {
     "ID": "ID", "Names": "NAMES", "CreatedAt": "CREATED AT", "CreatedSince": "CREATED", "CreatedBy": "CREATED BY",
-    "RunningFor": "CREATED", "CPUPerc": "CPU %", "MemPerc": "MEM %", "MemUsage": "MEM USAGE / LIMIT",
+    "RunningFor": "CREATED", "CPUPerc": "CPU %", "CPULimitPerc": "CPU % OF LIMIT", "MemPerc": "MEM %",
+    "MemUsage": "MEM USAGE / LIMIT",
     "NetIO": "NET I/O", "BlockIO": "BLOCK I/O", "DiffID": "DIFF ID", "BlobSize": "STORED", "LocalVolumes": "VOLUMES",
     "Driver": "DRIVER", "Name": "NAME", "SharedWith": "SHARED WITH", "TotalCount": "TOTAL",
     "SharedSize": "SHARED SIZE", "UniqueSize": "UNIQUE SIZE", "ChainID": "CHAIN ID",

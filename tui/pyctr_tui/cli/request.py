@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Resources, Security
-from pyctr_tui.cli import mounts, values
+from pyctr_engine.errors import InvalidValue
+from pyctr_engine.model import security_options
+from pyctr_engine.model.spec import ContainerRequest, HealthCheck, Namespaces, Resources, Security
+from pyctr_engine.record import replace
+from pyctr_tui.cli import limits, mounts, values
 from pyctr_tui.cli.environment import environment
 from pyctr_tui.cli.options import Option, Parsed, UsageError
 
@@ -11,12 +14,27 @@ LIMITS = (
     Option("-m, --memory", "Limit of memory", "SIZE"),
     Option("--memory-swap", "Limit of memory and swap together; -1 for none", "SIZE"),
     Option("--memory-reservation", "Memory kept for it under pressure", "SIZE"),
+    Option("--memory-high", "Memory above which it is slowed down, not killed; cgroup v2", "SIZE"),
+    Option("--memory-swappiness", "0 (swap as the last resort) to 100, -1 for the host's; cgroup v1", "NUMBER"),
+    Option("--oom-group", "When memory runs out for one process, kill all; cgroup v2"),
+    Option("--oom-kill-disable", "When memory runs out, wait instead of being killed; cgroup v1"),
     Option("--cpus", "How many CPUs' worth of time", "NUMBER"),
+    Option("--cpu-quota", "Microseconds of CPU time in each period", "NUMBER"),
+    Option("--cpu-period", "Length of such a period, 100000 is usual", "NUMBER"),
+    Option("--cpu-burst", "Microseconds of unused quota that may be saved up", "NUMBER"),
     Option("-c, --cpu-shares", "Relative weight, 1024 is usual", "NUMBER"),
     Option("--cpuset-cpus", "CPUs it may run on", "0-1,3"),
+    Option("--cpuset-mems", "Memory nodes it may use", "0-1"),
+    Option("--blkio-weight", "Share of busy disks, 10 to 1000; heeded by disks scheduled by bfq", "NUMBER"),
+    Option("--blkio-weight-device", "The same for one disk", "/dev/X:NUMBER", many=True),
+    Option("--device-read-bps", "Most bytes read from a disk, a second", "/dev/X:SIZE", many=True),
+    Option("--device-write-bps", "Most bytes written to a disk, a second", "/dev/X:SIZE", many=True),
+    Option("--device-read-iops", "Most reads from a disk, a second", "/dev/X:NUMBER", many=True),
+    Option("--device-write-iops", "Most writes to a disk, a second", "/dev/X:NUMBER", many=True),
     Option("--pids-limit", "How many processes and threads; -1 for no limit", "NUMBER"),
+    Option("--hugetlb", "How much of huge pages of a size", "2MB=SIZE", many=True),
 )
-"""What ``update`` takes too."""
+"""What ``update`` takes too; see `limits`."""
 
 OPTIONS = (
     Option("-i, --interactive", "Keep standard input open"),
@@ -33,16 +51,26 @@ OPTIONS = (
     Option("-h, --hostname", "Its host name", "NAME"),
     Option("--entrypoint", "Replace the image's entry point", "PROGRAM"),
     *LIMITS,
-    Option("--network, --net", "bridge, none, host, or container:NAME", "NETWORK"),
+    Option("--network, --net", "bridge, none, host (its ids are the host's then), or container:NAME", "NETWORK"),
     Option("--network-alias", "One more name on its network", "NAME", many=True),
     Option("-p, --publish", "Publish a port", "[[IP:]HOST:]PORT[/udp]", many=True),
     Option("--add-host", "One more line in its /etc/hosts", "NAME:ADDRESS", many=True),
-    Option("--device", "Show it a device", "/dev/X[:/dev/Y][:rwm]", many=True),
+    Option("--device", "Show it a device, or a directory of them", "/dev/X[:/dev/Y][:rwm]", many=True),
+    Option("--device-cgroup-rule", "Devices that may be opened too: c 188:* rwm", "RULE", many=True),
     Option("--privileged", "No user namespace, all capabilities and devices, no filter"),
     Option("--cap-add", "Add a capability", "NAME", many=True),
     Option("--cap-drop", "Drop a capability", "NAME", many=True),
-    Option("--security-opt", "no-new-privileges, seccomp=unconfined", "OPTION", many=True),
-    Option("--userns", "host: no user namespace of its own", "MODE"),
+    Option("--security-opt", "no-new-privileges, profile=hardened, seccomp=FILE|unconfined, …", "OPTION", many=True),
+    Option("--userns", "auto (the default), host, keep-id, container:NAME, or UID:GID:SIZE", "MODE"),
+    Option("--pid", "Processes: private (the default), host (its ids are the host's then), container:NAME", "MODE"),
+    Option("--ipc", "System V IPC and /dev/shm: private (the default), none, host, container:NAME", "MODE"),
+    Option("--uts", "Host name: private (the default), host, container:NAME", "MODE"),
+    Option("--cgroupns", "What is seen of the control groups: private (the default), host", "MODE"),
+    Option("--timens", "Clocks: host (the default), or private[,boottime=SECONDS][,monotonic=SECONDS]", "MODE"),
+    Option("--group-add", "One more group, by name or id", "GROUP", many=True),
+    Option("--oom-score-adj", "-1000 (never killed for want of memory) to 1000 (killed first)", "NUMBER"),
+    Option("--umask", "File mode bits that are taken away, 0022", "OCTAL"),
+    Option("--domainname", "Its NIS domain name", "NAME"),
     Option("--read-only", "Mount its root file system read-only"),
     Option("--restart", "no, on-failure[:retries], always, unless-stopped", "POLICY"),
     Option("--health-cmd", "A line for a shell that says by its exit code whether it is healthy", "LINE"),
@@ -95,7 +123,7 @@ def request(parsed: Parsed) -> ContainerRequest:
         network=_network(parsed.value("net", "bridge")),
         aliases=tuple(parsed.values("network-alias")),
         extra_hosts=tuple(map(values.extra_host, parsed.values("add-host"))),
-        resources=_resources(parsed),
+        resources=limits.changed(parsed, Resources()),
         security=_security(parsed),
         restart=values.restart(parsed.value("restart")),
         labels=dict(values.pair(text, "--label") for text in parsed.values("label")),
@@ -109,6 +137,9 @@ def request(parsed: Parsed) -> ContainerRequest:
         pull=parsed.value("pull", "missing"),
         platform=parsed.value("platform"),
         health=_health(parsed),
+        namespaces=_namespaces(parsed),
+        domainname=parsed.value("domainname"),
+        group_add=tuple(parsed.values("group-add")),
         logging=values.logging(
             parsed.value("log-driver"), dict(values.pair(text, "--log-opt") for text in parsed.values("log-opt"))
         ),
@@ -154,44 +185,38 @@ def _network(name: str) -> str:
     raise UsageError(f"--network: there is no network {name}", "networks: bridge, none, host, container:NAME")
 
 
-def _resources(parsed: Parsed) -> Resources:
-    def size(key: str) -> int | None:
-        return values.size(parsed.value(key), f"--{key}") or None if key in parsed else None
-
-    cpus = values.number(parsed.value("cpus", "0"), "--cpus")
-    shares = values.integer(parsed.value("cpu-shares", "0"), "--cpu-shares")
-    pids = values.integer(parsed.value("pids-limit", "0"), "--pids-limit")
-    return Resources(
-        memory=size("memory"),
-        memory_swap=values.swap_size(parsed.value("memory-swap")) or None if "memory-swap" in parsed else None,
-        memory_reservation=size("memory-reservation"),
-        cpus=cpus or None,
-        cpu_shares=shares or None,
-        cpuset=parsed.value("cpuset-cpus"),
-        pids=pids if pids > 0 else None,
+def _namespaces(parsed: Parsed) -> Namespaces:
+    time, offsets = values.time_namespace(parsed.value("timens", "host"))
+    return Namespaces(
+        pid=parsed.value("pid") or "private",
+        ipc=parsed.value("ipc") or "private",
+        uts=parsed.value("uts") or "private",
+        cgroup=parsed.value("cgroupns") or "private",
+        time=time,
+        **offsets,
     )
 
 
 def _security(parsed: Parsed) -> Security:
-    no_new_privileges, seccomp = False, "default"
+    security = Security()
     for text in parsed.values("security-opt"):
-        name, _, value = text.replace(":", "=", 1).partition("=")
-        if name == "no-new-privileges" and value in ("", "true", "false"):
-            no_new_privileges = value != "false"
-        elif name == "seccomp" and value in ("unconfined", "default", "builtin"):
-            seccomp = "unconfined" if value == "unconfined" else "default"
-        elif (name, value) not in (("apparmor", "unconfined"), ("label", "disable")):
-            raise UsageError(f"--security-opt: {text!r} is unknown", "options: no-new-privileges, seccomp=unconfined")
+        try:
+            security = security_options.apply(security, text, ".")
+        except InvalidValue as error:
+            raise UsageError(f"--security-opt: {error.message}", error.hint) from error
     userns = parsed.value("userns")
-    if userns not in ("", "auto", "host", "private"):
-        raise UsageError(f"--userns: {userns!r} is unknown", "modes: auto, host")
-    return Security(
+    umask = parsed.value("umask")
+    return replace(
+        security,
         privileged=parsed.flag("privileged"),
-        userns="host" if userns == "host" else "auto",
+        userns="auto" if userns in ("", "private") else userns,
+        umask=values.octal(umask, "--umask") if umask else None,
+        oom_score_adj=values.integer(parsed.value("oom-score-adj"), "--oom-score-adj")
+        if "oom-score-adj" in parsed
+        else None,
+        device_rules=tuple(map(values.device_rule, parsed.values("device-cgroup-rule"))),
         cap_add=tuple(map(_capability, parsed.values("cap-add"))),
         cap_drop=tuple(map(_capability, parsed.values("cap-drop"))),
-        no_new_privileges=no_new_privileges,
-        seccomp=seccomp,
         read_only=parsed.flag("read-only"),
     )
 

@@ -48,7 +48,7 @@ def install(call: Call, words: Sequence[str]) -> int:
     """``service install``."""
     parsed = _INSTALL.parse(words)
     user = parsed.flag("user", default=os.geteuid() != 0)
-    text = unit(call.engine.paths, user)
+    text = unit(call.paths, user)
     if parsed.flag("print"):
         print(text, end="")
         return 0

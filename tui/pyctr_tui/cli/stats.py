@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Conflict
+from pyctr_engine.model.rates import between
 from pyctr_tui.cli import output, text, views
 from pyctr_tui.cli.call import Call, is_terminal
 from pyctr_tui.cli.options import Grammar, Option
 
 if TYPE_CHECKING:
-    from pyctr_engine.model.stats import Stats
+    from pyctr_engine.model.stats import HostStats, Stats
     from pyctr_engine.model.status import Container
 
 INTERVAL = 1.0
@@ -22,7 +23,10 @@ INTERVAL = 1.0
 _GRAMMAR = Grammar(
     "stats",
     "[CONTAINER…]",
-    "Show what running containers use, once a second. 100% of CPU is one CPU's worth of time.",
+    "Show what running containers use, once a second. 100% of CPU is one core busy all the time, as in docker: two\n"
+    "busy cores are 200%. With --of-limit 100% is all that a container may have: its limit of CPU time, or all\n"
+    "cores of this machine. Memory is the working set: what is charged but for file pages not used for a while.",
+    Option("--of-limit", "CPU as a share of the container's limit, or of the whole machine"),
     Option("--no-stream", "Once"),
     Option("-a, --all", "Those that don't run as well"),
     Option("--no-trunc", "Shorten nothing"),
@@ -30,6 +34,8 @@ _GRAMMAR = Grammar(
     most=None,
 )
 _COLUMNS = ("ID", "Name", "CPUPerc", "MemUsage", "MemPerc", "NetIO", "BlockIO", "PIDs")
+_OF_LIMIT = tuple("CPULimitPerc" if column == "CPUPerc" else column for column in _COLUMNS)
+_UNKNOWN = "--"
 _HOME_AND_CLEAR = "\x1b[H\x1b[J"
 
 Readings = Mapping[str, "Stats"]
@@ -43,20 +49,21 @@ def stats(call: Call, words: Sequence[str]) -> int:
         if not container.state.is_alive and not parsed.flag("all"):
             raise Conflict(f"{container.name} does not run", f"`pyctr-tui start {container.name}`")
     ids = {container.id for container in wanted}
-    memory = call.engine.host_stats().memory_total
+    host = call.engine.host_stats()
+    columns = _OF_LIMIT if parsed.flag("of-limit") else _COLUMNS
     stream = not parsed.flag("no-stream")
     before = call.engine.all_stats()
     while True:
         time.sleep(INTERVAL)
         after = call.engine.all_stats()
         shown = [
-            _row(container, before.get(container.id), after.get(container.id), memory, full=parsed.flag("no-trunc"))
+            _row(container, before.get(container.id), after.get(container.id), host, full=parsed.flag("no-trunc"))
             for container in call.engine.containers()
             if (container.id in ids or not ids) and (container.id in after or parsed.flag("all"))
         ]
         if stream and is_terminal(1):
             sys.stdout.write(_HOME_AND_CLEAR)
-        output.rows(shown, parsed.value("format"), _COLUMNS, "CONTAINER ID")
+        output.rows(shown, parsed.value("format"), columns, "CONTAINER ID")
         sys.stdout.flush()
         if not stream:
             return 0
@@ -64,7 +71,7 @@ def stats(call: Call, words: Sequence[str]) -> int:
 
 
 def _row(
-    container: Container, before: Stats | None, after: Stats | None, host_memory: int, *, full: bool
+    container: Container, before: Stats | None, after: Stats | None, host: HostStats, *, full: bool
 ) -> output.Row:
     names = {
         "ID": container.id if full else views.short(container.id),
@@ -74,27 +81,28 @@ def _row(
     if after is None:
         return {
             **names,
-            "CPUPerc": "--",
-            "MemUsage": "-- / --",
-            "MemPerc": "--",
-            "NetIO": "--",
-            "BlockIO": "--",
+            "CPUPerc": _UNKNOWN,
+            "CPULimitPerc": _UNKNOWN,
+            "MemUsage": f"{_UNKNOWN} / {_UNKNOWN}",
+            "MemPerc": _UNKNOWN,
+            "NetIO": _UNKNOWN,
+            "BlockIO": _UNKNOWN,
             "PIDs": 0,
         }
-    limit = after.memory_limit or host_memory
+    rate = between(before, after)
+    limit = after.memory_limit or host.memory_total
+    used = after.memory if after.working_set is None else after.working_set
     return {
         **names,
-        "CPUPerc": f"{_cpu_percent(before, after):.2f}%",
-        "MemUsage": f"{text.binary_size(after.memory)} / {text.binary_size(limit)}",
-        "MemPerc": f"{100 * after.memory / limit if limit else 0:.2f}%",
+        "CPUPerc": f"{rate.cpu_percent:.2f}%",
+        "CPULimitPerc": f"{rate.cpu_percent_of(after.cpu_limit or host.cpus):.2f}%",
+        "MemUsage": f"{_UNKNOWN if used is None else text.binary_size(used)} / {text.binary_size(limit)}",
+        "MemPerc": _UNKNOWN if used is None else f"{100 * used / limit if limit else 0:.2f}%",
         "NetIO": f"{text.size(after.rx_bytes)} / {text.size(after.tx_bytes)}",
-        "BlockIO": f"{text.size(after.read_bytes)} / {text.size(after.write_bytes)}",
-        "PIDs": after.pids,
+        "BlockIO": f"{_size(after.read_bytes)} / {_size(after.write_bytes)}",
+        "PIDs": _UNKNOWN if after.pids is None else after.pids,
     }
 
 
-def _cpu_percent(before: Stats | None, after: Stats) -> float:
-    """Of one CPU, between two readings; 0 when it has just started or started anew."""
-    if before is None or after.time <= before.time or after.cpu_usec < before.cpu_usec:
-        return 0.0
-    return (after.cpu_usec - before.cpu_usec) / (after.time - before.time) / 1e4
+def _size(value: int | None) -> str:
+    return _UNKNOWN if value is None else text.size(value)

@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Mapping
 
-from pyctr_engine.model.spec import Device, Logging, Port, Protocol, RestartName, RestartPolicy
+from pyctr_engine.model.spec import Device, DeviceRule, Logging, Port, Protocol, RestartName, RestartPolicy
 from pyctr_tui.cli.options import UsageError
 
 _BYTES = {"": 1, "b": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40, "p": 1 << 50}
@@ -37,6 +37,36 @@ def integer(text: str, what: str) -> int:
         return int(text)
     except ValueError:
         raise UsageError(f"{what}: {text!r} is not a whole number") from None
+
+
+def octal(text: str, what: str) -> int:
+    """Permission bits, ``0022``."""
+    try:
+        return int(text, 8)
+    except ValueError:
+        raise UsageError(f"{what}: {text!r} is not an octal number", "for example 0027") from None
+
+
+def device_rule(text: str) -> DeviceRule:
+    """``c 188:* rwm``, as docker writes it."""
+    words = text.split()
+    numbers = words[1].split(":") if len(words) == 3 else []
+    if len(numbers) != 2 or words[0] not in "abc" or not set(words[2]) <= set("rwm"):
+        raise UsageError(f"--device-cgroup-rule: {text!r} is not a rule", "for example 'c 188:* rwm'")
+    major, minor = (-1 if part == "*" else integer(part, "--device-cgroup-rule") for part in numbers)
+    return DeviceRule(words[0], major, minor, words[2])
+
+
+def time_namespace(text: str) -> tuple[str, dict[str, int]]:
+    """``host``, or ``private[,boottime=SECONDS][,monotonic=SECONDS]``."""
+    mode, *rest = text.split(",")
+    offsets = {}
+    for item in rest:
+        name, _, value = item.partition("=")
+        if name not in ("boottime", "monotonic"):
+            raise UsageError(f"--timens: there is no clock {name!r}", "clocks: boottime, monotonic")
+        offsets[name] = integer(value, f"--timens: {name}")
+    return mode, offsets
 
 
 def number(text: str, what: str) -> float:

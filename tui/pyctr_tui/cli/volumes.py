@@ -1,4 +1,4 @@
-"""``volume ls``, ``volume inspect`` and ``volume rm``."""
+"""``volume ls``, ``volume create``, ``volume inspect`` and ``volume rm``."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ _INSPECT = Grammar(
     least=1,
     most=None,
 )
+_CREATE = Grammar("volume create", "VOLUME…", "Make volumes; mounting one makes it, too.", least=1, most=None)
 _REMOVE = Grammar("volume rm", "VOLUME…", "Remove volumes that no container uses.", least=1, most=None)
 
 
@@ -31,6 +32,11 @@ def list_(call: Call, words: Sequence[str]) -> int:
     else:
         output.rows(rows, parsed.value("format"), ("Driver", "Name", "Size", "Links"))
     return 0
+
+
+def create(call: Call, words: Sequence[str]) -> int:
+    """``volume create``."""
+    return each(_CREATE.parse(words).arguments, call.engine.create_volume)
 
 
 def inspect(call: Call, words: Sequence[str]) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pyctr_engine.model.rates import between
 from pyctr_engine.record import asdict
 from pyctr_tui.cli import output, text, views
 from pyctr_tui.cli.call import Call
@@ -87,11 +88,8 @@ def _moment(when: float) -> str:
 
 def _graphs(usage: Sequence[Stats], ascii: bool) -> Iterator[str]:
     """A line of bars for CPU and for memory, scaled to their own highest."""
-    cpu = [
-        max(0.0, (after.cpu_usec - before.cpu_usec) / 1e6 / max(after.time - before.time, 0.001))
-        for before, after in pairwise(usage)
-    ]
-    memory = [float(reading.memory) for reading in usage]
+    cpu = [between(before, after).cpu for before, after in pairwise(usage)]
+    memory = [float(reading.memory or 0) for reading in usage]
     yield f"  cpu     {_bars(cpu, ascii)}  at most {max(cpu) * 100:.0f}% of a CPU"
     limit = usage[-1].memory_limit
     yield (
