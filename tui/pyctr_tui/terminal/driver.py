@@ -10,6 +10,7 @@ import selectors
 import signal
 import time
 from codecs import getincrementaldecoder
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from rich.color import ColorSystem
@@ -17,6 +18,7 @@ from textual._parser import ParseError
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
+from pyctr_tui.terminal import painting
 from pyctr_tui.terminal.filters import AsciiFilter, ColourlessFilter, HarmlessFilter
 
 if TYPE_CHECKING:
@@ -33,7 +35,22 @@ ALERT = 0.2
 
 
 class Driver(LinuxDriver):
-    """Textual's driver with an input loop that answers a lone Esc within ``ESCDELAY`` and a few milliseconds."""
+    """Textual's driver with an input loop that answers a lone Esc within ``ESCDELAY`` and a few milliseconds.
+
+    Attributes:
+        written: Characters written so far.
+        filter: Called in the input thread with all that comes in; what it gives back is parsed.
+        settle: Called before the terminal is given away, while its input is still read.
+    """
+
+    written = 0
+    filter: Callable[[str], str] = staticmethod(lambda data: data)
+    settle: Callable[[], None] = staticmethod(lambda: None)
+
+    def stop_application_mode(self) -> None:
+        """Give the terminal back as it was."""
+        self.settle()
+        super().stop_application_mode()
 
     def run_input_thread(self) -> None:
         """Wait for input and hand it to the parser."""
@@ -52,8 +69,9 @@ class Driver(LinuxDriver):
                         return
                     data = decode(raw)
                     alert_until = time.monotonic() + ALERT
-                    for event in parser.feed(data):
-                        self.process_message(event)
+                    if data := self.filter(data):  # an empty string would be the end for the parser
+                        for event in parser.feed(data):
+                            self.process_message(event)
                 for event in parser.tick():
                     self.process_message(event)
         finally:
@@ -72,6 +90,26 @@ class Driver(LinuxDriver):
             return super()._get_terminal_size()
         return size.columns or 80, size.lines or 24
 
+    def _sigcont_application(self, *_: object) -> None:
+        """Go on. After SIGSTOP, unlike SIGTSTP, the terminal was never given back: without doing so first there
+        would be two input threads, and raw mode would be taken for what the terminal was like before."""
+        writer = self._writer_thread
+        if self._auto_restart and writer is not None and writer.is_alive():
+            self.suspend_application_mode()
+            self._must_signal_resume = True  # and all is drawn anew
+        super()._sigcont_application()
+
+    def _enable_mouse_support(self) -> None:
+        """Buttons, the wheel, and dragging; not each movement (mode 1003), which floods a slow line for nothing."""
+        if self._mouse:
+            self.write("\x1b[?1000h\x1b[?1002h\x1b[?1006h")
+            self.flush()
+
+    def _disable_mouse_support(self) -> None:
+        if self._mouse:
+            self.write("\x1b[?1006l\x1b[?1002l\x1b[?1000l")
+            self.flush()
+
     def _read(self) -> bytes:
         try:
             return os.read(self.fileno, 4096)
@@ -81,11 +119,13 @@ class Driver(LinuxDriver):
     def write(self, data: str) -> None:
         """Write, unless the terminal's writer is gone (we are being hung up): its queue would fill and block us."""
         if self._writer_thread is not None and self._writer_thread.is_alive():
+            self.written += len(data)
             self._writer_thread.write(data)
 
 
 def adopt(app: App[Any], depth: Depth, ascii_only: bool) -> None:
     """Give the app our filters and our choice of colours in place of Textual's own."""
+    painting.install()
     app._filters = [HarmlessFilter()]
     if depth == "none":
         app._filters.append(ColourlessFilter())
@@ -95,9 +135,38 @@ def adopt(app: App[Any], depth: Depth, ascii_only: bool) -> None:
     app.console._color_system = systems.get(depth, ColorSystem.STANDARD)
 
 
+def set_mouse(app: App[Any], on: bool) -> None:
+    """Have the terminal tell us about the mouse, or leave the mouse to it."""
+    driver = app._driver
+    if isinstance(driver, LinuxDriver) and driver._mouse != on:
+        if on:
+            driver._mouse = True
+            driver._enable_mouse_support()
+        else:
+            driver._disable_mouse_support()
+            driver._mouse = False
+
+
+def set_ascii(app: App[Any], on: bool) -> None:
+    """Draw with ASCII only, or with all characters."""
+    app._filters = [one for one in app._filters if not isinstance(one, AsciiFilter)]
+    if on:
+        app._filters.append(AsciiFilter())
+
+
 def is_reading(app: App[Any]) -> bool:
     """Whether a driver with a real terminal serves the app (tests have none)."""
     return app._driver is not None and not app._driver.is_headless
+
+
+def is_synchronised(app: App[Any]) -> bool:
+    """Whether the terminal has said that it knows mode 2026."""
+    return app._sync_available
+
+
+def synchronise(app: App[Any]) -> None:
+    """Have each frame shown at once: the terminal knows mode 2026."""
+    app._sync_available = True
 
 
 def arrange_again(screen: Screen[Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
@@ -18,7 +19,7 @@ from pyctr_tui.widgets.draw import fit, width_of
 def _harmless(text: str) -> str:
     """The text without control, bidi and zero-width characters, in the cells it was measured to take."""
     clean = safe(text)
-    return clean if clean == text else fit(clean, width_of(text))
+    return clean if clean == text else fit(clean, cell_len(text))  # a control takes none: so it was measured
 
 
 class HarmlessFilter(LineFilter):

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError
 from pyctr_engine.model.spec import ExecRequest
-from pyctr_tui.safe_text import safe
+from pyctr_tui.safe_text import safe, safe_error
 from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
+from pyctr_tui.terminal.tabs import SHELL
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pyctr_engine.engine import Session
     from pyctr_tui.application import Application
     from pyctr_tui.view import ContainerView
 
-SHELL = ("/bin/sh", "-c", "command -v bash >/dev/null 2>&1 && exec bash || exec sh")
 KEYBOARD, SCREEN = 0, 1
 """Not ``sys.stdin`` and ``sys.stdout``: Textual puts its own in their place."""
 PREFIX = b"\x1d"
@@ -50,37 +52,111 @@ class Keys:
         return bytes(out), False
 
 
-def shell(application: Application, container: ContainerView) -> tuple[str, str]:
-    """Open a shell over the whole screen; returns a sentence about how it ended, and its tone."""
-    if not is_reading(application):
-        return "a shell needs a real terminal", "warn"
-    request = ExecRequest(SHELL, env=(f"TERM={os.environ.get('TERM', 'xterm')}",), tty=True, stdin=True)
+class LostError(OSError):
+    """The line to the program was lost: whether it runs on is not known."""
+
+
+def shell(application: Application, container: ContainerView, id: str = "") -> tuple[str, str, bool]:
+    """Open a shell over the whole screen, or come back to the session ``id``.
+
+    Returns a sentence about how it ended, its tone, and whether it was left and runs on.
+    """
+    engine = application.engine
+    request = ExecRequest(SHELL, env=(_term(),), tty=True, stdin=True)
+
+    def connect() -> Session:
+        return engine.reattach(container.id, id)[0] if id else engine.exec(container.id, request)
+
+    return _hand_over(application, container.name, connect, "the shell", again=bool(id))
+
+
+def run(
+    application: Application,
+    container: ContainerView,
+    argv: tuple[str, ...] = (),
+    user: str = "",
+    directory: str = "",
+    env: tuple[str, ...] = (),
+) -> tuple[str, str]:
+    """Run a program, or a shell, over the whole screen; returns a sentence about how it ended, and its tone."""
+    request = ExecRequest(argv or SHELL, (_term(), *env), directory, user, tty=True, stdin=True)
+    what = safe(argv[0]) if argv else "the shell"
+    return _hand_over(application, container.name, lambda: application.engine.exec(container.id, request), what)[:2]
+
+
+def attach(application: Application, container: ContainerView) -> tuple[str, str]:
+    """Attach to a container's first program over the whole screen; returns how it ended, and its tone.
+
+    Without a terminal of its own, what it writes is shown with whole line ends, and Ctrl+C leaves it alone: it comes
+    back here.
+    """
+    engine = application.engine
     try:
-        session = application.engine.exec(container.id, request)
+        has_terminal = engine.container(container.id).spec.request.tty
     except EngineError as error:
-        return safe(error.message + (f" · {error.hint}" if error.hint else "")), "bad"
+        return safe_error(error), "bad"
+    name = container.name
+    return _hand_over(application, name, lambda: engine.attach(container.id), "the program", has_terminal)[:2]
+
+
+def layer_shell(application: Application, ref: str) -> tuple[str, str]:
+    """Open a shell in a container of its own, made from an image or a layer's state; it is removed at the end."""
+    from pyctr_engine.model.spec import ContainerRequest
+
+    request = ContainerRequest(ref, command=SHELL, tty=True, stdin_open=True, auto_remove=True)
+    return _hand_over(application, safe(ref), lambda: application.engine.run(request)[1], "the shell")[:2]
+
+
+def _term() -> str:
+    return f"TERM={os.environ.get('TERM', 'xterm')}"
+
+
+def _hand_over(
+    application: Application,
+    name: str,
+    connect: Callable[[], Session],
+    what: str,
+    has_terminal: bool = True,
+    again: bool = False,
+) -> tuple[str, str, bool]:
+    """Hand the terminal to a session, and take it back whatever happens; see `shell` for what is returned."""
+    if not is_reading(application):
+        return f"{what} needs a real terminal", "warn", again
+    try:
+        session = connect()
+    except EngineError as error:
+        return safe_error(error), "bad", False
     code: int | None = None
+    leaves = "Ctrl+] d leaves" if has_terminal else "Ctrl+C or Ctrl+] d leaves, and it goes on"
     try:
         leave_terminal(application)
         try:
-            _write_all(SCREEN, f"\x1b[2J\x1b[H\x1b[2m{container.name}: Ctrl+] d leaves\x1b[0m\r\n".encode())
-            code = pump(session, KEYBOARD, SCREEN)
+            _write_all(SCREEN, f"\x1b[2J\x1b[H\x1b[2m{name}: {leaves}\x1b[0m\r\n".encode())
+            code = pump(session, KEYBOARD, SCREEN, has_terminal, again)
         finally:
             take_terminal(application)
     except EngineError as error:
-        return safe(error.message), "bad"
+        return safe_error(error), "bad", False
+    except LostError:
+        return f"the line to {what} in {name} was lost: its monitor has gone", "bad", False
     except OSError as error:
-        return f"the shell was lost: {(error.strerror or 'error').lower()}", "bad"
+        return f"{what} was lost: {(error.strerror or 'error').lower()}", "bad", False
     finally:
         with contextlib.suppress(EngineError, OSError):
             session.close()
     if code is None:
-        return f"left {container.name} · what runs in the shell goes on", "text"
-    return f"the shell in {container.name} ended with exit code {code}", "good" if code == 0 else "text"
+        goes_on = "its shell runs on, e comes back" if what == "the shell" else f"{what} goes on"
+        return f"left {name} · {goes_on}", "text", True
+    return f"{what} in {name} ended with exit code {code}", "good" if code == 0 else "text", False
 
 
-def pump(session: Session, keyboard: int, screen: int) -> int | None:
-    """Carry bytes until the program ends (its exit code) or the user leaves (``None``)."""
+def pump(session: Session, keyboard: int, screen: int, has_terminal: bool = True, again: bool = False) -> int | None:
+    """Carry bytes until the program ends (its exit code) or the user leaves (``None``). Raises LostError.
+
+    Args:
+        has_terminal: Whether the program has one of its own; to one that has none Ctrl+C means nothing, and leaves.
+        again: It has run before, and is to draw everything anew.
+    """
     attributes = termios.tcgetattr(keyboard)
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
@@ -93,21 +169,27 @@ def pump(session: Session, keyboard: int, screen: int) -> int | None:
     keys = Keys()
     try:
         tty.setraw(keyboard)
+        if again:
+            _resize(session, screen, fewer=1)  # only a change of size makes a program draw all
         _resize(session, screen)
         while True:
             ready, _, _ = select.select([keyboard, session.fileno(), reading], [], [])
             if reading in ready:
                 os.read(reading, 64)
                 _resize(session, screen)
-            if session.fileno() in ready:
+            reading_on = session.fileno() in ready
+            while reading_on:
                 stream, data = session.read()
                 if stream == "exit":
                     return int(data or b"0")
                 if stream == "closed":
-                    return None
-                _write_all(screen, data)
+                    raise LostError("its monitor has gone")
+                _write_all(screen, data if has_terminal else data.replace(b"\n", b"\r\n"))
+                reading_on = getattr(session, "has_buffered", False)
             if keyboard in ready:
                 typed, leave = keys.feed(os.read(keyboard, 4096) or PREFIX + b"d")
+                if not has_terminal:
+                    typed, leave = typed.partition(b"\x03")[0].replace(b"\r", b"\n"), leave or b"\x03" in typed
                 if typed:
                     session.write(typed)
                 if leave:
@@ -123,10 +205,10 @@ def pump(session: Session, keyboard: int, screen: int) -> int | None:
         )
 
 
-def _resize(session: Session, screen: int) -> None:
+def _resize(session: Session, screen: int, fewer: int = 0) -> None:
     size = os.get_terminal_size(screen)
     with contextlib.suppress(EngineError, OSError):
-        session.resize(size.lines, size.columns)
+        session.resize(max(size.lines - fewer, 1), size.columns)
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -1,0 +1,85 @@
+"""Handing the whole terminal to a program of the host (an editor, a command of the user's), and taking it back."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import signal
+import subprocess
+import termios
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pyctr_tui.safe_text import safe
+from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
+
+if TYPE_CHECKING:
+    from pyctr_tui.application import Application
+
+KEYBOARD, SCREEN = 0, 1
+_SANE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1047l\x1b[?25h\x1b[0m"
+"""Mouse off, main screen, cursor on, colours off: a program may have left the terminal in any state.
+
+1047 and not 1049, which would put the cursor back to where it was before us, over what the program printed.
+"""
+
+
+def editor(environ: Mapping[str, str]) -> list[str]:
+    """The user's editor, by VISUAL or EDITOR, with its options; vi when nothing is said."""
+    for name in ("VISUAL", "EDITOR"):
+        with contextlib.suppress(ValueError):  # quotes that don't close name no editor
+            words = shlex.split(environ.get(name, ""))
+            if words:
+                return words
+    return ["vi"]
+
+
+def run(application: Application, argv: Sequence[str], name: str, pause: bool = False) -> tuple[str, str]:
+    """Run a program over the whole screen; a sentence about how it ended, and its tone.
+
+    ``pause``: what it printed stays until Enter is pressed.
+    """
+    if not is_reading(application):
+        return f"{name} needs a real terminal", "warn"
+    attributes = termios.tcgetattr(KEYBOARD)
+    try:
+        leave_terminal(application)
+        try:
+            with _signals():
+                code = subprocess.call(argv, stdin=KEYBOARD, stdout=SCREEN, stderr=SCREEN)
+            if pause:
+                _pause(code)
+        finally:
+            termios.tcsetattr(KEYBOARD, termios.TCSADRAIN, attributes)
+            os.write(SCREEN, _SANE)
+            take_terminal(application)
+    except OSError as error:
+        return f"{name} can't be run: {(error.strerror or 'error').lower()}: {safe(argv[0])}", "bad"
+    return (f"{name} ended", "good") if code == 0 else (f"{name} ended with exit code {code}", "warn")
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[None]:
+    """Ctrl+C is the program's, and Ctrl+Z stops both, so that the shell's ``fg`` brings both back.
+
+    Handlers that do nothing, not SIG_IGN: what is ignored would be so in the program as well.
+    """
+    wanted: dict[signal.Signals, Any] = {
+        signal.SIGINT: lambda *_: None,
+        signal.SIGTSTP: signal.SIG_DFL,
+        signal.SIGCONT: signal.SIG_DFL,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in wanted.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _pause(code: int) -> None:
+    ended = "" if code == 0 else f"exit code {code} · "
+    os.write(SCREEN, f"\r\n\x1b[0m\x1b[2m{ended}Enter goes back\x1b[0m".encode())
+    with contextlib.suppress(OSError, KeyboardInterrupt):
+        os.read(KEYBOARD, 4096)

@@ -1,0 +1,78 @@
+"""How changed cells are written to the terminal: those alone, and no more colour than changed.
+
+Textual sends a changed widget's line from its left edge, each piece with its whole style and a reset after it. Here
+a line begins where it changed, and a style tells only how it differs from the one before: a third of the bytes,
+which is what counts on a slow line. Takes the place of a private method, so it leans on the pinned release.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rich.style import Style
+from textual._compositor import ChopsUpdate
+
+if TYPE_CHECKING:
+    from rich.color import ColorSystem
+    from rich.console import Console
+
+Codes = tuple[str, str, str]
+"""SGR parameters of attributes, foreground and background; empty for none."""
+
+RESET = "\x1b[0m"
+
+
+@lru_cache(maxsize=4096)
+def codes(style: Style, system: ColorSystem) -> Codes:
+    """A style's SGR parameters. Source: ECMA-48, 8.3.117."""
+    front = ";".join(style.color.downgrade(system).get_ansi_codes()) if style.color is not None else ""
+    back = ";".join(style.bgcolor.downgrade(system).get_ansi_codes(foreground=False)) if style.bgcolor else ""
+    return style.without_color._make_ansi_codes(system), front, back
+
+
+@lru_cache(maxsize=8192)
+def change(before: Codes | None, after: Codes) -> str:
+    """The sequence that makes one style of another; ``before`` is ``None`` after a reset."""
+    if before == after:
+        return ""
+    if before is None or before[0] != after[0]:
+        given = ";".join(part for part in after if part)
+        if before is None and not given:
+            return ""
+        return f"\x1b[{'0;' if before is not None else ''}{given}m" if given else RESET
+    parts = []
+    if before[1] != after[1]:
+        parts.append(after[1] or "39")
+    if before[2] != after[2]:
+        parts.append(after[2] or "49")
+    return f"\x1b[{';'.join(parts)}m"
+
+
+def render(update: ChopsUpdate, console: Console) -> str:
+    """What to write for an update of parts of the screen."""
+    out: list[str] = []
+    style: Codes | None = None
+    system = console._color_system
+    plain = ("", "", "")
+    for y, first, last in update.spans:
+        for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
+            if strip is None or x >= last or end <= first:
+                continue
+            start = max(x, first)
+            out.append(f"\x1b[{y + 1};{start + 1}H")
+            for segment in strip.crop(start - x, min(end, last) - x):
+                if segment.control or not segment.text:
+                    continue
+                after = codes(segment.style, system) if segment.style and system is not None else plain
+                out.append(change(style, after))
+                out.append(segment.text)
+                style = after
+    if style not in (None, plain):
+        out.append(RESET)
+    return "".join(out)
+
+
+def install() -> None:
+    """Have Textual write updates so."""
+    ChopsUpdate.render_segments = render  # type: ignore[method-assign,assignment]
