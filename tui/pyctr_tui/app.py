@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -31,12 +32,16 @@ def run_app(engine: Engine, stack: str | None = None) -> int:
         os.environ.setdefault("ESCDELAY", "25")
         from pyctr_tui.feed import Feed
 
+        sys.setswitchinterval(0.001)  # a key waits that long for a thread that is busy, not five times as long
+        gc.set_threshold(20_000, 20, 50)
         feed = Feed(engine)
         feed.start()  # the first reading is made while Textual is imported
         from pyctr_tui.application import Application
+        from pyctr_tui.settings.settings import Settings
 
-        application = Application(engine, stack, depth(), is_ascii(), feed=feed)
-        code = application.run()
+        settings = Settings.load()
+        application = Application(engine, stack, depth(), is_ascii(), feed=feed, settings=settings)
+        code = application.run(mouse=settings.value("mouse"))
         left_in_order = application.return_code in (0, None)
     finally:
         guardian.dismiss()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import time
 from collections.abc import Callable
@@ -9,14 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from pyctr_tui import remaps
+from pyctr_tui.configured import Configured
 from pyctr_tui.details import Answer, Details
 from pyctr_tui.feed import Feed
-from pyctr_tui.keymap import Keymap
+from pyctr_tui.jobs import Jobs
 from pyctr_tui.logs.reader import Batch, LogReader, Merged
-from pyctr_tui.palette import palette, themes
 from pyctr_tui.screens.home import HomeScreen
+from pyctr_tui.settings.settings import Settings
 from pyctr_tui.store import Store
+from pyctr_tui.terminal.credit import Credit
 from pyctr_tui.terminal.driver import Driver, adopt, is_reading
+from pyctr_tui.themes import Themes
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,21 +53,31 @@ class Application(App[int], inherit_bindings=False):
         ascii_only: bool = False,
         clock: Callable[[], float] = time.time,
         feed: Feed | None = None,
+        settings: Settings | None = None,
     ) -> None:
         super().__init__(driver_class=Driver, ansi_color=depth != "true")
-        adopt(self, depth, ascii_only)
+        self.settings = settings if settings is not None else Settings()
+        self.ascii_asked = ascii_only
+        adopt(self, depth, ascii_only or self.settings.value("ascii"))
         self.engine = engine
         self.clock = clock
         self.depth = depth
-        self.palette = palette(themes(depth)[0], depth)
-        self.keymap = Keymap()
+        self.themes = Themes(depth, self.settings.value("themes"))
+        self.palette = self.themes.palette(self.settings.value("theme"))
+        self.keymap, said = remaps.keymap(self.settings.value("key_preset"), self.settings.value("keys"))
+        self.settings.problems += said
         self.store = Store(clock)
         self.feed = feed if feed is not None else Feed(engine, clock)
         self.details = Details(engine, lambda answer: self.from_thread(self._answered, answer))
         self.log_reader = LogReader(engine, lambda batch: self.from_thread(self._lines_read, batch))
         self._loop_to_call: asyncio.AbstractEventLoop | None = None
         self._stack = stack
+        self._batches: list[Batch | Merged] = []
+        self.jobs = Jobs(self)
+        self.credit = Credit(self)
         self.home = HomeScreen(self)
+        self.jobs.changed = self.home.job_changed
+        self.configured = Configured(self)
 
     def get_default_screen(self) -> HomeScreen:
         """The home screen."""
@@ -76,7 +91,11 @@ class Application(App[int], inherit_bindings=False):
         if is_reading(self):
             for number in (signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, self._told_to_leave)
-        self.feed.connect(lambda: self.from_thread(self._deliver))
+            if isinstance(self._driver, Driver):
+                self._driver.filter = self.credit.filter
+                self._driver.settle = self.credit.settle
+        self.call_later(self.configured.tell_problems)
+        self.feed.connect(lambda: self.from_thread(self.credit.live, "feed", self._deliver))
 
     # -- threads ------------------------------------------------------------------------------------------------
 
@@ -93,16 +112,31 @@ class Application(App[int], inherit_bindings=False):
     def _deliver(self) -> None:
         first = not self.store.loaded
         self.home.deliver(self.feed.take())
+        if first and self.store.loaded and is_reading(self):
+            gc.collect()
+            gc.freeze()  # what there is now stays: to look through it again and again would hold up keys
         if first and self.store.loaded and self._stack:
             self.home.containers.select(f"stack:{self._stack}")
 
     def _answered(self, answer: Answer) -> None:
+        if answer.then is not None:
+            answer.then(answer)
+            return
         self.home.answered(answer)
         dialog = self.screen
         if dialog is not self.home and hasattr(dialog, "answered"):
             dialog.answered(answer)
 
     def _lines_read(self, batch: Batch | Merged) -> None:
+        self._batches.append(batch)
+        self.credit.live("lines", self._show_lines)
+
+    def _show_lines(self) -> None:
+        batches, self._batches = self._batches, []
+        for batch in batches:
+            self._show_batch(batch)
+
+    def _show_batch(self, batch: Batch | Merged) -> None:
         if isinstance(batch, Merged):
             self.home.log_strip.take(batch)
         else:
@@ -113,18 +147,30 @@ class Application(App[int], inherit_bindings=False):
 
     def next_theme(self) -> str:
         """Change to the next theme and name it."""
-        names = themes(self.depth)
+        names = self.themes.short(self.configured.first_theme)
         name = names[(names.index(self.palette.name) + 1) % len(names)] if self.palette.name in names else names[0]
-        self.palette = palette(name, self.depth)
+        return self.choose_theme(name)
+
+    def choose_theme(self, name: str) -> str:
+        """Change to a theme at once and remember it; its name, and how long it stays where that needs saying."""
+        if self.depth in ("16", "none"):
+            return self.palette.name
+        said = self.configured.choose("theme", name)
+        return f"{self.palette.name} · {said}" if said else self.palette.name
+
+    def show_theme(self, name: str) -> None:
+        """Draw everything in a theme."""
+        self.palette = self.themes.palette(name)
         self.home.repaint_all()
         self.home.refresh()
-        return name
 
     def leave(self, code: int = 0) -> None:
         """End the interface; containers go on."""
+        self.configured.look(tell=False)
         self.feed.stop()
         self.details.stop()
         self.log_reader.stop()
+        self.home.term.tabs.close()
         self.exit(code)
 
     def _told_to_leave(self, number: int, _: object) -> None:

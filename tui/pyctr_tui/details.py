@@ -13,25 +13,39 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pyctr_engine.errors import EngineError
-from pyctr_tui.samples import past_of
+from pyctr_tui.past import read
+from pyctr_tui.safe_text import safe
 from pyctr_tui.view import change_views, layer_views, process_views, why_view
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
 
-Kind = Literal["layers", "changes", "inspect", "inspect_image", "processes", "history", "why"]
+Kind = Literal["layers", "changes", "inspect", "inspect_image", "processes", "history", "why"] | str
+"""A page's own kinds of questions are its business."""
 THREADS = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the engine said about ``ref``; ``seconds`` is how long it took. ``value`` is ``None`` with an error."""
+    """What the engine said about ``ref``; ``seconds`` is how long it took. ``value`` is ``None`` with an error.
+
+    ``error`` is one harmless line, but ``value`` is as the engine gave it.
+    ``then`` is who asked, for questions that are a page's own.
+    """
 
     kind: Kind
     ref: str
     value: Any
     error: str
     seconds: float
+    then: Callable[[Answer], object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    ref: str
+    call: Callable[[], Any] | None
+    then: Callable[[Answer], object] | None
 
 
 class Details:
@@ -40,7 +54,7 @@ class Details:
     def __init__(self, engine: Engine, deliver: Callable[[Answer], None]) -> None:
         self._engine = engine
         self._deliver = deliver
-        self._wanted: OrderedDict[Kind, str] = OrderedDict()
+        self._wanted: OrderedDict[Kind, _Question] = OrderedDict()
         self._busy: set[Kind] = set()
         self._changed = threading.Condition()
         self._started = False
@@ -48,8 +62,18 @@ class Details:
 
     def ask(self, kind: Kind, ref: str) -> None:
         """Ask, replacing an unanswered question of the same kind."""
+        self._put(kind, _Question(ref, None, None))
+
+    def call(self, kind: Kind, call: Callable[[], Any], then: Callable[[Answer], object], ref: str = "") -> None:
+        """Have ``call`` called in a thread, and ``then`` with its answer on the interface's thread.
+
+        As with `ask`, of each kind only the newest question matters. EngineError becomes the answer's ``error``.
+        """
+        self._put(kind, _Question(ref, call, then))
+
+    def _put(self, kind: Kind, question: _Question) -> None:
         with self._changed:
-            self._wanted[kind] = ref
+            self._wanted[kind] = question
             if not self._started:
                 self._started = True
                 for _ in range(THREADS):
@@ -62,7 +86,7 @@ class Details:
             self._stopped = True
             self._changed.notify_all()
 
-    def _next(self) -> tuple[Kind, str] | None:
+    def _next(self) -> tuple[Kind, _Question] | None:
         for kind in self._wanted:
             if kind not in self._busy:
                 return kind, self._wanted.pop(kind)
@@ -76,22 +100,22 @@ class Details:
                 if self._stopped:
                     return
                 assert found is not None
-                kind, ref = found
+                kind, question = found
                 self._busy.add(kind)
-            self._deliver(self._answer(kind, ref))
+            self._deliver(self._answer(kind, question))
             with self._changed:
                 self._busy.discard(kind)
                 self._changed.notify()
 
-    def _answer(self, kind: Kind, ref: str) -> Answer:
+    def _answer(self, kind: Kind, question: _Question) -> Answer:
         began = time.monotonic()
         value: Any = None
         error = ""
         try:
-            value = self._ask(kind, ref)
+            value = self._ask(kind, question.ref) if question.call is None else question.call()
         except EngineError as trouble:
-            error = trouble.message
-        return Answer(kind, ref, value, error, time.monotonic() - began)
+            error = safe(trouble.message)
+        return Answer(kind, question.ref, value, error, time.monotonic() - began, question.then)
 
     def _ask(self, kind: Kind, ref: str) -> Any:
         if kind == "layers":
@@ -101,7 +125,7 @@ class Details:
         if kind == "processes":
             return process_views(self._engine.processes(ref))
         if kind == "history":
-            return {id: past_of(self._engine.history(id).fine) for id in ref.split()}
+            return read(self._engine, ref.split())
         if kind == "why":
             return why_view(ref, self._engine.why(ref))
         if kind == "inspect":

@@ -1,8 +1,8 @@
 """The sampler: the threads that ask the engine, so that the interface never waits for the kernel.
 
 One thread reads containers and figures once a second, at once when an event says that something changed; another
-follows the event log; a third answers questions about what is selected. What they find is put on a queue that
-the interface empties when it has time: a slow terminal costs lists nothing but their oldest states.
+follows the event log; a third answers questions about what is selected. What they find waits until the interface
+has time for it, in bounded memory however long that is: while a shell has the terminal, nobody takes anything.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError
+from pyctr_tui.safe_text import safe_error
 from pyctr_tui.samples import HostSample, Sample, host_sample, sample
 from pyctr_tui.view import ContainerView, EventView, ImageView, container_view, event_view, image_view
 
@@ -29,6 +30,10 @@ PAST = 3600.0
 """Seconds of events to show at the start."""
 BACKLOG = 900
 """States kept for an interface that doesn't fetch them (it is suspended): as many as a graph shows."""
+SAMPLES = 60_000
+"""Samples kept in those states, some 30 MB: with very many containers the states go back less far."""
+EVENTS = 500
+"""Events kept for it: as many as the store keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +71,71 @@ class Known:
 Message = Snapshot | Happened | Known
 
 
+class Backlog:
+    """What waits for the interface, coalesced: of all but figures and events only the newest counts.
+
+    Figures are kept, for the graphs; of two states the older one's lists are of no use, and images that are read
+    only when they change must not be lost with the state that brought them. May be used from any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: Known | None = None
+        self._events: deque[EventView] = deque(maxlen=EVENTS)
+        self._states: deque[Snapshot] = deque()
+        self._samples = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._known or self._events or self._states)
+
+    def put(self, message: Message) -> None:
+        """Add the newest."""
+        with self._lock:
+            if isinstance(message, Known):
+                self._known = message
+            elif isinstance(message, Happened):
+                self._events.extend(message.events)
+            else:
+                self._add(message)
+
+    def take(self) -> list[Message]:
+        """Empty it: whose engine it is, the events, then the states, oldest first."""
+        with self._lock:
+            taken: list[Message] = [self._known] if self._known is not None else []
+            if self._events:
+                taken.append(Happened(tuple(self._events)))
+            lists = next((state.containers for state in reversed(self._states) if state.containers), ())
+            taken += [
+                replace(one, containers=lists) if one.host and not one.containers else one for one in self._states
+            ]
+            self._known, self._samples = None, 0
+            self._events.clear()
+            self._states.clear()
+        return taken
+
+    def _add(self, state: Snapshot) -> None:
+        if self._states:
+            before = self._states.pop()
+            if state.images is None:
+                state = replace(state, images=before.images)
+            lists = bool(state.containers) or not state.error
+            if before.host is not None and lists:
+                self._states.append(replace(before, containers=(), images=None))
+            elif not lists and (before.containers or not before.error):
+                self._states.append(replace(before, images=None))  # its lists stay on the screen beside the error
+        self._states.append(state)
+        self._samples += len(state.samples)
+        while len(self._states) > BACKLOG or (self._samples > SAMPLES and len(self._states) > 1):
+            self._samples -= len(self._states.popleft().samples)
+
+
 class Feed:
     """Reads the engine in threads of its own; see the module."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float] = time.time) -> None:
         self._engine = engine
         self._clock = clock
-        self._queue: deque[Message] = deque(maxlen=BACKLOG)
+        self._backlog = Backlog()
         self._notify: Callable[[], None] | None = None
         self._told = False
         self._wake = threading.Event()
@@ -92,17 +155,13 @@ class Feed:
     def connect(self, notify: Callable[[], None]) -> None:
         """Call ``notify`` (from a thread, at most once per `take`) when there is something to take."""
         self._notify = notify
-        if self._queue:
+        if self._backlog:
             self._tell()
 
     def take(self) -> list[Message]:
-        """All that came since the last time, oldest first."""
+        """All that came since the last time; see `Backlog.take`."""
         self._told = False
-        taken: list[Message] = []
-        with contextlib.suppress(IndexError):
-            while True:
-                taken.append(self._queue.popleft())
-        return taken
+        return self._backlog.take()
 
     def refresh(self, images: bool = False) -> None:
         """Read again at once."""
@@ -118,7 +177,7 @@ class Feed:
     # -- the threads --------------------------------------------------------------------------------------------
 
     def _put(self, message: Message) -> None:
-        self._queue.append(message)
+        self._backlog.put(message)
         self._tell()
 
     def _tell(self) -> None:
@@ -156,11 +215,18 @@ class Feed:
             if figures:
                 samples, host = self._figures()
             if self._images_due:
-                self._images_due = False
-                images = tuple(image_view(image) for image in self._engine.images())
+                images = self._read_images()
         except EngineError as trouble:
-            error = trouble.message + (f" · {trouble.hint}" if trouble.hint else "")
+            error = safe_error(trouble)
         return Snapshot(self._clock(), containers, samples, host, images, error)
+
+    def _read_images(self) -> tuple[ImageView, ...]:
+        self._images_due = False  # first: an event may ask for them again meanwhile
+        try:
+            return tuple(image_view(image) for image in self._engine.images())
+        except EngineError:
+            self._images_due = True
+            raise
 
     def _figures(self) -> tuple[dict[str, Sample], HostSample]:
         stats = self._engine.all_stats()

@@ -50,6 +50,14 @@ def age(seconds: float) -> str:
     return f"{int(seconds // (86400 * 365))}y"
 
 
+def left(seconds: float) -> str:
+    """How long something still takes, as far as one can tell: ``3 s left``, ``2 min left``, ``1 h left``."""
+    seconds = max(seconds, 1.0)
+    if seconds < 100:
+        return f"{seconds:.0f} s left"
+    return f"{seconds / 60:.0f} min left" if seconds < 5400 else f"{seconds / 3600:.0f} h left"
+
+
 def cpus(count: float) -> str:
     """CPUs' worth of time: ``2.0``, ``0.03``."""
     return f"{count:.1f}" if count >= 9.95 or count == int(count) else f"{count:.2f}"

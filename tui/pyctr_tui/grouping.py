@@ -10,7 +10,9 @@ from pyctr_tui.samples import Sample
 from pyctr_tui.view import ContainerView
 
 NO_STACK = "(no stack)"
-SORTS = ("name", "cpu", "memory", "state", "age")
+SORTS = ("name", "cpu", "memory", "state", "age", "image", "network", "restarts")
+COLUMNS = ("image", "state", "graph", "cpu", "memory", "bar", "network", "ports")
+"""Columns of the list of containers besides the name: ``graph`` is cpu's past, ``bar`` the share of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def rows(
     sort: str = "name",
     running_only: bool = False,
     closed: Collection[str] = (),
+    reverse: bool = False,
+    now: float = 0.0,
 ) -> list[Row]:
     """The rows to show. Stacks stand in the order of their names, containers without one at the end."""
     groups: dict[str, list[ContainerView]] = {}
@@ -57,7 +61,7 @@ def rows(
         shown = [
             container
             for container in members
-            if (container.is_up or not running_only) and query.matches(container, samples.get(container.id))
+            if (container.is_up or not running_only) and query.matches(container, samples.get(container.id), now)
         ]
         if not shown:
             continue
@@ -77,7 +81,7 @@ def rows(
         if is_open:
             out.extend(
                 ContainerRow(container.id, container, samples.get(container.id))
-                for container in sorted(shown, key=order)
+                for container in sorted(shown, key=order, reverse=reverse)
             )
     return out
 
@@ -86,6 +90,8 @@ def _order(
     sort: str, samples: Mapping[str, Sample]
 ) -> Callable[[ContainerView], tuple[float, list[tuple[int, object]]]]:
     def key(container: ContainerView) -> tuple[float, list[tuple[int, object]]]:
+        if sort == "image":
+            return 0.0, [*natural(container.image), *natural(container.label)]
         sample = samples.get(container.id)
         first = 0.0
         if sort == "cpu":
@@ -96,6 +102,10 @@ def _order(
             first = 0.0 if container.failed else 1.0 if container.is_up else 2.0
         elif sort == "age":
             first = -container.started_at
+        elif sort == "network":
+            first = -(sample.rx + sample.tx) if sample else 1.0
+        elif sort == "restarts":
+            first = -float(container.restarts)
         return first, natural(container.label)
 
     return key

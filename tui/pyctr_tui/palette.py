@@ -84,9 +84,29 @@ _SIXTEEN = {
     "pids": "bright_magenta", "pids_body": "magenta", "pressure": "bright_red", "pressure_body": "red",
 }  # fmt: skip
 
+_CONTRAST = {
+    "back": "#000000", "strong": "#ffffff", "text": "#ffffff", "dim": "#c3c9cf", "faint": "#9aa3ac",
+    "frame": "#7c858e", "accent": "#5fe3f0", "selected": "#0b4a6b", "away": "#2a2f35", "good": "#7df08c",
+    "warn": "#ffd24d", "bad": "#ff8a7a", "match": "#6b5200",
+    "cpu": "#5fe3f0", "cpu_body": "#1f7f8a", "memory": "#a9baff", "memory_body": "#5566b8",
+    "io": "#ffc46b", "io_body": "#99701f", "net": "#7df08c", "net_body": "#2f8a3f",
+    "pids": "#d3c8ff", "pids_body": "#7a6cb8", "pressure": "#ff8a7a", "pressure_body": "#a8443a",
+}  # fmt: skip
+
+_CONTRAST_256 = {
+    "back": "16", "strong": "231", "text": "231", "dim": "251", "faint": "247", "frame": "245", "accent": "87",
+    "selected": "24", "away": "236", "good": "120", "warn": "221", "bad": "210", "match": "58",
+    "cpu": "87", "cpu_body": "30", "memory": "147", "memory_body": "62", "io": "221", "io_body": "136",
+    "net": "120", "net_body": "34", "pids": "189", "pids_body": "97", "pressure": "210", "pressure_body": "131",
+}  # fmt: skip
+
+ROLES = tuple(_NIGHT)
+"""What a theme has a colour for."""
+
 _TABLES: dict[str, dict[Depth, Mapping[str, str]]] = {
     "night": {"true": _NIGHT, "256": _NIGHT_256, "16": _SIXTEEN},
     "paper": {"true": _PAPER, "256": _PAPER_256, "16": _SIXTEEN},
+    "contrast": {"true": _CONTRAST, "256": _CONTRAST_256, "16": _SIXTEEN},
 }
 
 
@@ -94,7 +114,7 @@ def themes(depth: Depth) -> tuple[str, ...]:
     """The names of the themes this depth has; the first is the default."""
     if depth == "none":
         return ("mono",)
-    return ("terminal",) if depth == "16" else ("night", "paper")
+    return ("terminal",) if depth == "16" else ("night", "paper", "contrast")
 
 
 def palette(name: str, depth: Depth) -> Palette:
@@ -103,7 +123,16 @@ def palette(name: str, depth: Depth) -> Palette:
         return _mono()
     if depth == "16":
         return _sixteen()
-    table = _TABLES.get(name, _TABLES["night"])[depth]
+    return coloured(name if name in _TABLES else "night", depth, table(name, depth))
+
+
+def table(name: str, depth: Depth) -> Mapping[str, str]:
+    """The colours of one of our themes by role; an unknown name gives the first theme's."""
+    return _TABLES.get(name, _TABLES["night"])[depth]
+
+
+def coloured(name: str, depth: Depth, table: Mapping[str, str]) -> Palette:
+    """The styles of a table of colours, one for each of `ROLES`: ``#rrggbb``, or the number of one of 256."""
     colours = {role: Color.parse(f"color({value})" if value.isdigit() else value) for role, value in table.items()}
     back = colours["back"]
 

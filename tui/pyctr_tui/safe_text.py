@@ -10,6 +10,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pyctr_engine.errors import EngineError
 
 MAX_MARKS = 2
 """Combining marks kept on one character: enough for living languages, too few for a flood."""
@@ -44,6 +48,11 @@ def safe_log(text: str, tab: int = 8) -> str:
     if "\t" in text:
         text = text.expandtabs(tab)
     return safe(text)
+
+
+def safe_error(error: EngineError) -> str:
+    """The sentence of an error and its hint, in one harmless line."""
+    return safe(f"{error.message} · {error.hint}" if error.hint else error.message)
 
 
 @lru_cache(maxsize=4096)

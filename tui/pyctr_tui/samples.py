@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
+
+from pyctr_engine.model.rates import between
 
 if TYPE_CHECKING:
     from pyctr_engine.model.stats import HostStats, Stats
@@ -23,13 +25,20 @@ UNKNOWN = -1.0
 
 METRICS = (
     "cpu", "throttled", "memory", "anon", "file", "kernel", "read", "write", "rx", "tx", "pids",
-    "psi_cpu", "psi_memory", "psi_io",
+    "psi_cpu", "psi_memory", "psi_io", "full_cpu", "full_memory", "full_io",
+    "cpu_limit", "memory_limit", "pids_limit",
 )  # fmt: skip
+"""What a ring keeps of a `Sample`; a limit that there isn't is 0."""
+HOST_METRICS = (
+    "cpu", "memory", "read", "write", "rx", "tx", "pids",
+    "psi_cpu", "psi_memory", "psi_io", "full_cpu", "full_memory", "full_io",
+)  # fmt: skip
+"""What is kept of the machine, in the same units."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What a container used in the last second.
+    """What a container used in the last second; 0 for what this host does not count.
 
     Attributes:
         cpu: CPUs' worth of time (1.0 is one CPU busy).
@@ -37,6 +46,7 @@ class Sample:
         memory, anon, file, kernel: Bytes.
         read, write, rx, tx: Bytes per second.
         psi_cpu, psi_memory, psi_io: Percent of the last 10 s in which some task waited; NaN when unknown.
+        full_cpu, full_memory, full_io: The same for all tasks at once.
         cpu_limit, memory_limit, pids_limit: ``None`` without limit.
     """
 
@@ -57,60 +67,69 @@ class Sample:
     cpu_limit: float | None = None
     memory_limit: int | None = None
     pids_limit: int | None = None
+    full_cpu: float = math.nan
+    full_memory: float = math.nan
+    full_io: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class HostSample:
-    """What the machine uses. ``cpu`` in percent of all CPUs, ``pressure`` the worst of the three, percent."""
+    """What the machine uses. ``cpu`` in percent of all CPUs, ``pressure`` the worst of the three, percent.
+
+    ``used`` are `HOST_METRICS` in the units of a container's `Sample`; NaN for what this kernel doesn't tell.
+    """
 
     cpu: float
     cpus: int
     memory_used: int
     memory_total: int
     pressure: float | None
+    used: Mapping[str, float] = field(default_factory=dict)
 
 
 def sample(before: Stats | None, now: Stats) -> Sample:
     """The rates between two readings; without a first one, rates are 0."""
-    seconds = now.time - before.time if before is not None else 0.0
-    if before is None or seconds <= 0 or now.cpu_usec < before.cpu_usec:
-        before, seconds = now, 1.0
-    periods = now.periods - before.periods
-
-    def rate(later: int, earlier: int) -> float:
-        return max(0.0, (later - earlier) / seconds)
-
+    rate = between(before, now)
     return Sample(
-        cpu=rate(now.cpu_usec, before.cpu_usec) / 1e6,
-        throttled=100 * (now.throttled_periods - before.throttled_periods) / periods if periods > 0 else 0.0,
-        memory=now.memory,
-        anon=now.anon,
-        file=now.file,
-        kernel=now.kernel,
-        read=rate(now.read_bytes, before.read_bytes),
-        write=rate(now.write_bytes, before.write_bytes),
-        rx=rate(now.rx_bytes, before.rx_bytes),
-        tx=rate(now.tx_bytes, before.tx_bytes),
-        pids=now.pids,
+        cpu=rate.cpu,
+        throttled=rate.throttled or 0.0,
+        memory=now.memory or 0,
+        anon=now.anon or 0,
+        file=now.file or 0,
+        kernel=now.kernel or 0,
+        read=rate.read_bytes or 0.0,
+        write=rate.write_bytes or 0.0,
+        rx=rate.rx_bytes,
+        tx=rate.tx_bytes,
+        pids=now.pids or 0,
         psi_cpu=_known(now.cpu_pressure.some),
         psi_memory=_known(now.memory_pressure.some),
         psi_io=_known(now.io_pressure.some),
         cpu_limit=now.cpu_limit,
         memory_limit=now.memory_limit,
         pids_limit=now.pids_limit,
+        full_cpu=_known(now.cpu_pressure.full),
+        full_memory=_known(now.memory_pressure.full),
+        full_io=_known(now.io_pressure.full),
     )
 
 
 def past_of(readings: Sequence[Stats]) -> list[tuple[int, dict[str, float]]]:
     """The last quarter of an hour of what a recorder noted: second (since the epoch) and what a ring keeps of it."""
-    found: list[tuple[int, dict[str, float]]] = []
     if not readings:
-        return found
+        return []
     since = readings[-1].time - KEPT
+    return [(int(when), values) for when, values in rates_of(readings) if when > since]
+
+
+def rates_of(readings: Sequence[Stats], longest: float = math.inf) -> Iterator[tuple[float, dict[str, float]]]:
+    """Of a recorder's readings, oldest first: when (seconds since the epoch), and what a ring keeps of it.
+
+    Two that lie further apart than ``longest`` seconds tell nothing of the time between.
+    """
     for before, now in pairwise(readings):
-        if now.time > since and now.time > before.time:
-            found.append((int(now.time), reading(sample(before, now))))
-    return found
+        if 0 < now.time - before.time <= longest:
+            yield now.time, reading(sample(before, now))
 
 
 def host_sample(before: HostStats | None, now: HostStats) -> HostSample:
@@ -128,7 +147,33 @@ def host_sample(before: HostStats | None, now: HostStats) -> HostSample:
         memory_used=now.memory_used,
         memory_total=now.memory_total,
         pressure=max(known) if known else None,
+        used=_host_used(before, now, max(0.0, min(1.0, busy / total)) * now.cpus if total > 0 else 0.0),
     )
+
+
+def _host_used(before: HostStats | None, now: HostStats, cpu: float) -> dict[str, float]:
+    seconds = now.time - before.time if before is not None else 0.0
+
+    def rate(after: int | None, earlier: int | None) -> float:
+        if after is None or earlier is None or seconds <= 0:
+            return math.nan
+        return max(0, after - earlier) / seconds
+
+    return {
+        "cpu": cpu,
+        "memory": float(now.memory_used),
+        "read": rate(now.read_bytes, before.read_bytes if before else None),
+        "write": rate(now.write_bytes, before.write_bytes if before else None),
+        "rx": rate(now.rx_bytes, before.rx_bytes if before else None),
+        "tx": rate(now.tx_bytes, before.tx_bytes if before else None),
+        "pids": _known(now.tasks),
+        "psi_cpu": _known(now.cpu_pressure.some),
+        "psi_memory": _known(now.memory_pressure.some),
+        "psi_io": _known(now.io_pressure.some),
+        "full_cpu": _known(now.cpu_pressure.full),
+        "full_memory": _known(now.memory_pressure.full),
+        "full_io": _known(now.io_pressure.full),
+    }
 
 
 def _known(value: float | None) -> float:
@@ -142,12 +187,16 @@ class Ring:
 
     Attributes:
         start: The second (since the epoch) of the first slot.
+        kept: Slots that are kept at least.
+        bridged: Missing slots that are filled with the value before: a late reading is no gap.
     """
 
-    __slots__ = ("start", "values")
+    __slots__ = ("bridged", "kept", "start", "values")
 
-    def __init__(self, metrics: Sequence[str] = METRICS) -> None:
+    def __init__(self, metrics: Sequence[str] = METRICS, kept: int = KEPT, bridged: int = BRIDGED) -> None:
         self.start = 0
+        self.kept = kept
+        self.bridged = bridged
         self.values: dict[str, array[float]] = {metric: array("f") for metric in metrics}
 
     def __len__(self) -> int:
@@ -161,7 +210,7 @@ class Ring:
         missing = second - (self.start + length)
         if missing < -1:
             return
-        if missing > KEPT:
+        if missing > self.kept:
             self.start = second
             for values in self.values.values():
                 del values[:]
@@ -174,10 +223,10 @@ class Ring:
                 values[-1] = value
                 continue
             if missing:
-                values.extend([values[-1] if missing <= BRIDGED else UNKNOWN] * missing)
+                values.extend([values[-1] if missing <= self.bridged else UNKNOWN] * missing)
             values.append(value)
-        if len(self) > KEPT + SLACK:
-            surplus = len(self) - KEPT
+        if len(self) > self.kept + SLACK:
+            surplus = len(self) - self.kept
             for values in self.values.values():
                 del values[:surplus]
             self.start += surplus
@@ -227,4 +276,4 @@ def _highest(values: Sequence[float]) -> float:
 
 def reading(sample: Sample) -> dict[str, float]:
     """A sample as a ring keeps it."""
-    return {metric: getattr(sample, metric) for metric in METRICS}
+    return {metric: getattr(sample, metric) or 0.0 for metric in METRICS}

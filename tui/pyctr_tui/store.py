@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pyctr_tui.feed import Happened, Known, Message, Snapshot
+from pyctr_tui.past import COARSE, Past, Recorded
 from pyctr_tui.query import Query, parse
-from pyctr_tui.samples import HostSample, Ring, Sample, reading
+from pyctr_tui.samples import HOST_METRICS, HostSample, Ring, Sample, reading
 
 if TYPE_CHECKING:
     from pyctr_engine.model.host import HostInfo
     from pyctr_tui.view import ContainerView, EventView, ImageView
 
 EVENTS_KEPT = 500
+HOST = "host:"
+"""Stands for the machine where a container's id does."""
+Basis = Literal["cpu", "limit", "host"]
+BASES: tuple[Basis, ...] = ("cpu", "limit", "host")
 
 
 class Store:
@@ -22,7 +28,11 @@ class Store:
 
     Attributes:
         rings: The past by container id; ``host_ring`` is the machine's cpu.
-        marks: Ids of marked containers; ``closed`` names of collapsed stacks.
+        pasts: What was recorded of those that were looked at, further back than ``rings``; the machine's is `HOST`.
+        past_events: What happened to them before the interface was opened, oldest first.
+        basis: What 100% of cpu is: ``cpu`` (one CPU), ``limit`` or ``host`` (all CPUs).
+        marks, image_marks: Ids of marked containers, of marked images; ``closed`` names of collapsed stacks.
+        columns: The columns of the list of containers to choose from as there is room; all when empty.
         loaded: Whether the first snapshot has come.
     """
 
@@ -37,13 +47,19 @@ class Store:
         self.events: deque[EventView] = deque(maxlen=EVENTS_KEPT)
         self.rings: dict[str, Ring] = {}
         self.host_ring = Ring(("cpu",))
+        self.pasts: dict[str, Past] = {HOST: Past(HOST_METRICS)}
+        self.past_events: dict[str, tuple[EventView, ...]] = {}
+        self.basis: Basis = "cpu"
         self.host: HostSample | None = None
         self.info: HostInfo | None = None
         self.error = ""
         self.marks: set[str] = set()
+        self.image_marks: set[str] = set()
         self.closed: set[str] = set()
         self.query: Query = parse("")
+        self.columns: tuple[str, ...] = ()
         self.sort = "name"
+        self.reverse = False
         self.running_only = False
 
     def apply(self, message: Message) -> None:
@@ -60,6 +76,7 @@ class Store:
         if snapshot.images is not None:
             self.images = snapshot.images
             self.images_loaded = True
+            self.image_marks &= {image.id for image in snapshot.images}
         if snapshot.error and not snapshot.containers:
             self.loaded = True
             return
@@ -67,22 +84,60 @@ class Store:
         self.containers = snapshot.containers
         self.by_id = {container.id: container for container in snapshot.containers}
         self.marks &= self.by_id.keys()
-        for gone in self.rings.keys() - self.by_id.keys():
+        for gone in self.rings.keys() - self.by_id.keys() - {HOST}:
             del self.rings[gone]
+        for gone in self.pasts.keys() - self.by_id.keys() - {HOST}:
+            del self.pasts[gone]
+            self.past_events.pop(gone, None)
         if snapshot.host is None:
             self.samples = {id: self.samples[id] for id in self.samples if id in self.by_id and self.by_id[id].is_up}
             return
         self.host = snapshot.host
         second = int(snapshot.time)
         self.host_ring.append(second, {"cpu": snapshot.host.cpu})
+        if snapshot.host.used:
+            self.rings.setdefault(HOST, Ring(HOST_METRICS)).append(second, snapshot.host.used)
+            self.pasts[HOST].add(second, snapshot.host.used)
         self.samples = dict(snapshot.samples)
         for id, sample in self.samples.items():
-            self.rings.setdefault(id, Ring()).append(second, reading(sample))
+            read = reading(sample)
+            self.rings.setdefault(id, Ring()).append(second, read)
+            if id in self.pasts:
+                self.pasts[id].add(second, read)
 
     def remember(self, id: str, past: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Put what was recorded before the interface was opened in front of what it saw itself."""
         if past and id in self.by_id:
             self.rings[id] = self.rings.get(id, Ring()).preceded_by(past)
+
+    def keep(self, id: str, recorded: Recorded) -> None:
+        """Keep all that was recorded of a container, to scroll back in."""
+        if id in self.by_id:
+            self.past_events[id] = recorded.events
+            past = self.pasts[id] = Past()
+            past.fill(recorded)
+            ring = self.rings.get(id)
+            if ring is not None:
+                past.follow(ring)
+
+    def series(self, id: str, metric: str, step: int, columns: int, end: int) -> list[float]:
+        """A metric's past as `Ring.buckets` gives it, from whatever knows it best; NaN where nothing is known."""
+        ring, past = self.rings.get(id), self.pasts.get(id)
+        if ring is not None and metric not in ring.values:
+            return [math.nan] * columns  # the machine has no limits
+        near = ring.buckets(metric, step, columns, end) if ring is not None else [math.nan] * columns
+        first = (end // step - columns + 1) * step
+        if past is None or (ring is not None and len(ring) and first >= ring.start and step < COARSE):
+            return near
+        far = past.buckets(metric, step, columns, end)
+        better, other = (far, near) if step >= COARSE else (near, far)
+        return [a if a == a else b for a, b in zip(better, other, strict=True)]
+
+    def first_second(self, ids: Sequence[str]) -> int:
+        """The first second anything is known of."""
+        known = [ring.start for id in ids if (ring := self.rings.get(id)) is not None and len(ring)]
+        known += [past.first for id in ids if (past := self.pasts.get(id)) is not None and past.first]
+        return min(known, default=int(self.clock()))
 
     def counts(self) -> dict[str, int]:
         """How many containers are up, paused, killed for want of memory, failed."""

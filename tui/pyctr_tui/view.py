@@ -46,6 +46,8 @@ class ContainerView:
     start_ms: float
     health: str = ""
     restarts: int = 0
+    labels: tuple[tuple[str, str], ...] = ()
+    networks: tuple[str, ...] = ()
 
     @property
     def is_up(self) -> bool:
@@ -131,7 +133,7 @@ class ChangeView:
 
 @dataclass(frozen=True, slots=True)
 class EventView:
-    """One event. ``tone`` is ``good``, ``warn``, ``bad`` or ``accent``."""
+    """One event. ``tone`` is ``good``, ``warn``, ``bad`` or ``accent``; ``container`` whom a commit was made of."""
 
     time: float
     type: str
@@ -141,6 +143,7 @@ class EventView:
     tone: str
     name: str
     text: str
+    container: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +183,8 @@ def container_view(container: Container) -> ContainerView:
         start_ms=status.start_ms,
         health=status.health,
         restarts=status.restart_count,
+        labels=tuple((safe(name), safe(value)) for name, value in spec.labels.items()),
+        networks=(safe(spec.request.network),) if spec.request.network else (),
     )
 
 
@@ -295,6 +300,10 @@ _TONES = {
     "die": (glyphs.EXITED, "dim", "ended"),
     "destroy": (glyphs.EXITED, "dim", "removed"),
     "commit": (glyphs.NAMED, "accent", "committed"),
+    "update": (glyphs.OPEN, "accent", "limits changed"),
+    "checkpoint": (glyphs.UNUSED, "accent", "checkpoint made"),
+    "restore": (glyphs.NAMED, "good", "restored from a checkpoint"),
+    "health_status": (glyphs.WARNING, "warn", "health changed"),
     "tag": (glyphs.NAMED, "accent", "tagged"),
     "untag": (glyphs.UNUSED, "dim", "untagged"),
     "delete": (glyphs.UNUSED, "dim", "deleted"),
@@ -327,4 +336,25 @@ def event_view(event: Event) -> EventView:
     if given.get("detail"):
         text += f" · {safe(given['detail'])}"
     name = safe(event.name) or safe(event.id)[:12]
-    return EventView(event.time, event.type, event.action, event.id, symbol, tone, name, text)
+    if event.action.startswith("health_status"):
+        symbol, tone, text = _health(event)
+    return EventView(
+        event.time,
+        safe(event.type),
+        safe(event.action),
+        event.id,
+        symbol,
+        tone,
+        name,
+        text,
+        given.get("container", ""),
+    )
+
+
+def _health(event: Event) -> tuple[str, str, str]:
+    """``health_status: unhealthy``, docker's word, or the state as an attribute."""
+    _, _, told = event.action.partition(": ")
+    state = safe(told or event.attributes.get("status", "") or event.attributes.get("health", ""))
+    if state == "healthy":
+        return glyphs.HEALTHY, "good", "healthy"
+    return glyphs.UNHEALTHY, "bad" if state == "unhealthy" else "warn", state or "health changed"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from pyctr_tui.dialogs.dialog import Dialog
-from pyctr_tui.keymap import key_name
+from pyctr_tui.keymap import first_key
+from pyctr_tui.pages import PAGES
 from pyctr_tui.panes.tabbed import NAMES
 from pyctr_tui.widgets.draw import Line, cells, fit, gap, width_of
 from pyctr_tui.widgets.line_edit import LineEdit
@@ -22,8 +23,14 @@ if TYPE_CHECKING:
 
 MOVES = ("move", "page", "first", "last", "shift", "next_pane", "previous_pane", "palette", "back", "open")
 """Actions that make no sense by name."""
-NOUNS = {"containers": "containers", "pods": "containers", "images": "images", "layers": "layers", "logs": "logs"}
+NOUNS = {
+    "containers": "containers", "pods": "containers", "po": "containers", "images": "images", "img": "images",
+    "layers": "layers", "logs": "logs",
+}  # fmt: skip
 """Words that lead to a pane, `k9s` fashion."""
+
+NARROWED = {"containers": "containers", "pods": "containers", "images": "images"}
+"""Nouns that take a filter: ``containers state:exited``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +65,20 @@ def entries(home: HomeScreen) -> list[Entry]:
     out: list[Entry] = []
     here = home.focus_name
     seen: set[str] = set()
-    for command in sorted(home.application.keymap.commands, key=lambda command: here not in command.scopes):
+    for command in sorted(home.application.keymap.commands, key=lambda command: not {here, "*"} & command.scopes):
         if command.action.partition(" ")[0] in MOVES or command.label in seen:
             continue
         seen.add(command.label)
-        out.append(Entry(command.label, command.help, key_name(command.keys[0]), lambda c=command: home.do(c)))  # type: ignore[misc]
+        out.append(Entry(command.label, command.help, first_key(command), lambda c=command: home.do(c)))  # type: ignore[misc]
+    for name, page in PAGES.items():
+        for noun in page.nouns:
+            if noun not in seen:
+                out.append(Entry(noun, page.help, "", lambda name=name: home.action_view(name)))  # type: ignore[misc]
     for noun, pane in NOUNS.items():
         if noun not in seen:
             out.append(Entry(noun, f"to {NAMES[pane]}", "", lambda p=pane: home.action_pane(p)))  # type: ignore[misc]
+    for theme in home.application.themes.names:
+        out.append(Entry(f"theme {theme}", "colours", "", lambda name=theme: home.show_theme(name)))  # type: ignore[misc]
     for stack in sorted({one.stack for one in home.store.containers if one.stack}):
         out.append(Entry(stack, "stack", "", lambda key=f"stack:{stack}": _go(home, key)))  # type: ignore[misc]
     for one in home.store.containers:
@@ -87,6 +100,13 @@ def _go(home: HomeScreen, key: str) -> None:
 def _go_image(home: HomeScreen, key: str) -> None:
     home.images.select(key)
     home.action_pane("images")
+
+
+def narrow(home: HomeScreen, noun: str, words: str) -> None:
+    """Go to a list and filter it."""
+    pane = home.containers if NARROWED[noun] == "containers" else home.images
+    home.action_pane(NARROWED[noun])
+    pane.filter_by(words)
 
 
 class _PalettePane(Pane):
@@ -145,7 +165,10 @@ class _PalettePane(Pane):
                 gap(1),
             ])  # fmt: skip
         if not self.found:
-            lines.append([gap(2), Segment("nothing fits", palette.dim)])
+            noun, _, words = self.edit.value.strip().removeprefix(":").partition(" ")
+            narrows = noun in NARROWED and words.strip()
+            said = f"Enter shows {noun} that pass {words.strip()}" if narrows else "nothing fits"
+            lines.append([gap(2), Segment(fit(said, max(width - 4, 4)), palette.accent if narrows else palette.dim)])
         return lines
 
 
@@ -153,6 +176,7 @@ class CommandPalette(Dialog[Callable[[], object]]):
     """Returns what to call, or ``None``."""
 
     def __init__(self, home: HomeScreen) -> None:
+        self._home = home
         self._pane = _PalettePane(entries(home))
         super().__init__(self._pane)
 
@@ -163,6 +187,7 @@ class CommandPalette(Dialog[Callable[[], object]]):
     def key(self, event: events.Key) -> None:
         """Type, move, choose."""
         pane = self._pane
+        noun, _, words = pane.edit.value.strip().removeprefix(":").partition(" ")
         moves = {
             "down": 1,
             "up": -1,
@@ -177,6 +202,8 @@ class CommandPalette(Dialog[Callable[[], object]]):
             self.dismiss(None)
         elif event.key in moves:
             pane.move(moves[event.key])
+        elif event.key == "enter" and words.strip() and noun in NARROWED:
+            self.dismiss(lambda: narrow(self._home, noun, words.strip()))
         elif event.key == "enter":
             self.dismiss(pane.found[pane.cursor].call if pane.found else None)
         elif pane.edit.key(event.key, event.character):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from pyctr_tui.dialogs.dialog import Dialog
-from pyctr_tui.keymap import ALL, Command, Keymap, key_name
+from pyctr_tui.keymap import EVERYWHERE, Command, Keymap, key_name
 from pyctr_tui.widgets.draw import Line, beside, cells, column, gap
+from pyctr_tui.widgets.line_edit import LineEdit
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -22,17 +23,23 @@ class _HelpPane(Pane):
     def __init__(self, keymap: Keymap, where: str) -> None:
         super().__init__()
         self.where = where
-        commands = keymap.of(where)
-        self.here = [command for command in commands if command.scopes != ALL]
-        self.everywhere = [command for command in commands if command.scopes == ALL]
+        commands = keymap.keyed(where)
+        self.here = [command for command in commands if command.scopes != EVERYWHERE]
+        self.everywhere = [command for command in commands if command.scopes == EVERYWHERE]
         self.top = 0
         self.rows = 0
+        self.needle = LineEdit()
 
     def title(self) -> Line:
         return [Segment(f"Keys in {self.where}", self.palette.strong)]
 
     def subtitle(self) -> Line:
-        return [Segment("Esc closes", self.palette.dim)]
+        if self.needle.value:
+            return [
+                Segment(f"/{self.needle.value}", self.palette.accent),
+                Segment(" · Esc shows all", self.palette.dim),
+            ]
+        return [Segment("type to search · Esc closes", self.palette.dim)]
 
     def thumb(self, height: int) -> tuple[int, int] | None:
         if self.rows <= height:
@@ -55,7 +62,11 @@ class _HelpPane(Pane):
     def _block(self, name: str, commands: list[Command], width: int) -> list[Line]:
         palette = self.palette
         lines: list[Line] = [[gap(1), Segment(name, palette.dim)]]
+        needle = self.needle.value.lower()
         for command in commands:
+            told = f"{command.label} {command.help} {' '.join(map(key_name, command.keys))}".lower()
+            if needle not in told:
+                continue
             keys = " ".join(key_name(key) for key in command.keys[:2])
             lines.append([
                 gap(1),
@@ -66,7 +77,7 @@ class _HelpPane(Pane):
 
 
 class HelpDialog(Dialog[None]):
-    """Shows the keys; any of the moving keys scrolls."""
+    """Shows the keys; what is typed narrows them, arrows and pages scroll."""
 
     def __init__(self, keymap: Keymap, where: str) -> None:
         self._pane = _HelpPane(keymap, where)
@@ -83,17 +94,20 @@ class HelpDialog(Dialog[None]):
         """Scroll, or close."""
         steps = {
             "down": 1,
-            "j": 1,
             "up": -1,
-            "k": -1,
             "pagedown": 10,
             "pageup": -10,
-            "space": 10,
-            "g": -999,
-            "G": 999,
+            "home": -999,
+            "end": 999,
         }
         if event.key in steps:
             self._pane.top = max(0, self._pane.top + steps[event.key])
             self._pane.repaint()
-        elif event.key in ("escape", "q", "question_mark", "enter", "ctrl+c"):
+        elif event.key == "escape" and self._pane.needle.value:
+            self._pane.needle = LineEdit()
+            self._pane.repaint()
+        elif event.key in ("escape", "question_mark", "enter", "ctrl+c"):
             self.dismiss(None)
+        elif self._pane.needle.key(event.key, event.character):
+            self._pane.top = 0
+            self._pane.repaint()

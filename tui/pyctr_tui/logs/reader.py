@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pyctr_engine.errors import EngineError
 from pyctr_tui.logs.file import BLOCK, Entry, LogFile, Parsed, parse
+from pyctr_tui.safe_text import safe_error
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
@@ -155,7 +156,7 @@ class LogReader:
         try:
             self._file = LogFile(self._engine.log_file(ref))
         except EngineError as error:
-            self._put(Batch(ref, "replace", (), True, error=error.message))
+            self._put(Batch(ref, "replace", (), True, error=safe_error(error)))
             return
         self._tail()
 

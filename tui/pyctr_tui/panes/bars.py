@@ -13,7 +13,7 @@ from pyctr_tui.home_layout import arrangement
 from pyctr_tui.keymap import Keymap
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.braille import spark
-from pyctr_tui.widgets.draw import Line, fill, fit_tail, gap, length, spread
+from pyctr_tui.widgets.draw import Line, cells, fill, fit_tail, gap, length, spread, width_of
 from pyctr_tui.widgets.line_edit import LineEdit
 from pyctr_tui.widgets.pane import Pane
 
@@ -29,6 +29,7 @@ class TopLine(Pane, can_focus=False):
     def __init__(self, store: Store) -> None:
         super().__init__(framed=False, id="top")
         self.store = store
+        self.jobs = 0
 
     def paint(self, width: int, height: int) -> list[Line]:
         """One line; what matters least goes first where room is short."""
@@ -56,6 +57,9 @@ class TopLine(Pane, can_focus=False):
                 line += [Segment(f"  {counts[word]}", tone), Segment(f" {word}", palette.dim)]
         if not store.containers:
             line.append(Segment("  no containers", palette.dim))
+        if self.jobs:
+            line += [Segment(f"  {glyphs.RESTARTING} {self.jobs}", palette.accent)]
+            line.append(Segment(" job" if self.jobs == 1 else " jobs", palette.dim))
         return line
 
     def _right(self, detail: int, width: int) -> Line:
@@ -81,10 +85,19 @@ class TopLine(Pane, can_focus=False):
         return [*line, Segment(f"  {clock} ", palette.dim)]
 
 
+_TYPING = {
+    "typing": [("Ctrl+]", "o leaves, d detaches, [ looks back: all other keys are the program's")],
+    "prefix": [("Esc", "back to the program")],
+    "copy": [("j k g G", "move"), ("v", "select"), ("y", "copy"), ("/", "search"), ("n N", "next"), ("Esc", "leave")],
+    "search": [("Enter", "search"), ("Esc", "back")],
+}
+
+
 class Footer(Pane, can_focus=False):
-    """Keys of the focused pane; a notice for a while; or the line being typed.
+    """Keys of the focused pane, with the newest running job; a notice for a while; or the line being typed.
 
     Attributes:
+        job: What the newest running job does and how far it is, and which key cancels it; empty for none.
         edit: The line being typed, with ``prompt`` before it; ``None`` when nothing is.
     """
 
@@ -98,6 +111,20 @@ class Footer(Pane, can_focus=False):
         self.prompt = ""
         self.aside = ""
         self.edit: LineEdit | None = None
+        self.job = ("", "", "")
+        self.typing = ""
+
+    def show_job(self, title: str, figures: str, cancels: str) -> None:
+        """Show a running job beside the keys: its title, how far it is, and the key that cancels it."""
+        if (title, figures, cancels) != self.job:
+            self.job = (title, figures, cancels)
+            self.repaint()
+
+    def show_typing(self, mode: str) -> None:
+        """Whose the keys are while a terminal is typed into; an empty ``mode`` shows the focused pane's again."""
+        if mode != self.typing:
+            self.typing = mode
+            self.repaint()
 
     def show_keys(self, where: str, cli: str, alive: bool) -> None:
         """Show the keys of a pane, and the command line for its subject (``alive`` or not) where there is room."""
@@ -128,12 +155,28 @@ class Footer(Pane, can_focus=False):
             text, tone = self.notice
             return [fill([gap(1), Segment(text, getattr(palette, tone))], width)]
         line = []
-        for key, word in self.keymap.footer(self.where, width):
+        job = self._job(width)
+        items = _TYPING[self.typing] if self.typing else self.keymap.footer(self.where, width - length(job))
+        for key, word in items:
             if word == "start/stop":
                 word = "stop" if self.alive else "start"
             line += [Segment(f" {key}", palette.accent), Segment(f" {word} ", palette.dim)]
+        if job:
+            return [spread(line, job, width)]
         free = width - length(line)
         cli = f"$ pyctr-tui {self.cli} " if self.cli else ""
         if cli and free > 16:
             return [spread(line, [Segment(fit_tail(cli, min(len(cli), free - 1)), palette.faint)], width)]
         return [line]
+
+    def _job(self, width: int) -> Line:
+        title, figures, cancels = self.job
+        if not title:
+            return []
+        palette = self.palette
+        tail: Line = [Segment(f" {figures}", palette.strong)] if figures else []
+        if cancels and width >= 60:
+            tail += [Segment(f"  {cancels}", palette.accent), Segment(" cancels", palette.dim)]
+        room = min(width_of(title), max(width * 6 // 10 - length(tail) - 4, 12))
+        head: Line = [Segment(f" {glyphs.RESTARTING} ", palette.accent), cells(title, room, palette.dim)]
+        return [*head, *tail, gap(1)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,19 +11,24 @@ from rich.segment import Segment
 from pyctr_engine.model.status import State
 from pyctr_tui import glyphs
 from pyctr_tui.figures import percent, size
-from pyctr_tui.grouping import ContainerRow, Row, StackRow, rows
+from pyctr_tui.grouping import COLUMNS, ContainerRow, Row, StackRow, rows
 from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.query import CONTAINER_FIELDS, CONTAINER_FIGURES, of_container, parse
 from pyctr_tui.widgets.braille import bar, spark
 from pyctr_tui.widgets.draw import Line, cells, gap, width_of
+from pyctr_tui.widgets.lit import lit
 
 if TYPE_CHECKING:
     from rich.style import Style
+    from textual import events
 
     from pyctr_tui.samples import Sample
     from pyctr_tui.store import Store
     from pyctr_tui.view import ContainerView
 
 SPARK_SECONDS = 60
+CPU_OF = {"cpu": "CPU", "limit": "%LIM", "host": "%HOST"}
+"""The column's title: what 100% is."""
 SPARK_LEAST = 0.15
 """CPUs that fill a spark at least: idle ripples stay low."""
 
@@ -33,41 +39,43 @@ class Columns:
 
     name: int
     image: int = 0
-    state: int = 8
+    state: int = 0
     spark: int = 0
-    cpu: int = 5
-    memory: int = 6
+    cpu: int = 0
+    memory: int = 0
     bar: int = 0
     net: int = 0
     ports: int = 0
 
 
-def columns(width: int, longest_name: int, longest_image: int) -> Columns:
-    """What fits beside the mark, the symbol and their blanks."""
-    free = width - 3 - 8 - 5 - 6 - 1
+def columns(width: int, longest_name: int, longest_image: int, chosen: Collection[str] = ()) -> Columns:
+    """What fits of the chosen ones (of all without a choice) beside the mark, the symbol and their blanks."""
+    wanted = chosen or COLUMNS
+    state, cpu, memory = 8 * ("state" in wanted), 5 * ("cpu" in wanted), 6 * ("memory" in wanted)
+    free = width - 3 - state - cpu - memory - 1
     name = max(10, min(longest_name + 1, 26))
     free -= name
     image = spark_width = bar_width = net = ports = 0
-    if free >= 12:
+    if "image" in wanted and free >= 12:
         image = max(11, min(longest_image + 1, 22, free))
         free -= image
-    if free >= 10:
+    if "graph" in wanted and free >= 10:
         spark_width = 10
         free -= 10
-    if free >= 8:
+    if "bar" in wanted and free >= 8:
         bar_width = 8
         free -= 8
-    if free >= 13:
+    if "network" in wanted and free >= 13:
         net = 13
         free -= 13
-    if free >= 12:
+    if "ports" in wanted and free >= 12:
         ports = min(free, 26)
         free -= ports
     if spark_width and free > 2:
         extra = min(free, 5)
         spark_width += extra
         free -= extra
-    return Columns(name + max(free, 0), image, 8, spark_width, 5, 6, bar_width, net, ports)
+    return Columns(name + max(free, 0), image, state, spark_width, cpu, memory, bar_width, net, ports)
 
 
 class ContainersPane(ListPane[Row]):
@@ -88,11 +96,42 @@ class ContainersPane(ListPane[Row]):
     def update_rows(self) -> None:
         """Show what the store holds now."""
         store = self.store
-        fresh = rows(store.containers, store.samples, store.query, store.sort, store.running_only, store.closed)
+        fresh = rows(
+            store.containers,
+            store.samples,
+            store.query,
+            store.sort,
+            store.running_only,
+            store.closed,
+            store.reverse,
+            store.clock(),
+        )
         first = not self.items and fresh
         if first and self.cursor == 0 and len(fresh) > 1 and isinstance(fresh[0], StackRow) and fresh[0].open:
             self.cursor = 1
         self.show(fresh)
+
+    def known(self) -> dict[str, list[str]]:
+        """A container's fields, and the values there are."""
+        subjects = [of_container(one, None, 0.0) for one in self.store.containers]
+        return {
+            name: sorted({value for subject in subjects for value in subject.values[name] if value})
+            for name in CONTAINER_FIELDS
+        }
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """A container's figures."""
+        return CONTAINER_FIGURES
+
+    def filter_by(self, text: str) -> None:
+        """Show only containers that pass, each below its stack."""
+        self.store.query = parse(text)
+        self.update_rows()
+
+    def filter_label(self) -> Line:
+        """The title says it."""
+        return []
 
     @property
     def container(self) -> ContainerView | None:
@@ -127,7 +166,8 @@ class ContainersPane(ListPane[Row]):
 
     def subtitle(self) -> Line:
         """How it is sorted."""
-        return [Segment(f"by stack {glyphs.OPEN} {self.store.sort}", self.palette.dim)]
+        arrow = glyphs.UP if self.store.reverse else glyphs.OPEN
+        return [Segment(f"by stack {arrow} {self.store.sort}", self.palette.dim)]
 
     def paint(self, width: int, height: int) -> list[Line]:
         """Fit the columns to what is shown, then paint the list."""
@@ -136,6 +176,7 @@ class ContainersPane(ListPane[Row]):
             width,
             max((width_of(container.label) for container in shown), default=8),
             max((width_of(container.image) for container in shown), default=8),
+            self.store.columns,
         )
         self._now = self.store.clock()
         return super().paint(width, height)
@@ -149,7 +190,7 @@ class ContainersPane(ListPane[Row]):
         line.append(cells("STATE", c.state, dim))
         if c.spark:
             line.append(cells("CPU 60s", c.spark, dim))
-        line += [cells("CPU", c.cpu, dim, right=True), cells("MEM", c.memory, dim, right=True)]
+        line += [cells(CPU_OF[self.store.basis], c.cpu, dim, right=True), cells("MEM", c.memory, dim, right=True)]
         if c.bar:
             line.append(gap(c.bar))
         if c.net:
@@ -157,6 +198,26 @@ class ContainersPane(ListPane[Row]):
         if c.ports:
             line += [gap(1), cells("PORTS", c.ports - 1, dim)]
         return line
+
+    def column_at(self, x: int) -> str:
+        """What the column at an inner cell is sorted by; empty where it isn't."""
+        c, at = self._columns, 3
+        widths = (("name", c.name), ("image", c.image), ("state", c.state), ("cpu", c.spark), ("cpu", c.cpu),
+                  ("memory", c.memory), ("memory", c.bar), ("network", c.net))  # fmt: skip
+        for name, width in widths:
+            if at <= x < at + width:
+                return name
+            at += width
+        return ""
+
+    def on_click(self, event: events.Click) -> None:
+        """A click on a column's title sorts by it, the next one turns the order round."""
+        if event.y != int(self.framed):
+            super().on_click(event)
+        elif name := self.column_at(event.x - self.framed):
+            self.store.reverse = name == self.store.sort and not self.store.reverse
+            self.store.sort = name
+            self.update_rows()
 
     def empty(self, width: int) -> list[Line]:
         """Loading, nothing yet, or nothing that passes the filter."""
@@ -174,7 +235,10 @@ class ContainersPane(ListPane[Row]):
 
     def draw(self, item: Row, width: int) -> Line:
         """One row."""
-        return self._draw_stack(item) if isinstance(item, StackRow) else self._draw_container(item)
+        if isinstance(item, StackRow):
+            return self._draw_stack(item)
+        line, words = self._draw_container(item), self.store.query.words
+        return lit(line, words, self.palette.match) if words else line
 
     def _draw_stack(self, row: StackRow) -> Line:
         palette, c = self.palette, self._columns
@@ -190,7 +254,7 @@ class ContainersPane(ListPane[Row]):
             gap(room - name_width - 2 - len(count)),
         ]
         used = row.up > 0
-        line.append(cells(percent(row.cpu * 100) if used else "", c.cpu, palette.dim, right=True))
+        line.append(cells(percent(self._share(row.cpu) * 100) if used else "", c.cpu, palette.dim, right=True))
         line.append(cells(size(row.memory) if used else "", c.memory, palette.dim, right=True))
         return line
 
@@ -254,7 +318,7 @@ class ContainersPane(ListPane[Row]):
             full = sample.memory / sample.memory_limit if sample.memory_limit else None
             memory = palette.bad if full is not None and full > 0.85 else palette.text
             line = [
-                cells(percent(sample.cpu * 100), c.cpu, cpu, right=True),
+                cells(percent(self._share(sample.cpu, sample.cpu_limit) * 100), c.cpu, cpu, right=True),
                 cells(size(sample.memory), c.memory, memory, right=True),
             ]
             rest = 0
@@ -269,6 +333,15 @@ class ContainersPane(ListPane[Row]):
         if c.ports:
             line += [gap(1), cells(container.ports if container.is_up else "", c.ports - 1, palette.dim)]
         return line
+
+    def _share(self, cpu: float, limit: float | None = None) -> float:
+        """What part of 100% a number of CPUs is: of one, of the limit, or of the host's."""
+        basis, host = self.store.basis, self.store.host
+        if basis == "limit" and limit:
+            return cpu / limit
+        if basis != "cpu" and host and host.cpus:
+            return cpu / host.cpus
+        return cpu
 
     def _of_host(self, memory: float) -> float:
         host = self.store.host

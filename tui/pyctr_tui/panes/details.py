@@ -1,4 +1,4 @@
-"""Tabs 6 to 9: what a container changed, everything about it, its processes, and how to get a terminal in it."""
+"""Tabs 6 to 8: what a container changed, everything about it, and its processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.segment import Segment
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, count, exact_size, size
 from pyctr_tui.panes.listing import ListPane
-from pyctr_tui.panes.tabbed import TabPane, tab_at, tab_title
+from pyctr_tui.panes.tabbed import tab_at, tab_title
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.draw import Line, cells, fit_tail, gap, length, width_of
 
@@ -280,40 +280,3 @@ def _scalar(item: object) -> str:
     if isinstance(item, (dict, list, tuple)):
         return "—" if not item else "…"
     return safe(str(item))
-
-
-class TermPane(TabPane):
-    """How to get a terminal in the container."""
-
-    tab = "term"
-
-    def __init__(self, store: Store) -> None:
-        super().__init__(id="term")
-        self.store = store
-        self.ref = ""
-        self.scope = "term"
-
-    def show_subject(self, ref: str) -> None:
-        """Look at another container."""
-        self.ref = ref
-        self.repaint()
-
-    def paint(self, width: int, height: int) -> list[Line]:
-        """The keys, and what they do."""
-        palette = self.palette
-        one = self.store.by_id.get(self.ref)
-        lines: list[Line] = [[]]
-        if one is None:
-            return [[], [gap(2), Segment("select a container to open a shell in it", palette.dim)]]
-        if not one.state.can_exec:
-            word = "paused: p lets it go on" if one.is_up else "not running: s starts it"
-            return [[], [gap(2), Segment(one.name, palette.strong), Segment(f" is {word}", palette.dim)]]
-        keys = (
-            ("e", f"opens a shell in {one.name}, over the whole screen"),
-            ("Enter", "the same"),
-            ("Ctrl+] d", "leaves it: the shell ends, the container goes on"),
-        )
-        for key, text in keys:
-            lines.append([gap(2), cells(key, 10, palette.accent), Segment(text, palette.text)])
-        lines += [[], [gap(2), Segment(f"$ pyctr-tui exec -it {one.name} sh", palette.faint)]]
-        return lines

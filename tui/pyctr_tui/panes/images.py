@@ -10,6 +10,7 @@ from rich.segment import Segment
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, size
 from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.query import IMAGE_FIELDS, IMAGE_FIGURES, Subject, of_image
 from pyctr_tui.widgets.draw import Line, cells, gap
 
 if TYPE_CHECKING:
@@ -36,10 +37,26 @@ class ImagesPane(ListPane["ImageView"]):
         """Show what the store holds now."""
         self.show(self.store.images)
 
+    def seen_by_filter(self, item: ImageView) -> Subject:
+        """Its names, size, age and who uses it."""
+        return of_image(item, self.store.clock())
+
+    def known(self) -> dict[str, list[str]]:
+        """An image's fields, and the values there are."""
+        subjects = [of_image(image, 0.0) for image in self.store.images]
+        return {name: sorted({v for subject in subjects for v in subject.values[name]}) for name in IMAGE_FIELDS}
+
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """An image's figures."""
+        return IMAGE_FIGURES
+
     def title(self) -> Line:
         """How many there are."""
         style = self.palette.strong if self.has_focus else self.palette.dim
-        return [Segment(f"2 Images {glyphs.DOT} {len(self.store.images)}", style)]
+        marked = len(self.store.image_marks)
+        line = [Segment(f"2 Images {glyphs.DOT} {len(self.store.images)}", style)]
+        return [*line, Segment(f" {glyphs.MARK}{marked}", self.palette.warn)] if marked else line
 
     def header(self, width: int) -> Line:
         """Column titles."""
@@ -67,8 +84,9 @@ class ImagesPane(ListPane["ImageView"]):
         palette = self.palette
         name, used, layers, made = self._widths(width)
         is_used = bool(item.used_by)
+        marked = item.id in self.store.image_marks
         line = [
-            gap(1),
+            Segment(glyphs.MARK, palette.warn) if marked else gap(1),
             Segment(glyphs.NAMED if is_used else glyphs.UNUSED, palette.accent if is_used else palette.dim),
             gap(1),
             cells(item.label, name, palette.text if item.names else palette.dim),
@@ -86,7 +104,7 @@ class ImagesPane(ListPane["ImageView"]):
         """Loading, or how to get one."""
         if not self.store.images_loaded:
             return [[gap(3), Segment("reading …", self.palette.faint)]]
-        return [[gap(3), Segment("pyctr-tui import FILE NAME", self.palette.dim)]]
+        return [[gap(3), Segment("p", self.palette.accent), Segment(" pulls an image", self.palette.dim)]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from rich.segment import Segment
 from textual.message import Message
 
-from pyctr_tui.widgets.draw import Line
+from pyctr_tui import glyphs
+from pyctr_tui.query import Query, Subject, of_anything, parse
+from pyctr_tui.widgets.draw import Line, length
+from pyctr_tui.widgets.lit import lit
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ class ListPane(Pane, Generic[Item]):
     """Shows one item a line. The cursor keeps to its item (by key) when the list changes around it.
 
     Attributes:
+        whole: All there is to list; ``items`` are those of it that pass ``filtering``, with what stands between them.
+        passing: How many pass.
         cursor: Index of the selected item; 0 when the list is empty.
         top: Index of the first item in sight.
     """
@@ -43,7 +49,10 @@ class ListPane(Pane, Generic[Item]):
 
     def __init__(self, *, framed: bool = True, id: str | None = None) -> None:
         super().__init__(framed=framed, id=id)
+        self.whole: Sequence[Item] = ()
         self.items: Sequence[Item] = ()
+        self.passing = 0
+        self.filtering: Query = parse("")
         self.cursor = 0
         self.top = 0
 
@@ -65,6 +74,28 @@ class ListPane(Pane, Generic[Item]):
         """What to say when there is nothing to list."""
         return []
 
+    def between(self, items: Sequence[Item]) -> Sequence[Item]:
+        """The items that pass, with lines of no item's own put between them: headings."""
+        return items
+
+    def seen_by_filter(self, item: Item) -> Subject:
+        """What a filter looks at of an item."""
+        return of_anything(item)
+
+    def known(self) -> Mapping[str, Sequence[str]]:
+        """The fields a filter of this list knows, with their values there are."""
+        return {}
+
+    @property
+    def figures(self) -> Sequence[str]:
+        """The figures a filter of this list compares."""
+        return ()
+
+    def filter_by(self, text: str) -> None:
+        """Show only what passes a filter; an empty one shows all."""
+        self.filtering = parse(text, tuple(self.known()), self.figures)
+        self.show(self.whole)
+
     # -- the list -----------------------------------------------------------------------------------------------
 
     @property
@@ -76,7 +107,11 @@ class ListPane(Pane, Generic[Item]):
         """Show these items, the cursor on the same one as before if it is still there."""
         before = self.selected
         key = None if before is None else self.key(before)
-        self.items = items
+        self.whole = items
+        if self.filtering.tests:
+            items = [item for item in items if self.filtering.passes(self.seen_by_filter(item))]
+        self.passing = len(items)
+        self.items = items = self.between(items)
         if key is not None:
             here = self.cursor
             if not (here < len(items) and self.key(items[here]) == key):
@@ -130,10 +165,35 @@ class ListPane(Pane, Generic[Item]):
         """Header and the items in sight."""
         self._keep_in_sight()
         lines: list[Line] = [self.header(width)] if self.has_header else []
+        if not self.items and self.whole and self.filtering.tests:
+            return [*lines, [Segment("   nothing passes · Esc clears the filter", self.palette.dim)]]
         if not self.items:
             return lines + self.empty(width)
-        lines += [self.draw(item, width) for item in self.items[self.top : self.top + self.page]]
+        drawn = [self.draw(item, width) for item in self.items[self.top : self.top + self.page]]
+        words = self.filtering.words
+        lines += [lit(line, words, self.palette.match) for line in drawn] if words else drawn
         return lines
+
+    def filter_label(self) -> Line:
+        """How many pass, and the filter; nothing without one."""
+        if not self.filtering.text:
+            return []
+        return [
+            Segment(f" {glyphs.DOT} {self.passing:,} shown", self.palette.dim),
+            Segment(f" {glyphs.DOT} /{self.filtering.text}", self.palette.accent),
+        ]
+
+    def upper_edge(self) -> Line:
+        """The title, and the filter where there is room for both."""
+        title, label = self.title(), self.filter_label()
+        return [*title, *label] if length(title) + length(label) <= self.size.width - 6 else title
+
+    def lower_edge(self) -> Line:
+        """The filter, where the title has no room for it."""
+        label = self.filter_label()
+        if label and length(self.title()) + length(label) > self.size.width - 6:
+            return label
+        return self.subtitle()
 
     def highlight(self) -> tuple[int, object] | None:
         """The cursor's line."""

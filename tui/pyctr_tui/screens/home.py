@@ -5,22 +5,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from textual.app import ComposeResult
-from textual.geometry import NULL_OFFSET, NULL_SPACING, Size
+from textual.events import Key as KeyEvent
+from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
 from textual.screen import Screen
 
+from pyctr_tui import pages
+from pyctr_tui.actions.archives import ArchiveActions
+from pyctr_tui.actions.containers import ContainerActions
+from pyctr_tui.actions.custom import CustomActions
+from pyctr_tui.actions.editing import EditingActions
+from pyctr_tui.actions.images import ImageActions
+from pyctr_tui.actions.lists import ListActions
+from pyctr_tui.actions.making import MakingActions
+from pyctr_tui.actions.menus import MenuActions
+from pyctr_tui.actions.registries import RegistryActions
+from pyctr_tui.actions.screen import ScreenActions
+from pyctr_tui.actions.terminals import TerminalActions
 from pyctr_tui.home_layout import LISTS, PANES, TABS, Wish, arrange, arrangement
 from pyctr_tui.panes.bars import Footer, TopLine
 from pyctr_tui.panes.containers import ContainersPane
-from pyctr_tui.panes.details import DiffPane, InfoPane, ProcessesPane, TermPane
+from pyctr_tui.panes.details import DiffPane, InfoPane, ProcessesPane
 from pyctr_tui.panes.events import EventsPane
 from pyctr_tui.panes.graphs import GraphsPane, PeekPane
 from pyctr_tui.panes.images import ImagesPane, LayersPane
 from pyctr_tui.panes.listing import ListPane
 from pyctr_tui.panes.logs import LogsPane, LogStrip
 from pyctr_tui.panes.tabbed import TabBar
+from pyctr_tui.panes.term import TermPane
+from pyctr_tui.panes.viewer import ViewerPane
 from pyctr_tui.query import parse
-from pyctr_tui.screens.actions import Actions
 from pyctr_tui.screens.prompt import Prompt
 from pyctr_tui.screens.selection import Selection
 from pyctr_tui.terminal.driver import arrange_again
@@ -36,8 +50,10 @@ if TYPE_CHECKING:
     from pyctr_tui.application import Application
     from pyctr_tui.details import Answer
     from pyctr_tui.feed import Message
+    from pyctr_tui.jobs import Job
     from pyctr_tui.keymap import Command
     from pyctr_tui.logs.reader import Batch
+    from pyctr_tui.pages.page import Page
 
 NOTICE = 6.0
 """Seconds a notice stays, unless a key is pressed before."""
@@ -53,7 +69,7 @@ class HomeLayout(Layout):
     ) -> list[WidgetPlacement]:
         """Textual calls this when the size or the wish has changed."""
         assert isinstance(parent, HomeScreen)
-        regions = arrange(size.width, size.height, parent.wish())
+        regions = parent.regions(size.width, size.height)
         return [
             WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child)
             for child in children
@@ -75,6 +91,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.focus_name = "containers"
         self.tab = "graphs"
         self.zoomed = False
+        self.leaving = False
         self.share = 0
         self.containers = ContainersPane(store)
         self.images = ImagesPane(store)
@@ -84,7 +101,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.diff = DiffPane(store)
         self.info = InfoPane(store)
         self.ps = ProcessesPane(store)
-        self.term = TermPane(store)
+        self.term = TermPane(application)
         self.top_line = TopLine(store)
         self.tab_bar = TabBar()
         self.peek = PeekPane(store)
@@ -93,7 +110,25 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.footer = Footer(application.keymap)
         self.selection = Selection(self)
         self.prompt = Prompt(self)
-        self.actions = Actions(self)
+        self.lists = ListActions(self)
+        self.screen_actions = ScreenActions(self)
+        self.terminal_actions = TerminalActions(self)
+        self.page: Page | None = None
+        self._pages: dict[str, Page] = {}
+        self._handlers = (
+            self,
+            ContainerActions(self),
+            EditingActions(self),
+            MakingActions(self),
+            ImageActions(self),
+            ArchiveActions(self),
+            RegistryActions(self),
+            self.lists,
+            self.screen_actions,
+            self.terminal_actions,
+            CustomActions(self),
+            MenuActions(self),
+        )
         self._layout = HomeLayout()
         self._notice_timer: Timer | None = None
         self._shape: tuple[object, ...] = ()
@@ -128,13 +163,21 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             share=self.share,
         )
 
+    def regions(self, width: int, height: int) -> dict[str, Region]:
+        """Where each pane stands: the page's panes in the body when there is one, else home's."""
+        regions = arrange(width, height, self.wish())
+        if self.page is None:
+            return regions
+        body = self.page.arrange(width, max(height - 2, 1))
+        moved = {name: Region(region.x, region.y + 1, region.width, region.height) for name, region in body.items()}
+        return {"top": regions["top"], "foot": regions["foot"], **moved}
+
     def rearrange(self) -> None:
         """Place the panes anew if the size, the focus or the lists' lengths ask for it."""
         size = self.size or self.app.size
-        wish = self.wish()
         if not size:
             return
-        regions = arrange(size.width, size.height, wish)
+        regions = self.regions(size.width, size.height)
         shape = (size, tuple(sorted(regions.items())))
         if shape == self._shape:
             return
@@ -179,8 +222,9 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.images.update_rows()
         self.rearrange()
         self.selection.refreshed()
-        for pane in (self.top_line, self.graphs, self.peek, self.events_strip, self.term):
-            pane.repaint()
+        self.application.credit.paint((self.top_line, self.graphs, self.peek, self.events_strip, self.term))
+        if self.page is not None:
+            self.page.refreshed()
         if self.store.error:
             self.notify_line(self.store.error, "bad")
 
@@ -205,6 +249,10 @@ class HomeScreen(Screen[None], inherit_bindings=False):
 
     async def on_key(self, event: events.Key) -> None:
         """Look the key up for the focused pane and do what it says."""
+        if (over := self.app.screen) is not self:  # typed ahead, before the key that opened the dialog was handled
+            event.stop()
+            over.post_message(KeyEvent(event.key, event.character))
+            return
         if self.prompt.is_open:
             event.stop()
             self.prompt.key(event.key, event.character)
@@ -214,7 +262,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             command = self.application.keymap.lookup(self.focus_name, event.character)
         if command is None:
             if event.key == "ctrl+c":
-                self.notify_line("q quits · containers go on")
+                self.notify_line(f"{self.application.keymap.key_of('quit')} quits · containers go on")
             return
         event.stop()
         event.prevent_default()
@@ -225,8 +273,17 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         if self.footer.notice is not None:
             self.footer.show_notice("")
         name, _, argument = command.action.partition(" ")
-        method: Any = getattr(self, f"action_{name}", None) or getattr(self.actions, name)
+        method = self.handler(name)
         method(argument) if argument else method()
+        self.application.configured.look()
+
+    def handler(self, name: str) -> Any:
+        """Who does an action here: the focused pane, the page, this screen, or the actions. Raises LookupError."""
+        for owner in (self.pane_of(self.focus_name), self.page, *self._handlers):
+            method = getattr(owner, f"action_{name}", None)
+            if method is not None:
+                return method
+        raise LookupError(name)
 
     def on_paste(self, event: events.Paste) -> None:
         """Paste into the line being typed."""
@@ -236,9 +293,12 @@ class HomeScreen(Screen[None], inherit_bindings=False):
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         """A pane was focused, by key or by mouse."""
-        name = event.widget.id
-        if name in PANES:
-            self._focused(name)
+        # Events of two panes overtake each other; what counts is who has the focus now.
+        pane = self.focused
+        if pane is None or pane.id == self.focus_name:
+            return
+        if pane.id in PANES or (self.page is not None and pane in self.page.panes):
+            self._focused(str(pane.id))
 
     def _focused(self, name: str) -> None:
         self.focus_name = name
@@ -248,12 +308,39 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.selection.refreshed()
 
     def action_pane(self, name: str) -> None:
-        """Go to a pane."""
+        """Go to a pane of home's, leaving the page if there is one."""
+        self.page = None
         self._focused(name)
         self.pane_of(name).focus(scroll_visible=False)
 
+    def action_view(self, name: str) -> None:
+        """Go to a page; the key that opened it closes it again."""
+        if self.page is not None and self.page is self._pages.get(name):
+            self.leave_page()
+            return
+        if name not in self._pages:
+            page = self._pages[name] = pages.make(name, self)
+            self.mount_all(page.panes, before=self.footer)
+        page = self.page = self._pages[name]
+        self.focus_name = str(page.panes[0].id)
+        self.rearrange()
+        page.panes[0].focus(scroll_visible=False)
+        page.opened()
+        self.selection.refreshed()
+
+    def leave_page(self) -> None:
+        """Back to home's panes."""
+        self.action_pane("containers")
+
     def action_next_pane(self, by: int = 1) -> None:
         """Go to the next pane that is shown; on a small terminal to the next there is."""
+        if self.page is not None:
+            ids = self.page.ring()
+            at = ids.index(self.focus_name) if self.focus_name in ids else 0
+            name = ids[(at + by) % len(ids)]
+            self._focused(name)
+            self.pane_of(name).focus(scroll_visible=False)
+            return
         size = self.app.size
         single = arrangement(size.width, size.height) == "single" or self.zoomed
         ring = PANES if single else (*LISTS, self.tab)
@@ -266,7 +353,13 @@ class HomeScreen(Screen[None], inherit_bindings=False):
 
     def action_back(self) -> None:
         """Undo the nearest thing: zoom, search, filter, marks; then go back to the containers."""
-        if self.zoomed:
+        pane = self.pane_of(self.focus_name)
+        if isinstance(pane, ListPane) and pane.filtering.text and not self.zoomed:
+            pane.filter_by("")
+        elif self.page is not None:
+            if not self.page.back():
+                self.leave_page()
+        elif self.zoomed:
             self.action_zoom()
         elif self.focus_name == "logs" and self.logs.needle:
             self.logs.search("")
@@ -276,6 +369,9 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         elif self.store.marks and self.focus_name == "containers":
             self.store.marks.clear()
             self.containers.repaint()
+        elif self.store.image_marks and self.focus_name == "images":
+            self.store.image_marks.clear()
+            self.images.repaint()
         elif self.focus_name != "containers":
             self.action_pane("containers")
 
@@ -325,6 +421,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             pane.move(by)
         elif isinstance(pane, LogsPane):
             pane.scroll_lines(by)
+        elif isinstance(pane, ViewerPane):
+            pane.move(by)
         elif abs(by) == 1 and self.focus_name in ("graphs", "term"):
             self.containers.move(by)  # the pane has no lines of its own: look at the next container
 
@@ -336,18 +434,21 @@ class HomeScreen(Screen[None], inherit_bindings=False):
     def on_list_pane_moved(self, message: ListPane.Moved) -> None:
         """The cursor stands on another item."""
         message.stop()
-        self.selection.moved(message.pane)
+        if self.page is not None and message.pane in self.page.panes:
+            self.page.moved(message.pane)
+        else:
+            self.selection.moved(message.pane)
 
     def on_list_pane_opened(self, message: ListPane.Opened) -> None:
         """An item was chosen by the mouse."""
         message.stop()
-        self.action_open()
+        self.handler("open")()
 
     def action_open(self) -> None:
         """Open what is selected: a stack closes or opens, a container shows its graphs, an image its layers."""
         if self.focus_name == "containers":
             if (stack := self.containers.stack) is not None:
-                self.actions.fold(not stack.open)
+                self.lists.fold(not stack.open)
             else:
                 self.action_pane(
                     "logs" if self.containers.container and not self.containers.container.is_up else self.tab
@@ -355,16 +456,72 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         elif self.focus_name == "images":
             self.action_pane("layers")
         elif self.focus_name == "layers":
-            self.action_pane("diff" if self.layers_pane.cursor == 0 and self.selection.container else "info")
+            self.action_view("explorer")
         elif self.focus_name == "term":
-            self.actions.exec()
+            self.handler("exec")()
+
+    def show_image(self, image_id: str, patience: int = 40, go: bool = True) -> None:
+        """Select an image that is about to appear, and go there if ``go``."""
+        if self.images.select(image_id):
+            if go:
+                self.action_pane("images")
+        elif patience:
+            self.application.feed.refresh(images=True)
+            self.set_timer(0.05, lambda: self.show_image(image_id, patience - 1, go))
+
+    def show_container(self, id: str, patience: int = 40) -> None:
+        """Select a container that is about to appear."""
+        if id in self.store.by_id:
+            self.store.closed.discard(self.store.by_id[id].stack)
+            self.containers.update_rows()
+            self.containers.select(id)
+            if self.page is None:
+                self.action_pane("containers")
+        elif patience:
+            self.application.feed.refresh()
+            self.set_timer(0.05, lambda: self.show_container(id, patience - 1))
+
+    def show_theme(self, name: str) -> None:
+        """Change to a theme, and say so."""
+        self.notify_line(f"theme {self.application.choose_theme(name)}")
+
+    def copy_text(self, text: str) -> None:
+        """Copy to the terminal's clipboard (OSC 52), and say so."""
+        self.app.copy_to_clipboard(text)
+        self.notify_line(f"copied: {text}", "good")
+
+    def job_changed(self, job: Job) -> None:
+        """Say what is being done, and then what came of it."""
+        running = list(self.application.jobs.running)
+        newest = running[0] if running else None
+        cancels = self.application.keymap.key_of("cancel_newest") if newest is not None and newest.cancellable else ""
+        self.footer.show_job(newest.title if newest else "", newest.figures() if newest else "", cancels)
+        if len(running) != self.top_line.jobs:
+            self.top_line.jobs = len(running)
+            self.top_line.repaint()
+        if job.state == "running":
+            pass  # the footer shows it beside the keys
+        elif job.state == "failed":
+            self.notify_line(job.said, "bad", 12.0)
+        else:
+            self.notify_line(job.said, "good" if job.state == "done" else "warn")
+        if self.page is not None:
+            self.page.job_changed(job)
+        dialog = self.app.screen
+        if dialog is not self and hasattr(dialog, "job_changed"):
+            dialog.job_changed(job)
+        if self.leaving and not running:
+            self.application.leave()
 
     # -- typing and the log -------------------------------------------------------------------------------------
 
     def action_filter(self) -> None:
         """Type a filter; the list follows."""
-        self.action_pane("containers")
-        self.prompt.filter()
+        pane = self.pane_of(self.focus_name)
+        if not isinstance(pane, ListPane):
+            pane = self.containers
+            self.action_pane("containers")
+        self.prompt.filter(pane)
 
     def action_search(self) -> None:
         """Type what to look for in the log."""
@@ -388,8 +545,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         """The next older match in the log; in the list the next row."""
         if self.focus_name == "logs":
             self.logs.search(self.logs.needle, backwards, again=True)
-        else:
-            self.containers.move(1 if backwards else -1)
+        elif isinstance(pane := self.pane_of(self.focus_name), ListPane):
+            pane.move(1 if backwards else -1)
 
     def action_previous_match(self) -> None:
         """The next newer match."""

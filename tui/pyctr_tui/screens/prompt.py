@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pyctr_tui.query import parse
+from pyctr_tui.query import complete
 from pyctr_tui.widgets.line_edit import LineEdit
 
 if TYPE_CHECKING:
+    from pyctr_tui.panes.listing import ListPane
     from pyctr_tui.screens.home import HomeScreen
 
-FILTER_HINT = "state: stack: image: cpu> mem>   Enter keeps  Esc clears"
+FILTER_HINT = "Tab completes  Enter keeps  Esc clears"
 SEARCH_HINT = "Enter searches backwards  n older  N newer"
 
 
@@ -22,15 +23,24 @@ class Prompt:
         self._kind: Literal["", "filter", "search"] = ""
         self._hint = ""
         self.edit = LineEdit()
+        self._pane: ListPane[Any] = home.containers
+        self._plain = ""
+        self._past: list[str] = []
+        self._at = 0
 
     @property
     def is_open(self) -> bool:
         """Whether a line is being typed."""
         return self._kind != ""
 
-    def filter(self) -> None:
-        """Begin with the filter in use."""
-        self._open("filter", LineEdit(self._home.store.query.text, "words"), FILTER_HINT)
+    def filter(self, pane: ListPane[Any]) -> None:
+        """Begin with the filter a list has."""
+        self._pane = pane
+        self._at = len(self._past)
+        text = self._home.store.query.text if pane is self._home.containers else pane.filtering.text
+        fields = " ".join([f"{name}:" for name in pane.known()][:4] + [f"{name}>" for name in pane.figures][:2])
+        self._plain = f"{fields}   {FILTER_HINT}".strip()
+        self._open("filter", LineEdit(text, "words"), self._plain)
 
     def search(self) -> None:
         """Begin with what was looked for before."""
@@ -43,7 +53,9 @@ class Prompt:
         elif key == "enter":
             self._close(accepted=True)
         elif key in ("up", "down") and self._kind == "filter":
-            self._home.containers.move(1 if key == "down" else -1)
+            self._remember(1 if key == "down" else -1)
+        elif key == "tab" and self._kind == "filter":
+            self._complete()
         elif self.edit.key(key, character):
             self._changed()
 
@@ -69,7 +81,25 @@ class Prompt:
             self._home.logs.search(self.edit.value if accepted else "")
         elif not accepted:
             self._filter_by("")
+        elif text := self.edit.value.strip():
+            self._past = [*(one for one in self._past if one != text), text]
 
     def _filter_by(self, text: str) -> None:
-        self._home.store.query = parse(text)
-        self._home.containers.update_rows()
+        pane = self._pane
+        pane.filter_by(text)
+        query = self._home.store.query if pane is self._home.containers else pane.filtering
+        crowded = len(text) + len(self._plain) + 12 > self._home.size.width
+        self._hint = query.problem or ("" if crowded else self._plain)
+
+    def _remember(self, by: int) -> None:
+        """Walk through what was filtered by before; past the newest stands an empty line."""
+        self._at = max(0, min(self._at + by, len(self._past)))
+        self._set(self._past[self._at] if self._at < len(self._past) else "")
+
+    def _complete(self) -> None:
+        pane = self._pane
+        self._set(complete(self.edit.value, pane.known(), pane.figures))
+
+    def _set(self, text: str) -> None:
+        self.edit = LineEdit(text, "words")
+        self._changed()

@@ -65,6 +65,9 @@ class Selection:
     def subject(self) -> Subject:
         """What the graphs show."""
         pane, store = self._home.containers, self._home.store
+        if len(store.marks) > 1:
+            ids = tuple(one.id for one in store.containers if one.id in store.marks)
+            return Subject(f"{len(ids)} marked", ids)
         if (container := pane.container) is not None:
             return Subject(container.name, (container.id,))
         if (stack := pane.stack) is not None:
@@ -97,7 +100,7 @@ class Selection:
             self._by_image = home.focus_name == "images"
         self.container = home.containers.container
         subject = self.subject
-        if subject != home.graphs.subject:
+        if subject != home.graphs.selected:
             home.graphs.show_subject(subject)
         if subject != home.peek.subject:
             home.peek.show_subject(subject)
@@ -145,7 +148,9 @@ class Selection:
     def _show_cli(self) -> None:
         home = self._home
         image = self.image
-        if home.focus_name in ("images", "layers") and image is not None:
+        if home.page is not None:
+            cli = home.page.cli
+        elif home.focus_name in ("images", "layers") and image is not None:
             cli = f"history {image.label}"
         elif self.container is not None:
             words = {"logs": "logs -f", "diff": "diff", "info": "inspect", "ps": "top", "term": "exec -it"}
@@ -231,7 +236,8 @@ class Selection:
         if answer.kind == "history":
             for id, past in (answer.value or {}).items():
                 self._remembered.add(id)
-                home.store.remember(id, past)
+                home.store.remember(id, past.near)
+                home.store.keep(id, past)
             home.graphs.repaint()
             home.peek.repaint()
         elif answer.kind == "why":

@@ -60,6 +60,14 @@ class Pane(Widget, can_focus=True):
         """What stands in the lower edge of the frame, at the right."""
         return []
 
+    def upper_edge(self) -> Line:
+        """All that stands in the upper edge."""
+        return self.title()
+
+    def lower_edge(self) -> Line:
+        """All that stands in the lower edge."""
+        return self.subtitle()
+
     def thumb(self, height: int) -> tuple[int, int] | None:
         """First and last inner line the scroll thumb covers; ``None`` when all is in sight."""
         return None
@@ -106,6 +114,12 @@ class Pane(Widget, can_focus=True):
                 if span:
                     self.refresh(Region(span[0], y, span[1] - span[0], 1))
 
+    def text_lines(self) -> list[str]:
+        """What is painted, as plain text without the frame, blank cells at the ends left out."""
+        strips = self._paint_all()
+        texts = [strip.text for strip in (strips[1:-1] if self.framed else strips)]
+        return [(text[1:-1] if self.framed else text).rstrip() for text in texts]
+
     def _paint_all(self) -> list[Strip]:
         width, height = self.size
         if not width or not height:
@@ -129,11 +143,11 @@ class Pane(Widget, can_focus=True):
         edge = palette.accent if self.has_focus else palette.frame
         side = Segment(glyphs.PIPE, edge)
         thumb = self.thumb(len(lines)) if width - 2 >= LEAST_WIDTH else None
-        framed = [_edge("╭", "╮", self.title(), width, edge, left=True)]
+        framed = [_edge("╭", "╮", self.upper_edge(), width, edge, left=True)]
         for y, line in enumerate(lines):
             right = Segment(glyphs.THUMB, palette.dim) if thumb and thumb[0] <= y <= thumb[1] else side
             framed.append([side, *line, right])
-        framed.append(_edge("╰", "╯", self.subtitle(), width, edge, left=False))
+        framed.append(_edge("╰", "╯", self.lower_edge(), width, edge, left=False))
         return framed
 
     # -- events -------------------------------------------------------------------------------------------------

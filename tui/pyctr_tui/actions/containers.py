@@ -1,0 +1,181 @@
+"""What keys do to containers and their stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pyctr_engine.model.status import State
+from pyctr_tui.actions.actions import Actions, several
+from pyctr_tui.actions.loss import VOLUMES, Loss
+
+if TYPE_CHECKING:
+    from pyctr_tui.jobs import Job
+
+SIGNALS = {
+    "KILL": "Its processes end at once (SIGKILL), without a chance to save anything.",
+    "TERM": "It is asked to end (SIGTERM); most programs save what they have first.",
+    "INT": "As if Ctrl+C were pressed in it (SIGINT).",
+    "HUP": "Many programs read their configuration again on SIGHUP; others end.",
+    "QUIT": "It is asked to end (SIGQUIT), by some programs with a dump of what they did.",
+    "USR1": "What SIGUSR1 means is the program's own business; who doesn't know it ends.",
+    "USR2": "What SIGUSR2 means is the program's own business; who doesn't know it ends.",
+    "STOP": "Its first process stands still (SIGSTOP) until it is sent CONT.",
+    "CONT": "Its first process goes on (SIGCONT) if it stood still.",
+}
+"""Signals to choose from, and what they do."""
+
+
+class ContainerActions(Actions):
+    """On the marked containers, the selected one, or the selected stack's."""
+
+    def action_start_stop(self) -> None:
+        """Stop what runs; start what doesn't, when none of the targets runs."""
+        targets, engine = self._targets(), self._home.application.engine
+        running = [target for target in targets if target.is_up]
+        if running:
+            self._each(running, "stopping", "stopped", "stop", engine.stop, again=True)
+        else:
+            self._each(targets, "starting", "started", "start", engine.start, again=True)
+
+    def action_restart(self) -> None:
+        """Stop and start."""
+        restart = self._home.application.engine.restart
+        self._each(self._targets(), "restarting", "restarted", "restart", restart, again=True)
+
+    def action_pause(self) -> None:
+        """Freeze what runs; when all targets are frozen, let them go on."""
+        engine = self._home.application.engine
+        targets = [target for target in self._targets() if target.is_up]
+        moving = [target for target in targets if target.state is State.RUNNING]
+        if moving:
+            self._each(moving, "pausing", "paused", "pause", engine.pause, again=True)
+        elif targets:
+            self._each(targets, "resuming", "goes on", "unpause", engine.unpause, again=True)
+        else:
+            self._home.notify_line("it is not running · s starts it", "warn")
+
+    def action_limits(self) -> None:
+        """Change the selected container's limits."""
+        container = self._one()
+        if container is None:
+            return
+        from pyctr_tui.dialogs.limits import LimitsDialog
+
+        self._home.app.push_screen(LimitsDialog(self._home.application, container))
+
+    def action_kill(self) -> None:
+        """A signal, SIGKILL unless another is chosen, after asking."""
+        targets = [target for target in self._targets() if target.is_up]
+        if not targets:
+            self._home.notify_line("it is not running", "warn")
+            return
+        from pyctr_tui.dialogs.confirm import Choice
+
+        names = [f"{target.name}  {target.image}" for target in targets]
+        engine = self._home.application.engine
+
+        def lines(chosen: Mapping[str, str]) -> list[str]:
+            return [*names, "", SIGNALS[chosen["signal"]], "Its files stay."]
+
+        def cli(chosen: Mapping[str, str]) -> str:
+            return " ".join((verb(chosen["signal"]), *(target.name for target in targets)))
+
+        def verb(signal: str) -> str:
+            return "kill" if signal == "KILL" else f"kill -s {signal}"
+
+        def then() -> None:
+            signal = dialog.chosen["signal"]
+            done = "killed" if signal == "KILL" else f"was sent SIG{signal}"
+            doing = "killing" if signal == "KILL" else f"sending SIG{signal} to"
+            self._each(targets, doing, done, verb(signal), lambda ref: engine.kill(ref, signal))
+
+        choice = Choice("s", "signal", tuple(SIGNALS))
+        dialog = self._confirm(f"Kill {several(targets)}?", lines, "kill", then, (choice,), cli)
+
+    def action_remove(self) -> None:
+        """Remove, after saying what goes, and how much comes back."""
+        targets = self._targets()
+        if not targets:
+            return
+        loss = Loss(self._home, targets)
+        engine, store = self._home.application.engine, self._home.store
+
+        def cli(chosen: Mapping[str, str]) -> str:
+            return " ".join((verb(chosen), *(target.name for target in targets)))
+
+        def verb(chosen: Mapping[str, str]) -> str:
+            return "rm -fv" if chosen["unnamed volumes"] == "go" else "rm -f"
+
+        def then() -> None:
+            volumes = dialog.chosen["unnamed volumes"] == "go"
+            store.marks.clear()
+            self._each(
+                targets, "removing", "removed", verb(dialog.chosen), lambda ref: engine.remove(ref, True, volumes)
+            )
+
+        dialog = self._confirm(f"Remove {several(targets)}?", loss.lines, "remove", then, (VOLUMES,), cli)
+        loss.ask(dialog)
+
+    def action_down(self) -> None:
+        """Stop and remove stacks (of the marked containers, or the selected one), after saying what goes."""
+        targets, store = self._targets(), self._home.store
+        stacks = list(dict.fromkeys(target.stack for target in targets if target.stack))
+        if not stacks:
+            self._home.notify_line("select a stack, or a container of one", "warn")
+            return
+        from pyctr_tui.dialogs.confirm import Choice
+
+        loss = Loss(self._home, [one for one in store.containers if one.stack in stacks], down=True)
+        engine = self._home.application.engine
+        what = f"stack {stacks[0]}" if len(stacks) == 1 else f"{len(stacks)} stacks"
+
+        def cli(chosen: Mapping[str, str]) -> str:
+            volumes = " -v" if chosen["all its volumes"] == "go" else ""
+            return "; pyctr-tui ".join(f"down{volumes} -p {stack}" for stack in stacks)
+
+        def then() -> None:
+            volumes = dialog.chosen["all its volumes"] == "go"
+
+            def work(job: Job) -> None:
+                for stack in stacks:
+                    engine.down(stack, volumes, progress=job.report, cancel=job.cancel)
+
+            store.marks.clear()
+            one = stacks[0] if len(stacks) == 1 else what
+            done = f"{one} is down" if len(stacks) == 1 else f"{one} are down"
+            self._jobs.run(f"taking down {one}", work, done, cli(dialog.chosen), cancellable=True)
+
+        choice = Choice("v", "all its volumes", ("stay", "go"))
+        dialog = self._confirm(f"Take down {what}?", loss.lines, "take down", then, (choice,), cli)
+        loss.ask(dialog)
+
+    def action_commit(self) -> None:
+        """Open the commit dialog for the selected container."""
+        container = self._one()
+        if container is None:
+            return
+        from pyctr_tui.dialogs.commit import CommitDialog
+
+        def committed(image_id: str | None) -> None:
+            if image_id:
+                self._home.selection.changes_of = ""
+                self._home.show_image(image_id)
+
+        self._home.app.push_screen(CommitDialog(self._home.application, container), committed)
+
+    def action_show_logs(self) -> None:
+        """The log of the selected container."""
+        self._home.action_pane("logs")
+
+    def action_show_diff(self) -> None:
+        """What it changed."""
+        self._home.action_pane("diff")
+
+    def action_show_layers(self) -> None:
+        """Its layers."""
+        self._home.action_pane("layers")
+
+    def action_inspect(self) -> None:
+        """Everything about it."""
+        self._home.action_pane("info")

@@ -1,0 +1,1 @@
+"""Looking into images and containers: trees of files, pure of any widget."""

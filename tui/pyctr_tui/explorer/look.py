@@ -1,0 +1,196 @@
+"""What the explorer asks the engine, in a thread: strata, trees, waste, files, and how two states differ."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pyctr_tui.explorer import tree
+from pyctr_tui.safe_text import safe
+from pyctr_tui.view import made_by
+
+if TYPE_CHECKING:
+    from pyctr_engine.engine import Engine
+    from pyctr_engine.model.explore import FileDifference
+    from pyctr_engine.model.image import Change
+
+MOST_BYTES = 4 << 20
+"""Of a file that is looked at."""
+MOST_DIFFERENCES = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is explored: an image, or a container with the image that it was made from.
+
+    Attributes:
+        ref: For the engine: the container's id, or the image's.
+        image, image_name: The image's id, and what people call it.
+        container: Whether ``ref`` is a container.
+    """
+
+    name: str
+    ref: str
+    image: str
+    image_name: str
+    container: bool
+
+    def state(self, number: int, layers: int) -> str:
+        """What the engine calls the state after a layer; the container's own lies above the highest."""
+        return self.ref if number > layers else f"{self.image}@{number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """One layer with files; a container's own changes are the topmost. ``size`` is ``None`` until it is known."""
+
+    number: int
+    size: int | None
+    files: int
+    made_by: str
+    shared_with: tuple[str, ...] = ()
+    live: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wasted:
+    """A path that several layers hold."""
+
+    path: str
+    raw: str
+    count: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """The layers, topmost first, and how well they are used: ``score`` 0 to 1, bytes wasted, and where."""
+
+    layers: tuple[Stratum, ...]
+    score: float
+    wasted: int
+    waste: tuple[Wasted, ...]
+
+
+def strata(engine: Engine, subject: Subject) -> Strata:
+    """All layers of the subject's image, and for a container one more."""
+    steps = [step for step in engine.layers(subject.image) if not step.empty]
+    layers = [
+        Stratum(
+            step.number,
+            step.size,
+            step.files,
+            made_by(safe(" ".join(step.created_by.split())) or safe(step.comment)),
+            tuple(map(safe, step.shared_with)),
+        )
+        for step in steps
+    ]
+    if subject.container:
+        layers.append(Stratum(len(layers) + 1, None, 0, "not committed", live=True))
+    found = engine.explore.efficiency(subject.image)
+    waste = tuple(Wasted(safe(one.path), one.path, one.count, one.bytes) for one in found.paths)
+    return Strata(tuple(reversed(layers)), found.score, found.wasted, waste)
+
+
+def state(engine: Engine, subject: Subject, number: int, layers: int) -> tree.Tree:
+    """The whole state after a layer, with what that layer did marked."""
+    if number > layers:
+        return tree.with_live(engine.explore.tree(subject.image), engine.changes(subject.ref), number)
+    ref = f"{subject.image}@{number}"
+    return tree.of_state(engine.explore.tree(ref), engine.explore.changes(subject.image, number))
+
+
+def layer(engine: Engine, subject: Subject, number: int, layers: int) -> tree.Tree:
+    """What one layer did, alone."""
+    if number > layers:
+        return live(engine.changes(subject.ref), number)
+    return tree.of_changes(engine.explore.changes(subject.image, number))
+
+
+def live(changes: Sequence[Change], number: int) -> tree.Tree:
+    """What a container changed, alone."""
+    return tree.with_live((), changes, number)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of a path: which layer does what to it. ``number`` is above all layers for the container's own."""
+
+    number: int
+    kind: str
+    size: int
+    mode: int
+    owner: str
+    target: str
+
+
+def versions(engine: Engine, subject: Subject, path: str) -> tuple[Version, ...]:
+    """Every version of a path, lowest layer first. Raises NotFound."""
+    return tuple(
+        Version(
+            one.layer,
+            one.kind,
+            one.state.size,
+            one.state.mode,
+            f"{one.state.uid}:{one.state.gid}",
+            safe(one.state.target),
+        )
+        for one in engine.explore.versions(subject.image, path)
+    )
+
+
+def contents(engine: Engine, ref: str, path: str) -> tuple[bytes, bool]:
+    """The first `MOST_BYTES` of a file, and whether that is all. Raises NotFound, InvalidValue."""
+    data = bytearray()
+    for piece in engine.explore.read(ref, path):
+        data += piece
+        if len(data) > MOST_BYTES:
+            return bytes(data[:MOST_BYTES]), False
+    return bytes(data), True
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """What differs from one state to another, as a tree; ``all_told`` unless there were too many."""
+
+    one: str
+    other: str
+    tree: tree.Tree
+    told: dict[str, str]
+    all_told: bool
+
+
+def compare(engine: Engine, one: str, other: str) -> Differences:
+    """Compare two states by the engine's references. Raises NotFound."""
+    found = tree.Tree()
+    told: dict[str, str] = {}
+    differences = engine.explore.compare(one, other)
+    for difference in itertools.islice(differences, MOST_DIFFERENCES):
+        node = found.put(difference.path)
+        node.kind = difference.kind
+        shown = difference.after or difference.before
+        if shown is not None:
+            node.type, node.target = shown.type, safe(shown.target)
+            before = difference.before.size if difference.before else 0
+            after = difference.after.size if difference.after else 0
+            node.size, node.growth = after or before, after - before
+        told[difference.path] = how(difference)
+    rest = next(iter(differences), None)
+    found.add_up()
+    return Differences(one, other, found, told, rest is None)
+
+
+def how(difference: FileDifference) -> str:
+    """In which ways a path changed: ``mode 644 to 600, contents``."""
+    before, after = difference.before, difference.after
+    if before is None or after is None:
+        return ""
+    told = {
+        "type": f"{before.type} to {after.type}",
+        "mode": f"mode {before.mode:o} to {after.mode:o}",
+        "owner": f"owner {before.uid}:{before.gid} to {after.uid}:{after.gid}",
+        "target": f"to {safe(after.target)}",
+    }
+    return ", ".join(told.get(what, what) for what in difference.what)

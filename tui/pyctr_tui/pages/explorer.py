@@ -1,0 +1,480 @@
+"""The layer explorer: what is in an image or a container, layer by layer, live, and how any two states differ."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from textual.geometry import Region
+
+from pyctr_tui import glyphs
+from pyctr_tui.dialogs.form import Answers, Field, FormDialog
+from pyctr_tui.explorer import look, tree
+from pyctr_tui.figures import count, exact_size
+from pyctr_tui.pages.page import SIDE_BY_SIDE, Page
+from pyctr_tui.panes.strata import StrataPane, TreePane, WastePane
+from pyctr_tui.panes.viewer import ViewerPane
+from pyctr_tui.safe_text import safe
+
+if TYPE_CHECKING:
+    from pyctr_tui.details import Answer
+    from pyctr_tui.jobs import Job
+    from pyctr_tui.screens.home import HomeScreen
+    from pyctr_tui.widgets.pane import Pane
+
+KEPT = 6
+"""Trees in memory: a hundred thousand paths take about 40 MB."""
+LIVE_EVERY = 2.0
+"""Seconds between two looks at what a container is changing; longer when looking takes long."""
+EFFORT = 10
+
+
+class ExplorerPage(Page):
+    """Layers and waste at the left; the tree, or a file, at the right."""
+
+    cli = "layers"
+
+    def __init__(self, home: HomeScreen) -> None:
+        super().__init__(home)
+        self.strata, self.waste = StrataPane(), WastePane()
+        self.tree, self.viewer = TreePane(), ViewerPane()
+        self.panes = (self.tree, self.strata, self.waste, self.viewer)
+        self.subject: look.Subject | None = None
+        self.whole = True
+        self.changed_only = False
+        self.needle = ""
+        self.viewing = False
+        self.compared: look.Differences | None = None
+        self._opened: set[str] = set()
+        self._trees: OrderedDict[tuple[str, int, bool], tree.Tree] = OrderedDict()
+        self._shown: tree.Tree | None = None
+        self._first: dict[str, int] = {}
+        self._since = 0.0
+        self._live_due = 0.0
+
+    # -- where the panes stand ----------------------------------------------------------------------------------
+
+    def arrange(self, width: int, height: int) -> dict[str, Region]:
+        """Lists beside the tree where there is room; else one at a time. A file takes the tree's place."""
+        right = "viewer" if self.viewing else "tree"
+        if width < SIDE_BY_SIDE:
+            focused = self.home.focus_name
+            shown = focused if focused in ("strata", "waste") else right
+            return {shown: Region(0, 0, width, height)}
+        left = width * 40 // 100
+        upper = max(8, min(len(self.strata.items) + 3, height * 6 // 10))
+        return {
+            "strata": Region(0, 0, left, upper),
+            "waste": Region(0, upper, left, height - upper),
+            right: Region(left, 0, width - left, height),
+        }
+
+    def ring(self) -> tuple[str, ...]:
+        """What Tab goes through."""
+        return ("strata", "waste", "viewer" if self.viewing else "tree")
+
+    # -- what is explored ---------------------------------------------------------------------------------------
+
+    def opened(self) -> None:
+        """Explore what is selected on home."""
+        selection = self.home.selection
+        image, container = selection.image, selection.container
+        if image is not None:
+            subject = look.Subject(image.label, image.id, image.id, image.label, container=False)
+        elif container is not None:
+            subject = look.Subject(container.name, container.id, container.image_id, container.image, container=True)
+        else:
+            self.home.leave_page()
+            self.home.notify_line("select a container or an image first", "warn")
+            return
+        self.explore(subject)
+
+    def explore(self, subject: look.Subject) -> None:
+        """Explore this."""
+        if subject != self.subject:
+            self.subject, self.compared, self.viewing, self.needle = subject, None, False, ""
+            self._opened, self._first, self._since = set(), {}, self.store.clock()
+            self.strata.subject = subject.name
+            self.strata.show(())
+            self.tree.show_waiting(f"Files of {subject.name}")
+        engine = self.application.engine
+        self._ask("strata", lambda: look.strata(engine, subject), self._strata_read)
+
+    def _ask(self, kind: str, work: Callable[[], Any], then: Callable[[Answer], object]) -> None:
+        subject = self.subject
+
+        def answered(answer: Answer) -> None:
+            if self.subject == subject:
+                then(answer)
+
+        self.application.details.call(f"explorer {kind}", work, answered)
+
+    def _strata_read(self, answer: Answer) -> None:
+        if answer.error:
+            self.strata.error = answer.error
+            self.strata.repaint()
+            self.tree.show_waiting(self.tree.heading, answer.error)
+            return
+        self.strata.show_strata(answer.value)
+        self.waste.show_strata(answer.value)
+        self.home.rearrange()
+        self._show_layer()
+
+    @property
+    def layers(self) -> int:
+        """How many the image has."""
+        return sum(not stratum.live for stratum in self.strata.items)
+
+    def moved(self, pane: Pane) -> None:
+        """Another layer was selected: show its files; another wasted path: show it in the tree."""
+        if pane is self.strata and self.compared is None:
+            self._show_layer()
+        elif pane is self.waste and pane.has_focus and self.waste.selected is not None:
+            self.reveal(self.waste.selected.raw)
+
+    # -- the tree -----------------------------------------------------------------------------------------------
+
+    def _show_layer(self) -> None:
+        stratum, subject = self.strata.selected, self.subject
+        if stratum is None or subject is None:
+            return
+        key = (subject.ref, stratum.number, self.whole)
+        known = self._trees.get(key)
+        if known is not None and not stratum.live:
+            self._trees.move_to_end(key)
+            self._show(known)
+            return
+        engine, layers = self.application.engine, self.layers
+        read = look.state if self.whole else look.layer
+
+        def then(answer: Answer) -> None:
+            if answer.error:
+                self.tree.show_waiting(self._heading(), answer.error)
+                return
+            self._keep(key, answer.value)
+            self._live_due = time.monotonic() + max(LIVE_EVERY, EFFORT * answer.seconds)
+            now = self.strata.selected
+            if now is not None and now.number == stratum.number and self.compared is None:
+                self._show(answer.value)
+
+        if not self.tree.items:
+            self.tree.show_waiting(self._heading())
+        self._ask("tree", lambda: read(engine, subject, stratum.number, layers), then)
+
+    def _keep(self, key: tuple[str, int, bool], found: tree.Tree) -> None:
+        self._trees[key] = found
+        self._trees.move_to_end(key)
+        while len(self._trees) > KEPT:
+            self._trees.popitem(last=False)
+        if key[1] > self.layers:
+            self.strata.show_live(
+                sum(node.size for node in found.by_path.values() if node.kind in ("A", "C") and node.type == "file"),
+                found.changed,
+            )
+            if not self._first:
+                self._first = tree.sizes(found)
+            tree.grown(found, self._first)
+
+    def _show(self, found: tree.Tree) -> None:
+        self._shown = found
+        live = self.strata.selected is not None and self.strata.selected.live
+        self.tree.growing = live or self.compared is not None
+        self.tree.told = self.compared.told if self.compared is not None else {}
+        shown = tree.rows(found, self._opened, self.tree.sort, self.changed_only, self.needle)
+        note = f"{exact_size(found.root.size)}"
+        if changed := found.changed:
+            note += f" {glyphs.DOT} {count(changed, 'change')}"
+        if self.needle:
+            note += f" {glyphs.DOT} /{safe(self.needle)}"
+        if self.tree.sort != "name":
+            note += f" {glyphs.DOT} by {self.tree.sort}"
+        self.tree.show_rows(shown, self._heading(), note)
+
+    def _heading(self) -> str:
+        if self.compared is not None:
+            return f"{self.compared.one} → {self.compared.other}"
+        stratum, name = self.strata.selected, self.subject.name if self.subject else ""
+        if stratum is None:
+            return f"Files of {name}"
+        if stratum.live:
+            return f"{name}, now" if self.whole else f"What {name} changed"
+        return f"{name} after layer {stratum.number}" if self.whole else f"Layer {stratum.number} of {name}"
+
+    def _again(self) -> None:
+        if self._shown is not None:
+            self._show(self._shown)
+
+    def reveal(self, path: str) -> None:
+        """Open the tree down to a path, and put the cursor there."""
+        above = path
+        while above and above != "/":
+            above = above.rpartition("/")[0]
+            self._opened.add(above)
+        self._again()
+        self.tree.select(path)
+
+    def refreshed(self) -> None:
+        """A container's own changes are looked at again and again."""
+        stratum = self.strata.selected
+        if stratum is not None and stratum.live and self.compared is None and time.monotonic() >= self._live_due:
+            self._live_due = time.monotonic() + LIVE_EVERY
+            self._show_layer()
+
+    def job_changed(self, job: Job) -> None:
+        """Nothing here depends on jobs."""
+
+    # -- keys ---------------------------------------------------------------------------------------------------
+
+    def back(self) -> bool:
+        """From a file to the tree, from a comparison to the layers, from a filter to all."""
+        if self.viewing:
+            self._view(False)
+        elif self.needle:
+            self.needle = ""
+            self._again()
+        elif self.compared is not None:
+            self.compared = None
+            self._show_layer()
+        else:
+            return False
+        return True
+
+    def _view(self, viewing: bool) -> None:
+        self.viewing = viewing
+        self.home.rearrange()
+        (self.viewer if viewing else self.tree).focus(scroll_visible=False)
+
+    def action_open(self) -> None:
+        """A directory opens or closes, a file is shown; a layer's files get the focus."""
+        if self.home.focus_name != "tree":
+            if self.home.focus_name != "viewer":
+                self.tree.focus(scroll_visible=False)
+            return
+        row = self.tree.selected
+        if row is None:
+            return
+        if row.node.is_directory:
+            self._fold(not row.is_open)
+        else:
+            self._look_at(row.node)
+
+    def _fold(self, is_open: bool) -> None:
+        row = self.tree.selected
+        if row is None:
+            return
+        node = row.node
+        if is_open:
+            self._opened.add(node.path)
+        elif node.path in self._opened:
+            self._opened.discard(node.path)
+        elif node.parent is not None and node.parent.parent is not None:
+            self._opened.discard(node.parent.path)
+            self.tree.select(node.parent.path)
+        self._again()
+
+    def action_expand(self) -> None:
+        """Open a directory; in a file, show columns further right."""
+        self.viewer.shift(8) if self.viewing else self._fold(True)
+
+    def action_collapse(self) -> None:
+        """Close a directory, or the one it is in."""
+        self.viewer.shift(-8) if self.viewing else self._fold(False)
+
+    def action_whole(self) -> None:
+        """The whole state after a layer, or what the layer did alone."""
+        self.whole = not self.whole
+        self._show_layer()
+
+    def action_changed_only(self) -> None:
+        """Only what was changed, or all."""
+        self.changed_only = not self.changed_only
+        self._again()
+
+    def action_sort(self) -> None:
+        """By name, size, growth."""
+        self.tree.sort = tree.SORTS[(tree.SORTS.index(self.tree.sort) + 1) % len(tree.SORTS)]
+        self._again()
+
+    def action_find_path(self) -> None:
+        """Show only paths that have a text in them."""
+        form = FormDialog("Find paths", (Field("text", "in the path", self.needle),), "shows them")
+
+        def answered(found: Answers | None) -> None:
+            if found is not None:
+                self.needle = found["text"]
+                self._again()
+
+        self.home.app.push_screen(form, answered)
+
+    # -- one file -----------------------------------------------------------------------------------------------
+
+    def _state_ref(self) -> str:
+        assert self.subject is not None
+        if self.compared is not None:
+            return self.compared.other
+        stratum = self.strata.selected
+        return self.subject.state(stratum.number if stratum else self.layers, self.layers)
+
+    def _state_name(self) -> str:
+        """The same, as people write it."""
+        assert self.subject is not None
+        stratum = self.strata.selected
+        if stratum is None or stratum.live:
+            return self.subject.name
+        return f"{self.subject.image_name}@{stratum.number}"
+
+    def _look_at(self, node: tree.Node) -> None:
+        engine, path = self.application.engine, node.path
+        if self.compared is not None and node.kind:
+            one, other = self.compared.one, self.compared.other
+            self.viewer.show_waiting(f"{safe(path)}, {one} → {other}")
+            self._ask("file", lambda: engine.explore.text_difference(one, other, path), self._difference_read)
+        else:
+            ref = self._state_ref() if node.kind != "D" else self._before()
+            self.viewer.show_waiting(f"{safe(path)}" + (" before it was deleted" if node.kind == "D" else ""))
+            self._ask("file", lambda: look.contents(engine, ref, path), self._file_read)
+        self._view(True)
+
+    def _before(self) -> str:
+        """The state before the selected layer."""
+        assert self.subject is not None
+        stratum = self.strata.selected
+        return self.subject.state(max(1, (stratum.number if stratum else 2) - 1), self.layers)
+
+    def _file_read(self, answer: Answer) -> None:
+        if answer.error:
+            self.viewer.show_waiting(self.viewer.heading, answer.error)
+        else:
+            self.viewer.show_bytes(self.viewer.heading, *answer.value)
+
+    def _difference_read(self, answer: Answer) -> None:
+        if answer.error:
+            self.viewer.show_waiting(self.viewer.heading, answer.error)
+        else:
+            self.viewer.show_difference(self.viewer.heading, answer.value)
+
+    def action_text_difference(self) -> None:
+        """How the selected layer changed the selected file, line by line."""
+        row = self.tree.selected
+        if row is None or row.node.is_directory:
+            self.home.notify_line("select a file first", "warn")
+            return
+        if self.compared is not None:
+            self._look_at(row.node)
+            return
+        engine, path, one, other = self.application.engine, row.node.path, self._before(), self._state_ref()
+        self.viewer.show_waiting(f"{safe(path)}, what this layer did to it")
+        self._ask("file", lambda: engine.explore.text_difference(one, other, path), self._difference_read)
+        self._view(True)
+
+    def action_versions(self) -> None:
+        """Every version of the selected path: which layer, what it did, how big."""
+        row, subject = self.tree.selected, self.subject
+        if row is None or subject is None:
+            return
+        engine, path = self.application.engine, row.node.path
+        self.viewer.show_waiting(f"Versions of {safe(path)}")
+
+        def then(answer: Answer) -> None:
+            if answer.error:
+                self.viewer.show_waiting(self.viewer.heading, answer.error)
+                return
+            words = {"A": "added", "C": "changed", "D": "deleted"}
+            self.viewer.show_lines(
+                [
+                    f"layer {one.number:>3}  {words[one.kind]:<8} {exact_size(one.size):>10}  "
+                    f"{one.mode:04o} {one.owner}" + (f" → {one.target}" if one.target else "")
+                    for one in answer.value
+                ]
+            )
+
+        self._ask("file", lambda: look.versions(engine, subject, path), then)
+        self._view(True)
+
+    def action_extract(self) -> None:
+        """Take the selected file or directory out, to the host."""
+        row, subject = self.tree.selected, self.subject
+        if row is None or subject is None:
+            return
+        ref, path, engine = self._state_ref(), row.node.path, self.application.engine
+        own = ref == subject.ref and subject.container
+        verb = f"cp {safe(subject.name)}:{safe(path)}" if own else f"layers extract {self._state_name()} {safe(path)}"
+        form = FormDialog(
+            f"Extract {safe(path)}",
+            (Field("to", "to", "./", "a directory, or a new name", needed=True),),
+            "extracts",
+            cli=lambda found: f"{verb} {found['to']}",
+        )
+
+        def answered(found: Answers | None) -> None:
+            if found is None:
+                return
+            to = found["to"]
+
+            def work(job: Job) -> str:
+                if own:
+                    engine.copy_out(ref, path, to)
+                    return f"copied to {to}"
+                return f"extracted to {engine.explore.extract(ref, path, to)}"
+
+            self.application.jobs.run(f"extracting {safe(path)}", work, "extracted", f"{verb} {to}")
+
+        self.home.app.push_screen(form, answered)
+
+    def action_compare(self) -> None:
+        """Compare what is shown with any image, layer, container or checkpoint."""
+        if self.subject is None:
+            return
+        one = self._state_name() if self.compared is None else self.compared.one
+        form = FormDialog(
+            "Compare",
+            (
+                Field("one", "from", one, needed=True),
+                Field("other", "to", "", "CONTAINER, CONTAINER@CHECKPOINT, IMAGE, IMAGE@LAYER", needed=True),
+            ),
+            "compares",
+            cli=lambda found: f"compare {found['one']} {found['other']}",
+        )
+
+        def answered(found: Answers | None) -> None:
+            if found is not None:
+                self.compare(found["one"], found["other"])
+
+        self.home.app.push_screen(form, answered)
+
+    def compare(self, one: str, other: str) -> None:
+        """Show what differs from one state to another."""
+        engine = self.application.engine
+        self.tree.show_waiting(f"{safe(one)} → {safe(other)}")
+
+        def then(answer: Answer) -> None:
+            if answer.error:
+                self.home.notify_line(answer.error, "bad", 12.0)
+                self._again()
+                return
+            self.compared = answer.value
+            self._opened = {node.path for node in answer.value.tree.by_path.values() if node.kind == "c"}
+            self._show(answer.value.tree)
+            if not answer.value.told:
+                self.home.notify_line("nothing differs", "good")
+            elif not answer.value.all_told:
+                self.home.notify_line(f"only the first {look.MOST_DIFFERENCES:,} differences are shown", "warn")
+
+        self._ask("compare", lambda: look.compare(engine, one, other), then)
+
+    def action_shell(self) -> None:
+        """A shell in what is shown: a container of its own, removed when the shell ends."""
+        if self.subject is None:
+            return
+        stratum = self.strata.selected
+        if stratum is not None and stratum.live and self.compared is None:
+            self.home.handler("exec")()
+            return
+        from pyctr_tui.terminal.handover import layer_shell
+
+        ref = self._state_ref()
+        said, tone = layer_shell(self.application, ref)
+        self.home.notify_line(said, tone)
+        self.application.jobs.note(f"run -it --rm {self._state_name()} sh", said)
