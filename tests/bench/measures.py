@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tests.bench import lives, screen
+from tests.bench import lives, neighbours, readings, rootless, screen
 from tests.bench.commits import commit, diff
 from tests.bench.figures import Figure, ratio
 from tests.bench.place import IMAGE, Place
@@ -158,4 +158,7 @@ MEASURES: dict[str, Measure] = {
     "events": lives.events,
     "restarts": lives.restarts,
     "many": lives.many,
+    "readings": readings.readings,
+    "neighbours": neighbours.neighbours,
+    "rootless": rootless.rootless,
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -14,18 +15,35 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pyctr_engine.containers.checkpoints import Restored
 from pyctr_engine.engine import Engine, ProgressSink
-from pyctr_engine.errors import Conflict, NotFound
+from pyctr_engine.errors import Cancelled, Conflict, InvalidStack, InvalidValue, NotFound
+from pyctr_engine.model.checkpoint import Checkpoint, Since
 from pyctr_engine.model.event import Event
-from pyctr_engine.model.host import HostInfo, ProcessInfo
+from pyctr_engine.model.host import Finding, HostInfo, ProcessInfo
 from pyctr_engine.model.image import Change, ImageSummary, LayerInfo
 from pyctr_engine.model.log import LogLine
+from pyctr_engine.model.network import Member, Network, NetworkUse
 from pyctr_engine.model.past import History, PastProcess, PostMortem
 from pyctr_engine.model.progress import Progress
-from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, Port, Resources
-from pyctr_engine.model.stack import Action
+from pyctr_engine.model.registry import Pulled, Pushed
+from pyctr_engine.model.spec import CommitRequest, ContainerRequest, ContainerSpec, Port, Resources, RestartPolicy
+from pyctr_engine.model.stack import Action, Stack, StackSummary
 from pyctr_engine.model.stats import HostStats, Pressure, Stats
 from pyctr_engine.model.status import Container, ContainerStatus, State
+from pyctr_engine.model.tidy import (
+    ContainerUsage,
+    DiskUsage,
+    ImageUsage,
+    Pruned,
+    PruneRequest,
+    Removal,
+    RemovedVolume,
+    Repair,
+    Usage,
+    VolumeUsage,
+)
+from tests.tui.fake_explorer import FakeExplorer
 
 START = 1_789_480_920.0
 """The fake's idea of now, when it is not given a clock: 14:02 somewhere."""
@@ -75,6 +93,7 @@ class FakeSession:
         self._reading, self._writing = os.pipe()
         os.write(self._writing, b"fake shell: Ctrl+D ends it\r\n$ ")
         self._ended = False
+        self.id = os.urandom(6).hex()
         self.sizes: list[tuple[int, int]] = []
 
     def fileno(self) -> int:
@@ -131,7 +150,17 @@ class FakeEngine(Engine):
             self._add("load", f"worker-{number + 1}", "pyctr/base:latest", 60, 0.05, 8 * M, 64 * M, 10, 10, 0)
         self._host_calls = 0
         self._past = self._history()
+        self.explore = FakeExplorer()  # type: ignore[assignment]
         self.fail: dict[str, Exception] = {}
+        self._volumes: dict[str, tuple[int, list[str]]] = {
+            "shop_data": (2900 * M, ["shop-db-1"]),
+            "crawler_cache": (210 * M, ["crawler-fetch-1", "crawler-parse-1"]),
+            "backup": (12 * M, []), digest("unnamed"): (96 * M, []),
+        }  # fmt: skip
+        self.hold = threading.Event()
+        self.hold.set()
+        self._points: dict[str, list[Checkpoint]] = {}
+        self.recorded: dict[str, History] = {}
 
     # -- making it up -------------------------------------------------------------------------------------------
 
@@ -191,7 +220,7 @@ class FakeEngine(Engine):
     def stats_at(self, id: str, at: float) -> Stats:
         cpu, memory, limit, out, into = self._rows[id]
         wave = self.wave(id, at)
-        before = self._counters.get(id) or Stats(at - 1)
+        before = self._counters.get(id) or Stats(at - 1, periods=0, throttled_periods=0, read_bytes=0, write_bytes=0)
         passed = at - before.time if at > before.time else 1.0  # a clock that stands still: a second a reading
         used = int(memory * (0.75 + wave * 0.27)) if cpu > 0.02 else memory
         busy = cpu * wave
@@ -253,6 +282,9 @@ class FakeEngine(Engine):
         return self._find(ref)
 
     def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
+        self._note("create", request)
+        if not request.name:
+            request = replace(request, name="quick-badger")
         with self.lock:
             self._add(request.stack, request.name, request.image, 0, 0.01, M, None, 0, 0, 0)
             container = self._find(digest(f"{request.stack}-{request.name}" if request.stack else request.name))
@@ -267,8 +299,20 @@ class FakeEngine(Engine):
         self._note("stop", self._find(ref).name)
         self._change(ref, "die", state=State.EXITED, exit_code=0, finished_at=self.clock())
 
+    def update(self, ref: str, resources: Any = None, restart: RestartPolicy | None = None) -> Container:
+        found = self._find(ref)
+        after = found.spec.request.resources if resources is None else resources(found.spec.request.resources)
+        if after.memory is not None and after.memory < 6 << 20:
+            raise InvalidValue(f"a memory limit of {after.memory} bytes is too small", "6m is the least")
+        self._note("update", found.name, after, *((restart,) if restart is not None else ()))
+        spec = replace(found.spec, request=replace(found.spec.request, resources=after))
+        self._containers[found.id] = replace(found, spec=spec)
+        return self._containers[found.id]
+
     def kill(self, ref: str, signal: str = "KILL") -> None:
-        self._note("kill", self._find(ref).name)
+        self._note("kill", self._find(ref).name, *(() if signal == "KILL" else (signal,)))
+        if signal not in ("KILL", "TERM", "INT", "QUIT"):
+            return
         self._change(ref, "die", state=State.EXITED, exit_code=137, finished_at=self.clock())
 
     def restart(self, ref: str, timeout: float | None = None) -> Container:
@@ -285,7 +329,7 @@ class FakeEngine(Engine):
 
     def remove(self, ref: str, force: bool = False, volumes: bool = False) -> None:
         container = self._find(ref)
-        self._note("remove", container.name, force)
+        self._note("remove", container.name, force, *((volumes,) if volumes else ()))
         if container.state.is_alive and not force:
             raise Conflict(f"container “{container.name}” is running", "stop it first, or use --force")
         with self.lock:
@@ -296,10 +340,19 @@ class FakeEngine(Engine):
         self._note("exec", self._find(ref).name, request.argv)
         return FakeSession()
 
+    def sessions(self, ref: str) -> list[Any]:
+        self._find(ref)
+        return []
+
     def down(
-        self, name: str, volumes: bool = False, progress: ProgressSink | None = None, path: str = ""
+        self,
+        name: str,
+        volumes: bool = False,
+        progress: ProgressSink | None = None,
+        path: str = "",
+        cancel: threading.Event | None = None,
     ) -> list[Action]:
-        self._note("down", name)
+        self._note("down", name, *((volumes,) if volumes else ()))
         for container in self.containers():
             if container.stack == name:
                 self.remove(container.id, force=True)
@@ -382,12 +435,14 @@ class FakeEngine(Engine):
 
     def layers(self, image: str) -> list[LayerInfo]:
         wanted = LAYERS if image == f"sha256:{digest('crawler:4')}" else LAYERS[:3]
+        numbers = itertools.count(1)
         return [
             LayerInfo(
-                digest(by), digest(by + "b"), digest(by + "c"), size, size // 3, by, self.now - 5000, empty=not size
+                digest(by), digest(by + "b"), digest(by + "c"), size, size // 3, by, self.now - 5000, empty=not size,
+                number=next(numbers) if size else 0, files=size >> 14,
             )
             for by, size in wanted
-        ]
+        ]  # fmt: skip
 
     def inspect_image(self, image: str) -> dict[str, Any]:
         return {"Id": image, "RepoTags": ["made:up"], "Config": {"Cmd": ["sh"]}, "Size": 5}
@@ -395,12 +450,162 @@ class FakeEngine(Engine):
     def remove_image(self, image: str, force: bool = False) -> list[str]:
         self._note("remove_image", image)
         with self.lock:
-            self._images = [one for one in self._images if one.id != image]
+            for at, one in enumerate(self._images):
+                if image in (one.id, one.id.removeprefix("sha256:")) or one.names == (image,):
+                    del self._images[at]
+                    break
+                if image in one.names:
+                    self._images[at] = replace(one, names=tuple(name for name in one.names if name != image))
         self.emit(Event(self.clock(), "image", "delete", image))
         return []
 
+    def tag(self, image: str, name: str) -> None:
+        self._note("tag", image, name)
+        with self.lock:
+            for at, one in enumerate(self._images):
+                names = {*one.names} - {name} | ({name} if one.id == image else set())
+                self._images[at] = replace(one, names=tuple(sorted(names)))
+
+    def pull(
+        self,
+        name: str,
+        platform: str = "",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pulled:
+        self._note("pull", name, platform)
+        self._steps(progress, cancel, "0123456789ab", "downloading", 40 * M)
+        image = ImageSummary(f"sha256:{digest(name)}", (name,), self.clock(), 40 * M, 2, f"sha256:{digest('p')}")
+        with self.lock:
+            self._images.insert(0, image)
+        return Pulled(image, f"docker.io/library/{name}", image.digest, True)
+
+    def push(
+        self,
+        name: str,
+        compression: str = "gzip",
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pushed:
+        self._note("push", name, compression)
+        self._steps(progress, cancel, "0123456789ab", "pushing", 40 * M)
+        return Pushed(name, f"sha256:{digest(name)}", 1234)
+
+    def login(self, server: str, username: str = "", password: str = "") -> str:
+        self._note("login", server, username, password)
+        return "~/.docker/config.json"
+
+    def logout(self, server: str) -> bool:
+        self._note("logout", server)
+        return server != "nowhere"
+
+    def save(self, images: Sequence[str], path: str, progress: ProgressSink | None = None, format: Any = "") -> None:
+        self._note("save", tuple(images), path, format)
+        self._steps(progress, None, "save", "blob", 60 * M)
+
+    def load(self, path: str, progress: ProgressSink | None = None) -> list[ImageSummary]:
+        self._note("load", path)
+        self._steps(progress, None, path, "loading", 60 * M)
+        return [ImageSummary(f"sha256:{digest(path)}", ("loaded:1",), self.clock(), 60 * M, 2, "sha256:0")]
+
+    def import_image(
+        self, path: str, name: str, changes: Sequence[str] = (), message: str = "", progress: Any = None
+    ) -> ImageSummary:
+        self._note("import", path, name, tuple(changes), message)
+        image = ImageSummary(f"sha256:{digest(name)}", (name,), self.clock(), 60 * M, 1, "sha256:0")
+        with self.lock:
+            self._images.insert(0, image)
+        return image
+
+    def export(self, ref: str, path: str, progress: ProgressSink | None = None) -> None:
+        self._note("export", self._find(ref).name, path)
+
+    def copy_in(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+        self._note("copy_in", self._find(ref).name, source, destination, follow)
+
+    def copy_out(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+        self._note("copy_out", self._find(ref).name, source, destination, follow)
+
+    def rename(self, ref: str, name: str) -> None:
+        found = self._find(ref)
+        self._note("rename", found.name, name)
+        self._containers[found.id] = replace(found, spec=replace(found.spec, name=name))
+
+    def attach(self, ref: str) -> FakeSession:
+        self._note("attach", self._find(ref).name)
+        return FakeSession()
+
+    def _steps(
+        self, progress: ProgressSink | None, cancel: threading.Event | None, subject: str, text: str, total: int
+    ) -> None:
+        """Progress a quarter at a time; ``hold`` keeps it at the half until it is set."""
+        for quarter in range(5):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled(f"{text} {subject} was cancelled")
+            if progress is not None:
+                progress(Progress(subject, text, total * quarter // 4, total, quarter == 4))
+            if quarter == 2:
+                while not self.hold.wait(0.01) and not (cancel is not None and cancel.is_set()):
+                    if cancel is None and progress is not None:
+                        progress(Progress(subject, text, total * quarter // 4, total))
+
+    def removal(self, containers: Sequence[str] = (), images: Sequence[str] = ()) -> Removal:
+        self.threads.add(threading.current_thread().name)
+        found = [self._find(ref) for ref in containers]
+        usages = tuple(
+            ContainerUsage(one.id, one.name, one.spec.image, "", 0.0, one.state.is_alive, 1, 38 * M, 2 * M)
+            for one in found
+        )
+        volumes = (
+            (RemovedVolume("shop_data", 120 * M, False, ()), RemovedVolume("f" * 64, 7 * M, True, ()))
+            if any(one.name == "shop-db-1" for one in found)
+            else ()
+        )
+        gone = tuple(
+            ImageUsage(one.id, one.names, one.created, one.size, 117 * M, one.size - 117 * M, one.size, 0, 0)
+            for one in self._images
+            if one.id in images
+        )
+        return Removal(usages, volumes, gone, 40 * M * len(found) + sum(max(one.unique, 0) for one in gone))
+
+    def checkpoint(self, ref: str, name: str = "", message: str = "") -> Checkpoint:
+        found = self._find(ref)
+        self._note("checkpoint", found.name, name, message)
+        before = self._points.setdefault(found.id, [])
+        current = next((point.name for point in before if point.current), "")
+        point = Checkpoint(name or str(len(before) + 1), self.clock(), message, 38 * M, current, True)
+        self._points[found.id] = [*(replace(one, current=False) for one in before), point]
+        return point
+
+    def checkpoints(self, ref: str) -> list[Checkpoint]:
+        found = self._find(ref)
+        if "checkpoints" in self.fail:
+            raise self.fail["checkpoints"]
+        return list(self._points.get(found.id, ()))
+
+    def since(self, ref: str, checkpoint: str) -> Since:
+        self._find(ref)
+        return Since(3, 2, 1, 41 * M, ("/app/cache/pages.db", "/app/main.py", "/etc/resolv.conf.bak"))
+
+    def restore(self, ref: str, checkpoint: str, timeout: float | None = None) -> Restored:
+        found = self._find(ref)
+        self._note("restore", found.name, checkpoint)
+        self._points[found.id] = [replace(one, current=one.name == checkpoint) for one in self._points[found.id]]
+        return Restored(found, found.state.is_alive)
+
+    def branch(self, ref: str, checkpoint: str, name: str = "") -> Container:
+        found = self._find(ref)
+        self._note("branch", found.name, checkpoint, name)
+        self._add("", name or "quick-badger", found.spec.image, 0, 0.0, M, None, 0, 0, 0)
+        return self._find(name or "quick-badger")
+
+    def remove_checkpoint(self, ref: str, checkpoint: str) -> None:
+        found = self._find(ref)
+        self._note("remove_checkpoint", found.name, checkpoint)
+        self._points[found.id] = [one for one in self._points[found.id] if one.name != checkpoint]
+
     def history(self, ref: str) -> History:
-        return History()
+        return self.recorded.get(self._find(ref).id, History())
 
     def why(self, ref: str) -> PostMortem:
         status = self.container(ref).status
@@ -421,6 +626,130 @@ class FakeEngine(Engine):
             health=(),
             trace=(),
         )
+
+    def volumes(self) -> list[dict[str, Any]]:
+        with self.lock:
+            return [
+                {"name": name, "mountpoint": f"/var/lib/pyctr-tui/volumes/{name}/_data", "created": self.now - 90000,
+                 "size": size, "used_by": users}
+                for name, (size, users) in self._volumes.items()
+            ]  # fmt: skip
+
+    def create_volume(self, name: str) -> None:
+        self._note("create_volume", name)
+        if name in self._volumes:
+            raise Conflict(f"there is a volume {name} already", "`pyctr-tui volume ls` lists them")
+        self._volumes[name] = (0, [])
+
+    def remove_volume(self, name: str) -> None:
+        self._note("remove_volume", name)
+        del self._volumes[name]
+
+    def networks(self) -> list[NetworkUse]:
+        with self.lock:
+            members = tuple(
+                Member(one.id, one.name, f"10.88.0.{at + 2}", (one.name, one.service), one.ports, one.state.is_alive)
+                for at, one in enumerate(self._containers.values())
+            )
+        return [
+            NetworkUse(Network("bridge", "pyctr0", "10.88.0.0/16", "10.88.0.1"), members[:-1]),
+            NetworkUse(Network("host", "", "", ""), (replace(members[-1], address=""),)),
+        ]
+
+    def stacks(self) -> list[StackSummary]:
+        return [StackSummary(name, f"/srv/{name}/compose.yaml", 1, 2) for name in ("crawler", "shop")]
+
+    def load_stack(self, path: str, name: str = "") -> Stack:
+        if "wrong" in path:
+            raise InvalidStack(f"{path}:3:5: there is no attribute imge", "did you mean image?")
+        return Stack(name or "shop", path, (), warnings=(f"{path}:5:1: TAG is not set",) if "shop" in path else ())
+
+    def plan(self, stack: Stack) -> list[Action]:
+        if stack.name == "crawler":
+            return [Action("keep", "crawler-fetch-1", "fetch", "as the file says")]
+        return [
+            Action("keep", "shop-db-1", "db", "as the file says"),
+            Action("recreate", "shop-web-1", "web", "image changed: nginx:1.27 to nginx:1.28"),
+            Action("create", "shop-cache-1", "cache", "not there yet"),
+        ]
+
+    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+        self._note("up", stack.name)
+        return self.plan(stack)
+
+    def pull_stack(self, stack: Stack, progress: ProgressSink | None = None) -> None:
+        self._note("pull_stack", stack.name)
+
+    def start_trace(self, ref: str) -> tuple[tuple[str, float, float], ...]:
+        container = self._find(ref)
+        if not container.status.started_at:
+            return ()
+        late = int(container.id[:2], 16) / 200
+        return (
+            ("read the request", 0.0, 0.4), ("cgroups and limits", 0.4, 1.1),
+            ("clone into namespaces", 1.1, 2.3 + late),
+            ("id maps", 2.3 + late, 2.5 + late), ("layers, idmapped", 2.5 + late, 4.4 + late),
+            ("veth pair", 3.0 + late, 4.1 + late), ("root file system", 4.4 + late, 5.2 + late),
+            ("seccomp and capabilities", 5.2 + late, 5.5 + late), ("exec", 5.5 + late, 5.9 + late),
+        )  # fmt: skip
+
+    def doctor(self) -> list[Finding]:
+        return [
+            Finding("ok", "kernel", "6.1.0-18-amd64"), Finding("ok", "cgroups", "v2, under systemd, delegated"),
+            Finding("warn", "swap accounting", "memory.swap.max is not there", "swap can't be limited: boot with "
+                    "`swapaccount=1`"),
+            Finding("fail", "nftables", "nft is not installed", "no ports are published: as root, "
+                    "`apt-get install nftables`"),
+        ]  # fmt: skip
+
+    def check(self) -> list[Finding]:
+        broken = [] if any(call[0] == "repair" for call in self.calls) else [
+            Finding("fail", "layer 3f2a", "a file differs from its blob", "mend it: it is unpacked again"),
+        ]  # fmt: skip
+        return [Finding("ok", "blobs", "38 have their digests"), *broken]
+
+    def repair(self) -> list[Repair]:
+        self._note("repair")
+        return [Repair("layer 3f2a", "unpacked again")]
+
+    def disk_usage(self) -> DiskUsage:
+        images = tuple(
+            ImageUsage(one.id, one.names, one.created, one.size, one.size // 3, one.size - one.size // 3, one.size,
+                       one.size // 3, len(self._users(one.id)))
+            for one in self._images
+        )  # fmt: skip
+        return DiskUsage(
+            totals=(
+                Usage("Images", 8, 6, 1939 * M, 341 * M), Usage("Layers", 21, 17, 1500 * M, 300 * M),
+                Usage("Blobs", 34, 30, 439 * M, 41 * M), Usage("Containers", 11, 9, 220 * M, 12 * M),
+                Usage("Logs", 11, 9, 31 * M, 2 * M), Usage("Local Volumes", 3, 2, 3 * G, 96 * M),
+            ),
+            images=images,
+            layers=(),
+            containers=tuple(
+                ContainerUsage(
+                    one.id, one.name, one.spec.image, "", one.spec.created, one.state.is_alive, 0, 20 * M, 3 * M
+                )
+                for one in self._containers.values()
+            ),
+            volumes=(
+                VolumeUsage("shop_data", 2900 * M, ("shop-db-1",)), VolumeUsage(digest("v")[:40], 96 * M, ()),
+            ),
+            unreferenced=7 * M,
+        )  # fmt: skip
+
+    def _users(self, image: str) -> list[str]:
+        return [one.name for one in self._containers.values() if one.spec.image_id == image]
+
+    def prune(self, request: PruneRequest) -> Pruned:
+        if not request.dry_run:
+            self._note("prune", request)
+        stopped = [one.id for one in self._containers.values() if not one.state.is_alive]
+        containers = tuple(stopped) if request.containers else ()
+        images = ("untagged: app:dev", "deleted: sha256:77aa") if request.all_images else ()
+        volumes = (digest("v")[:40],) if request.volumes else ()
+        freed = 12 * M * len(containers) + 341 * M * bool(images) + 96 * M * bool(volumes) + 7 * M * request.images
+        return Pruned(containers, images, volumes, blobs=("sha256:1",) if request.images else (), reclaimed=freed)
 
     def events(self, since: float | None = None, follow: bool = True, until: float | None = None) -> Iterator[Event]:
         listener: queue.Queue[Event] = queue.Queue()
@@ -447,6 +776,11 @@ class FakeEngine(Engine):
             Pressure(0.3),
             Pressure(0.0),
             Pressure(0.0),
+            self._host_calls * 200_000,
+            self._host_calls * 1_300_000,
+            self._host_calls * 4_400_000,
+            self._host_calls * 60_000,
+            412,
         )
 
 

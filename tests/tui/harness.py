@@ -86,6 +86,10 @@ class Running:
         """The screen as SVG, dialogs over what is under them."""
         return svg(self.composed(), self.app.size.width)
 
+    def screen_picture(self) -> str:
+        """The uppermost screen alone as SVG, for those that cover all."""
+        return svg([list(strip) for strip in self.app.screen._compositor.render_strips()], self.app.size.width)
+
     def composed(self) -> list[list[object]]:
         """The lines of the screen with the dialog in front."""
         app = self.app

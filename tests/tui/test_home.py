@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pyctr_engine.errors import StoreError
+from pyctr_tui.bindings import COMMANDS, HOME
 from pyctr_tui.home_layout import PANES, Wish, arrange
-from pyctr_tui.keymap import COMMANDS, Keymap
+from pyctr_tui.keymap import Keymap
+from pyctr_tui.pages import PAGES
 from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
 
@@ -210,7 +212,7 @@ async def test_mouse_selects_and_focuses() -> None:
 
 
 def test_no_key_does_two_things() -> None:
-    Keymap()  # raises otherwise
+    Keymap(COMMANDS)  # raises otherwise
     doubled = (*COMMANDS, COMMANDS[0])
     with pytest.raises(ValueError, match="two things"):
         Keymap(doubled)
@@ -219,13 +221,24 @@ def test_no_key_does_two_things() -> None:
 async def test_every_action_exists() -> None:
     async with running() as it:
         home = it.app.home
-        for command in COMMANDS:
-            name = command.action.partition(" ")[0]
-            assert hasattr(home, f"action_{name}") or hasattr(home.actions, name), name
+        views = [None, *PAGES]
+        found: set[tuple[str, str]] = set()
+        for view in views:
+            if view is not None:
+                home.action_view(view)
+                await it.settle()
+            panes = HOME if home.page is None else {str(pane.id) for pane in home.page.panes}
+            for command in COMMANDS:
+                for scope in panes & command.scopes or (panes if "*" in command.scopes else ()):
+                    home.focus_name = scope
+                    home.handler(command.action.partition(" ")[0])  # raises LookupError
+                    found.add((command.action, scope))
+        missing = {(command.action, scope) for command in COMMANDS for scope in command.scopes - {"*"}} - found
+        assert not {action for action, scope in missing if scope in HOME}
 
 
 async def test_footer_keys_fit_and_help_lists_them_all() -> None:
-    keymap = Keymap()
+    keymap = Keymap(COMMANDS)
     for width in (40, 80, 120):
         for scope in PANES:
             items = keymap.footer(scope, width)

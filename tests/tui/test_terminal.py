@@ -17,8 +17,9 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_engine.errors import StartError
 from pyctr_tui.terminal.abilities import depth, is_ascii, refusal
-from pyctr_tui.terminal.handover import Keys, pump
+from pyctr_tui.terminal.handover import Keys, LostError, pump
 from tests.tui.fake import FakeSession
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,8 @@ class Terminal:
     def is_sane(self) -> bool:
         """Whether the settings are as before, and the last words turned off what was turned on."""
         now = termios.tcgetattr(self.slave)
-        for on, off in ((b"[?1049h", b"[?1049l"), (b"[?25l", b"[?25h"), (b"[?1003h", b"[?1003l")):
+        modes = [(f"[?{mode}h".encode(), f"[?{mode}l".encode()) for mode in (1049, 1000, 1002, 1003, 1006, 2004)]
+        for on, off in (*modes, (b"[?25l", b"[?25h")):
             if self.seen.rfind(off) < self.seen.rfind(on):
                 return False
         return now[:4] == self.before[:4]
@@ -128,7 +130,7 @@ def test_escape_is_answered_without_a_second_key(demo: Terminal) -> None:
 
 
 def test_shell_gets_the_whole_terminal_and_gives_it_back(demo: Terminal) -> None:
-    os.write(demo.master, b"e")
+    os.write(demo.master, b"E")
     demo.read_until(b"Ctrl+] d leaves", b"fake shell")
     os.write(demo.master, b"hello q\r")
     demo.read_until(b"hello q\r\n$ ")
@@ -136,7 +138,7 @@ def test_shell_gets_the_whole_terminal_and_gives_it_back(demo: Terminal) -> None
     os.write(demo.master, b"\x1dd")
     demo.read_until(b"left crawler-fetch-1")
     demo.seen = b""
-    os.write(demo.master, b"e")
+    os.write(demo.master, b"E")
     demo.read_until(b"fake shell")
     os.write(demo.master, b"\x04")
     demo.read_until(b"ended with exit code 3")
@@ -156,7 +158,7 @@ def test_lines_typed_blind_never_crash(demo: Terminal) -> None:
     demo.drain()
     time.sleep(1)  # what follows Esc at once is Alt and that key, and a loaded machine's "at once" is long
     os.write(demo.master, b"?")
-    demo.read_until(b"everywhere")
+    demo.read_until(b"Keys in")
 
 
 def test_detach_prefix() -> None:
@@ -179,6 +181,64 @@ def test_pump_restores_the_terminal_when_the_session_breaks() -> None:
         assert termios.tcgetattr(slave)[:4] == before[:4]
         os.close(session._reading)
     finally:
+        os.close(master)
+        os.close(slave)
+
+
+class Broken(FakeSession):
+    """A session that gives what it is told to, one thing after the other."""
+
+    def __init__(self, *gives: tuple[str, bytes] | BaseException) -> None:
+        super().__init__()
+        self.gives = list(gives)
+
+    def read(self) -> tuple[str, bytes]:
+        given = self.gives.pop(0)
+        if isinstance(given, BaseException):
+            raise given
+        return given
+
+
+@pytest.mark.parametrize(
+    ("given", "raised"),
+    [
+        (("closed", b""), LostError),
+        (OSError(5, "gone"), OSError),
+        (StartError("refused"), StartError),
+        (RuntimeError("a fault"), RuntimeError),
+    ],
+)
+def test_whatever_fails_inside_the_terminal_is_given_back(
+    given: tuple[str, bytes] | BaseException, raised: type[BaseException]
+) -> None:
+    master, slave = pty.openpty()
+    session = Broken(("stdout", b"\x1b[?1049h\x1b[?1003h\x1b[?25l"), given)
+    session.has_buffered = True  # type: ignore[attr-defined]
+    try:
+        before = termios.tcgetattr(slave)
+        handler = signal.getsignal(signal.SIGWINCH)
+        with pytest.raises(raised):
+            pump(session, slave, slave)
+        assert termios.tcgetattr(slave)[:4] == before[:4]
+        assert signal.getsignal(signal.SIGWINCH) is handler
+        seen = os.read(master, 65536)
+        for off in (b"[?1049l", b"[?1003l", b"[?25h"):
+            assert seen.rfind(off) > seen.rfind(off[:-1] + (b"h" if off.endswith(b"l") else b"l"))
+    finally:
+        session.close()
+        os.close(master)
+        os.close(slave)
+
+
+def test_one_that_is_come_back_to_is_made_to_draw_everything() -> None:
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 90, 0, 0))
+    session = Broken(("exit", b"7"))
+    try:
+        assert pump(session, slave, slave, again=True) == 7
+        assert session.sizes == [(29, 90), (30, 90)]
+    finally:
+        session.close()
         os.close(master)
         os.close(slave)
 

@@ -1,0 +1,1 @@
+"""How the interface feels, measured on a real pseudo-terminal: ``python -m tests.bench.tui``."""

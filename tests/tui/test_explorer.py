@@ -1,0 +1,212 @@
+"""The layer explorer: trees per layer and whole, live changes, files, versions, comparisons, extraction."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctr_engine.model.explore import TreeEntry
+from pyctr_engine.model.image import Change
+from pyctr_tui.explorer import tree
+from pyctr_tui.pages.explorer import ExplorerPage
+from pyctr_tui.panes.viewer import is_text
+from tests.tui.fake import FakeEngine
+from tests.tui.fake_explorer import FakeExplorer, state
+from tests.tui.harness import Running, running
+from tests.tui.hostile import CORPUS
+from tests.tui.snapshot import check
+
+
+def page(it: Running) -> ExplorerPage:
+    found = it.app.home.page
+    assert isinstance(found, ExplorerPage)
+    return found
+
+
+def explorer(it: Running) -> FakeExplorer:
+    found = it.engine.explore
+    assert isinstance(found, FakeExplorer)
+    return found
+
+
+async def shown(it: Running, *texts: str) -> None:
+    await it.until(lambda: all(text in it.text() for text in texts))
+
+
+# -- the tree -------------------------------------------------------------------------------------------------------
+
+
+def test_directories_add_up_what_is_below_them() -> None:
+    found = tree.of_state(FakeExplorer().tree("x"))
+    assert found.by_path["/usr/lib"].size == 7 << 20
+    assert found.root.size == sum(node.size for node in found.root.children.values())  # type: ignore[union-attr]
+    assert [row.node.path for row in tree.rows(found, set())] == ["/app", "/etc", "/usr", "/var", "/bin"]
+
+
+def test_what_a_layer_did_is_marked_up_to_the_root() -> None:
+    fake = FakeExplorer()
+    found = tree.of_state(fake.tree("x@3"), fake.changes("x", 3))
+    assert (found.by_path["/usr/lib/libssl.so"].kind, found.by_path["/usr"].kind) == ("A", "c")
+    assert found.by_path["/usr/share/doc"].kind == "D"
+    assert found.by_path["/app"].kind == ""
+    rows = tree.rows(found, {"/usr", "/usr/lib"}, changed_only=True)
+    assert [row.node.name for row in rows] == ["usr", "lib", "libssl.so", "share"]
+
+
+def test_what_a_container_deleted_is_gone_with_all_below_it() -> None:
+    changes = [Change("/usr", "D", 0, "directory"), Change("/new", "A", 7)]
+    found = tree.with_live(FakeExplorer().tree("x"), changes, 5)
+    assert found.by_path["/usr/bin/bash"].kind == "D"
+    assert found.by_path["/new"].layer == 5
+    assert found.root.size == sum(n.size for n in found.root.children.values() if n.kind != "D")  # type: ignore[union-attr]
+
+
+def test_growth_goes_up_to_the_root() -> None:
+    before = tree.sizes(tree.with_live((), [Change("/a/log", "C", 10)], 5))
+    now = tree.with_live((), [Change("/a/log", "C", 25), Change("/a/b", "A", 4)], 5)
+    tree.grown(now, before)
+    assert [now.by_path[path].growth for path in ("/a/log", "/a/b", "/a", "/")] == [15, 4, 19, 19]
+    assert [row.node.name for row in tree.rows(now, {"/a"}, "growth")] == ["a", "log", "b"]
+
+
+def test_a_needle_shows_what_has_it_under_its_parents() -> None:
+    found = tree.of_state(FakeExplorer().tree("x"))
+    assert [row.node.path for row in tree.rows(found, set(), needle="LIBSSL")] == [
+        "/usr", "/usr/lib", "/usr/lib/libssl.so",
+    ]  # fmt: skip
+
+
+def test_a_hundred_thousand_paths() -> None:
+    entries = (TreeEntry(f"/d{n // 1000}/f{n}", 1, state(n, "file")) for n in range(100_000))
+    found = tree.of_state(entries)
+    assert len(found.by_path) == 100_101
+    assert found.root.size == sum(range(100_000))
+    assert len(tree.rows(found, set(), "size")) == 100
+
+
+# -- the page -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (120, 36), (200, 60)])
+async def test_pictures(width: int, height: int) -> None:
+    async with running(width, height) as it:
+        await it.press("f")
+        await shown(it, "usr")
+        await it.press("j", "enter")
+        check(it.picture(), f"explorer-{width}x{height}")
+
+
+async def test_a_container_shows_what_it_changes_now() -> None:
+    async with running() as it:
+        await it.press("f")
+        await shown(it, "crawler-fetch-1, now", "Layers of crawler-fetch-1", "87.0% efficient")
+        await it.press("m")
+        await shown(it, "What crawler-fetch-1 changed", "7 changes")
+        before = page(it).tree.items
+        it.engine.changes = lambda ref: [Change("/app/cache/pages.db", "A", 41 << 20)]  # type: ignore[method-assign,assignment,misc]
+        page(it)._live_due = 0.0
+        await it.read()
+        await it.until(lambda: page(it).tree.items != before)
+        await shown(it, "GROWTH", "+5.0M")
+
+
+async def test_layers_and_whole_states() -> None:
+    async with running() as it:
+        await it.press("f")
+        await shown(it, "usr")
+        it.app.home.pane_of("strata").focus()
+        await it.press("G")
+        await shown(it, "crawler-fetch-1 after layer 1")
+        assert "/app" not in [row.node.path for row in page(it).tree.items]
+        await it.press("k", "m")
+        await shown(it, "Layer 2 of crawler-fetch-1")
+        assert "etc/" in it.text()
+        await it.press("enter", "g", "j", "right", "j")
+        row = page(it).tree.selected
+        assert row is not None
+        assert (row.node.path, row.node.kind) == ("/etc/passwd", "C")
+
+
+async def test_a_file_is_shown_as_text_and_as_hex_and_harmless() -> None:
+    async with running() as it:
+        await it.press("f")
+        await shown(it, "usr")
+        page(it).reveal("/app/main.py")
+        await it.press("enter")
+        await shown(it, "def main():", "line 1–8 of 8")
+        await it.press("escape")
+        page(it).reveal("/usr/bin/bash")
+        await it.press("enter")
+        await shown(it, "7f 45 4c 46")
+        await it.press("escape")
+        page(it).reveal("/etc/hosts")
+        await it.press("enter")
+        await shown(it, "␛]0;owned")
+        await it.press("escape")
+        page(it).reveal("/etc/passwd")
+        await it.press("enter")
+        await shown(it, "/etc/passwd is gone")
+        await it.press("escape", "escape")
+        assert it.app.home.page is None
+
+
+async def test_versions_differences_and_waste() -> None:
+    async with running() as it:
+        await it.press("f")
+        await shown(it, "usr")
+        page(it).reveal("/etc/passwd")
+        await it.press("b")
+        await shown(it, "layer   1  added", "layer   2  changed")
+        await it.press("escape", "D")
+        await shown(it, "+new", "-old")
+        await it.press("escape")
+        it.app.home.pane_of("waste").focus()
+        await it.press("j")
+        assert page(it).tree.selected is not None
+        assert page(it).tree.selected.node.path == "/app/main.py"
+
+
+async def test_any_two_states_are_compared() -> None:
+    async with running() as it:
+        await it.press("f")
+        await shown(it, "usr")
+        await it.press("C", "tab", *"nginx", "colon", *"1", "full_stop", *"27", "enter")
+        await shown(it, "→ nginx:1.27", "contents, mode 644 to 644")
+        await it.press("escape", "C", "tab", *"nothing", "enter")
+        await shown(it, "there is no container or image nothing")
+
+
+async def test_extracting_is_a_job_with_its_command_line() -> None:
+    async with running() as it:
+        await it.press("2", "f")
+        await shown(it, "usr")
+        page(it).reveal("/app/main.py")
+        await it.press("X", "ctrl+u", "slash", *"srv", "enter")
+        await it.until(lambda: bool(explorer(it).calls))
+        image = it.app.home.images.selected
+        assert image is not None
+        assert explorer(it).calls[-1][1:] == (f"{image.id}@4", "/app/main.py", "/srv")
+        await it.press("J")
+        await shown(it, "layers extract")
+
+
+async def test_no_selection_is_told() -> None:
+    engine = FakeEngine()
+    engine._containers.clear()
+    async with running(engine=engine) as it:
+        await it.press("f")
+        assert "select a container or an image first" in it.text()
+
+
+async def test_hostile_names_stay_names() -> None:
+    async with running() as it:
+        explorer(it).extra = [TreeEntry(f"/x{n}{text}", 1, state(1, "file", text)) for n, text in enumerate(CORPUS)]
+        await it.press("f")
+        await shown(it, "usr")
+        await it.press("G")
+        assert all(character.isprintable() for character in it.text().replace("\n", ""))
+
+
+def test_what_is_text() -> None:
+    assert is_text("größer\n".encode())
+    assert not is_text(b"\x00\x01")
+    assert not is_text(bytes(range(128, 256)) * 4)

@@ -1,0 +1,61 @@
+"""The log of jobs: what was done, as command lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from pyctr_engine.errors import Conflict
+from pyctr_engine.model.progress import Progress
+from pyctr_tui.dialogs.form import Field, FormDialog
+from pyctr_tui.jobs import Job
+from tests.tui.harness import running
+
+
+async def test_what_was_done_is_kept_with_its_command_line() -> None:
+    async with running() as it:
+        await it.press("s")
+        await it.until(lambda: "stopped" in it.text())
+        it.engine.fail["restart"] = Conflict("it is busy", "wait")
+        await it.press("r")
+        await it.until(lambda: "it is busy · wait" in it.text())
+        await it.press("J")
+        text = it.text()
+        assert "pyctr-tui stop crawler-fetch-1" in text
+        assert "pyctr-tui restart crawler-fetch-1" in text
+        assert "it is busy · wait" in text
+        await it.press("escape")
+        assert "1 Containers" in it.text()
+
+
+async def test_a_job_shows_how_far_it_is_and_can_be_cancelled() -> None:
+    async with running() as it:
+
+        def work(job: Job) -> None:
+            job.report(Progress("layer", "downloading", 30, 100))
+            job.cancel.wait(10)
+            job.report(Progress("layer", "downloading", 31, 100))
+
+        it.app.jobs.run("pulling much", work, "pulled", "pull much", cancellable=True)
+        await it.press("J")
+        await it.until(lambda: "30% downloading" in it.text())
+        await it.press("d")
+        await it.until(lambda: "cancelled: pulling much" in it.text())
+
+
+@pytest.mark.parametrize(
+    ("keys", "answer"), [(("b", "enter"), "ab"), (("ctrl+u", "enter"), None), (("escape",), None)]
+)
+async def test_a_form_gives_what_was_filled_in(keys: tuple[str, ...], answer: str | None) -> None:
+    async with running() as it:
+        got: list[object] = []
+        fields = (Field("name", "new name", "a", needed=True), Field("all", "all", switch=True, hint="of them"))
+        form = FormDialog("Rename", fields, "renames", cli=lambda found: f"rename x {found['name']}")
+        it.app.push_screen(form, got.append)
+        await it.settle()
+        assert "$ pyctr-tui rename x a" in it.text()
+        await it.press(*keys)
+        if keys[-1] == "enter" and answer is None:
+            assert "new name is needed" in it.text()
+            assert got == []
+        else:
+            assert got == [None if answer is None else {"name": answer, "all": ""}]
