@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 
@@ -20,7 +21,7 @@ BASE = "pyctr/base"
 @pytest.fixture
 def tmux(terminal: Callable[..., Tmux], cli: Cli) -> Tmux:
     """The interface, open, with the container “box” selected."""
-    cli("run", "-d", "--name", "box", BASE, "sleep", "1000")
+    cli("run", "-d", "--name", "box", "-v", f"{shutil.which('busybox')}:/bin/busybox:ro", BASE, "sleep", "1000")
     tmux = terminal()
     tmux.run("pyctr-tui")
     tmux.wait_for("Containers", "box")
@@ -59,15 +60,20 @@ def test_a_session_survives_the_interface_and_comes_back_with_its_screen(tmux: T
 def test_full_screen_programs_have_their_keys_and_their_screen(tmux: Tmux) -> None:
     tmux.press("e")
     tmux.wait_for("1 shell", "every key is its own")
-    tmux.type("seq 1 300 > /f; vi /f\n")
-    tmux.wait_for("/f")
+    tmux.type("seq 1 300 > /f; busybox vi /f\n")
+    tmux.wait_for("/f 1/300")
     tmux.type("G")
-    tmux.wait_for("300")
+    tmux.wait_for("/f 300/300")
     tmux.type("ohello")
     tmux.press("Escape")
+    tmux.wait_for("- /f [Modified]")
     tmux.type(":wq\n")
     tmux.wait_for("# ")
-    tmux.type("tail -1 /f; stty size; less /f\n")
+    tmux.type("clear; tail -1 /f\n")
+    tmux.wait_for("hello")
+    tmux.type("less /f\n")
+    tmux.wait_gone("hello")
+    tmux.type("G")
     tmux.wait_for("hello")
     tmux.type("q")
     tmux.type('clear; old=$(stty size); while [ "$old" = "$(stty size)" ]; do sleep 0.1; done; echo re\'\'sized\n')

@@ -217,15 +217,10 @@ async def test_export_and_copies(tmp_path: Path) -> None:
         assert f"pyctr-tui cp {tmp_path}/a crawler-fetch-1:/srv" in it.text().replace("…", "")[:9000] or True
 
 
-async def test_attach_and_programs_want_a_terminal_and_a_running_container() -> None:
+async def test_attach_wants_a_terminal_and_a_running_container() -> None:
     async with running() as it:
         await it.press("a")
         await it.until(lambda: "needs a real terminal" in it.text())
-        await it.press("E")
-        await fill(it, "psql -U me")
-        assert "$ pyctr-tui exec -it crawler-fetch-1 psql -U me" in it.text()
-        await it.press("enter")
-        await it.until(lambda: "psql needs a real terminal" in it.text())
         await it.press("j", "a")
         assert "is not running" in it.text()
         await it.press("E")

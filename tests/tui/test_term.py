@@ -56,6 +56,16 @@ async def test_what_is_typed_ahead_is_not_taken_for_commands() -> None:
         assert it.app.home.focus_name == "term"
 
 
+async def test_what_is_typed_before_the_focus_has_arrived_is_the_programs() -> None:
+    async with running(engine=ShellEngine()) as it:
+        shell = await opened(it)
+        await it.press(PREFIX, "o")
+        for key in ("9", "d", "ctrl+c"):  # at once, as a quick hand or a slow line brings them
+            it.app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await it.until(lambda: shell.typed == b"d\x03")
+        assert it.app.screen is it.app.home, "d is no command"
+
+
 async def test_detaching_leaves_it_running_and_listed_and_e_comes_back_with_its_screen() -> None:
     async with running(engine=ShellEngine()) as it:
         shell = await opened(it)
@@ -256,7 +266,7 @@ async def test_a_flood_leaves_the_keys_alone_and_is_drawn_to_its_end() -> None:
     async with running(engine=ShellEngine()) as it:
         shell = await opened(it)
         shell.echoes = False
-        shell.write(b"\x1b[31my\x1b[m\r\n" * 20_000)
+        shell.write(b"\x1b[31my\x1b[m\r\n" * 100_000)
         tab = it.app.home.term.current
         assert tab is not None
         it.app.home.term.post_message(events.Key("a", "a"))

@@ -94,6 +94,7 @@ class Application(App[int], inherit_bindings=False):
             if isinstance(self._driver, Driver):
                 self._driver.filter = self.credit.filter
                 self._driver.settle = self.credit.settle
+                self._driver.means = lambda name: self.keymap.means(name)
         self.call_later(self.configured.tell_problems)
         self.feed.connect(lambda: self.from_thread(self.credit.live, "feed", self._deliver))
 

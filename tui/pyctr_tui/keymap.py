@@ -85,6 +85,10 @@ class Keymap:
         """What a key does in a pane."""
         return self._by_key.get((scope, key)) or self._by_key.get(("*", key))
 
+    def means(self, key: str) -> bool:
+        """Whether a key does something somewhere."""
+        return any(key in command.keys for command in self.commands)
+
     def key_of(self, action: str) -> str:
         """The first key of an action as people write it; empty when it has none."""
         return next(

@@ -61,6 +61,12 @@ services:
 class _Yaml(TextArea):
     """The text, its keys, comments and variables in colours, and the place of an error underlined."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("alt+b", "cursor_word_left", show=False),
+        Binding("alt+f", "cursor_word_right", show=False),
+        Binding("alt+d", "delete_word_right", show=False),
+    ]
+
     def __init__(self, text: str, palette: Palette) -> None:
         super().__init__(text, id="yaml", show_line_numbers=True, tab_behavior="indent", soft_wrap=False)
         self.indent_width = 2

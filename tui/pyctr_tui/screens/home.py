@@ -257,7 +257,14 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             event.stop()
             self.prompt.key(event.key, event.character)
             return
+        if self.focus_name == "term" and self.term.mode:  # typed ahead, before the focus has arrived there
+            await self.term.on_key(event)
+            return
         command = self.application.keymap.lookup(self.focus_name, event.key)
+        if command is None and event.key.startswith("alt+"):  # Esc and a key, typed quickly
+            await self.on_key(KeyEvent("escape", "\x1b"))
+            await self.on_key(KeyEvent(event.key.removeprefix("alt+"), event.character))
+            return
         if command is None and event.character is not None:
             command = self.application.keymap.lookup(self.focus_name, event.character)
         if command is None:

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from rich.color import ColorSystem
 from textual._parser import ParseError
-from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 
 from pyctr_tui.terminal import painting
 from pyctr_tui.terminal.filters import AsciiFilter, ColourlessFilter, HarmlessFilter
+from pyctr_tui.terminal.parser import Parser
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -40,11 +40,13 @@ class Driver(LinuxDriver):
     Attributes:
         written: Characters written so far.
         filter: Called in the input thread with all that comes in; what it gives back is parsed.
+        means: Called in the input thread: whether a key with Alt does something.
         settle: Called before the terminal is given away, while its input is still read.
     """
 
     written = 0
     filter: Callable[[str], str] = staticmethod(lambda data: data)
+    means: Callable[[str], bool] = staticmethod(lambda name: False)
     settle: Callable[[], None] = staticmethod(lambda: None)
 
     def stop_application_mode(self) -> None:
@@ -56,7 +58,7 @@ class Driver(LinuxDriver):
         """Wait for input and hand it to the parser."""
         selector = selectors.SelectSelector()
         selector.register(self.fileno, selectors.EVENT_READ)
-        parser = XTermParser(self._debug)
+        parser = Parser(lambda name: self.means(name), self._debug)
         decode = getincrementaldecoder("utf-8")("replace").decode
         alert_until = 0.0
         try:

@@ -51,15 +51,30 @@ class LineEdit:
             self.value, self.cursor = value[at:], 0
         elif name == "ctrl+k":
             self.value = value[:at]
-        elif name == "ctrl+w":
-            kept = value[:at].rstrip().rpartition(" ")
-            before = kept[0] + kept[1]
+        elif name in ("ctrl+w", "alt+backspace"):
+            before = value[: self._word_before()]
             self.value, self.cursor = before + value[at:], len(before)
+        elif name == "alt+d":
+            self.value = value[:at] + value[self._word_after() :]
+        elif name in ("ctrl+left", "alt+b"):
+            self.cursor = self._word_before()
+        elif name in ("ctrl+right", "alt+f"):
+            self.cursor = self._word_after()
         elif character is not None and character.isprintable():
             self.insert(character)
         else:
             return False
         return True
+
+    def _word_before(self) -> int:
+        """Where the word before the cursor begins."""
+        return self.value[: self.cursor].rstrip().rfind(" ") + 1
+
+    def _word_after(self) -> int:
+        """Where the word after the cursor ends."""
+        rest = self.value[self.cursor :]
+        end = rest.find(" ", len(rest) - len(rest.lstrip()))
+        return len(self.value) if end < 0 else self.cursor + end
 
     def paint(self, width: int, palette: Palette, focused: bool = True) -> Line:
         """The value with its cursor in ``width`` cells, the cursor always in sight."""
