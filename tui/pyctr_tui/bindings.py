@@ -82,6 +82,7 @@ IMAGES: tuple[Command, ...] = (
 )
 """What is done to an image."""
 
+SORTED = _only("containers", "images", "ps", "diff", "stacks", "volumes", "files", "networks")
 MARKED = _only("containers", "images")
 FOUND = _only("logs", "containers", "images", "layers", "diff", "info", "ps")
 """Panes in which n and N go through what was found."""
@@ -91,8 +92,8 @@ IN_LISTS: tuple[Command, ...] = (
     Command("mark_others", ("exclamation_mark",), "mark others", "mark what isn't, unmark what is", MARKED),
     Command("mark_none", ("backslash",), "unmark", "mark nothing", MARKED),
     Command("filter", ("slash",), "filter", "filter: words, state: stack: image: cpu> mem>", ALL - {"logs"}, 17),
-    Command("sort", ("o",), "sort", "sort by the next column", _only("containers")),
-    Command("sort_reverse", ("ctrl+o",), "reverse", "sort the other way round", _only("containers")),
+    Command("sort", ("o",), "sort", "sort by the next column", SORTED - {"files"}),
+    Command("sort_reverse", ("ctrl+o",), "reverse", "sort the other way round", SORTED),
     Command("columns", ("vertical_line",), "columns", "choose the columns of the list", _only("containers")),
     Command("running", ("A",), "all/running", "show all containers, or the running ones only", _only("containers")),
     Command("collapse", ("left", "h"), "collapse", "collapse the stack", _only("containers")),
@@ -204,7 +205,7 @@ OBJECTS: tuple[Command, ...] = (
     Command("remove", ("d", "delete"), "remove", "remove the volume, after asking", FILES, 10),
     Command("new_volume", ("N",), "new", "make a volume", FILES, 11),
     Command("extract", ("X",), "copy out", "copy the file to the host", _only("files", "fileview"), 12),
-    Command("sort", ("o",), "sort", "by name, or by size", _only("files"), 13),
+    Command("sort", ("o",), "sort", "by the next column", _only("files"), 13),
     Command("collapse", ("left", "h", "backspace"), "up", "to the directory above", _only("files", "fileview")),
     Command("expand", ("right",), "open", "into the directory", _only("files", "fileview")),
 )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
 from pyctr_tui.grouping import COLUMNS, SORTS, StackRow
+from pyctr_tui.panes.listing import ListPane
 
 
 class ListActions(Actions):
@@ -73,14 +76,25 @@ class ListActions(Actions):
 
     def action_sort(self) -> None:
         """Sort by the next column."""
+        if (pane := self._sorted()) is not None:
+            pane.sort_by_next()
+            return
         store = self._home.store
         store.sort = SORTS[(SORTS.index(store.sort) + 1) % len(SORTS)]
         self._home.containers.update_rows()
 
     def action_sort_reverse(self) -> None:
         """Sort the other way round."""
+        if (pane := self._sorted()) is not None:
+            pane.sort_by(pane.order, not pane.turned)
+            return
         self._home.store.reverse = not self._home.store.reverse
         self._home.containers.update_rows()
+
+    def _sorted(self) -> ListPane[Any] | None:
+        """The focused list, if it has orders of its own: the containers' are the store's."""
+        pane = self._home.pane_of(self._home.focus_name)
+        return pane if isinstance(pane, ListPane) and pane.orders else None
 
     def action_columns(self) -> None:
         """Choose the columns; all are as none: what there is room for."""

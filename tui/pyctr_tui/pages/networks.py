@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 
@@ -10,7 +10,7 @@ from pyctr_engine.model.network import Member, NetworkUse
 from pyctr_tui import glyphs
 from pyctr_tui.figures import count
 from pyctr_tui.pages.page import Page
-from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.panes.listing import ListPane, Orders
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.draw import Line, cells, gap, width_of
 
@@ -38,6 +38,12 @@ def exposed(port: Port) -> tuple[str, str]:
 
 class NetworksPane(ListPane[NetworkUse]):
     """All networks."""
+
+    orders: ClassVar[Orders] = {
+        "name": None,
+        "members": lambda use: -len(use.members),
+        "subnet": lambda use: use.network.subnet,
+    }
 
     def __init__(self) -> None:
         super().__init__(id="networks")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 
@@ -16,7 +16,7 @@ from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
 from pyctr_tui.figures import count, percent, size
 from pyctr_tui.pages.page import Page
-from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.panes.listing import ListPane, Orders
 from pyctr_tui.panes.plan import draw_action
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.draw import Line, cells, gap
@@ -61,6 +61,14 @@ class Plan:
 
 class StacksPane(ListPane[StackView]):
     """All stacks."""
+
+    orders: ClassVar[Orders] = {
+        "name": None,
+        "cpu": lambda stack: -stack.cpu,
+        "mem": lambda stack: -stack.memory,
+        "up": lambda stack: (-stack.up, -stack.total),
+        "services": lambda stack: -stack.services,
+    }
 
     def __init__(self) -> None:
         super().__init__(id="stacks")

@@ -7,7 +7,7 @@ import posixpath
 import stat
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.geometry import Region
@@ -20,7 +20,7 @@ from pyctr_tui.explorer import look
 from pyctr_tui.figures import age, exact_size, size
 from pyctr_tui.pages.page import SIDE_BY_SIDE, Page
 from pyctr_tui.panes.details import TYPES
-from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.panes.listing import ListPane, Orders
 from pyctr_tui.panes.viewer import ViewerPane
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.draw import Line, cells, fit_tail, gap
@@ -63,6 +63,13 @@ def volume_view(found: dict[str, Any]) -> VolumeView:
 
 class VolumesPane(ListPane[VolumeView]):
     """All volumes."""
+
+    orders: ClassVar[Orders] = {
+        "name": None,
+        "size": lambda volume: -volume.size,
+        "age": lambda volume: -volume.created,
+        "used by": lambda volume: (not volume.used_by, volume.used_by),
+    }
 
     def __init__(self) -> None:
         super().__init__(id="volumes")
@@ -116,6 +123,12 @@ class VolumesPane(ListPane[VolumeView]):
 class FilesPane(ListPane[DirectoryEntry]):
     """One directory of a volume."""
 
+    orders: ClassVar[Orders] = {
+        "name": lambda entry: (entry.state.type != "directory", entry.name),
+        "size": lambda entry: (-entry.state.size, entry.name),
+        "age": lambda entry: (-entry.state.mtime, entry.name),
+    }
+
     def __init__(self) -> None:
         super().__init__(id="files")
         self.subject = ""
@@ -123,7 +136,6 @@ class FilesPane(ListPane[DirectoryEntry]):
         self.more = False
         self.error = ""
         self.waiting = True
-        self.by_size = False
 
     def key(self, item: DirectoryEntry) -> str:
         """Its name."""
@@ -138,17 +150,7 @@ class FilesPane(ListPane[DirectoryEntry]):
     def show_directory(self, found: Directory) -> None:
         """Show this."""
         self.waiting, self.error, self.more = False, "", found.more
-        self.show(self._sorted(found.entries))
-
-    def sort_again(self) -> None:
-        """By name, or by size."""
-        self.by_size = not self.by_size
-        self.show(self._sorted(tuple(self.whole)))
-
-    def _sorted(self, entries: tuple[DirectoryEntry, ...]) -> list[DirectoryEntry]:
-        if self.by_size:
-            return sorted(entries, key=lambda entry: (-entry.state.size, entry.name))
-        return sorted(entries, key=lambda entry: (entry.state.type != "directory", entry.name))
+        self.show(found.entries)
 
     def title(self) -> Line:
         """Where this is."""
@@ -164,7 +166,7 @@ class FilesPane(ListPane[DirectoryEntry]):
         if not self.items:
             return []
         many = f"the first {len(self.items):,}" if self.more else f"{len(self.items):,}"
-        return [Segment(many + (f" {glyphs.DOT} by size" if self.by_size else ""), self.palette.dim)]
+        return [Segment(many, self.palette.dim)]
 
     def header(self, width: int) -> Line:
         """Column titles."""
@@ -350,10 +352,6 @@ class VolumesPage(Page):
     def action_collapse(self) -> None:
         """In a file, columns further left; else up."""
         self.viewer.shift(-8) if self.viewing else self.action_up_directory()
-
-    def action_sort(self) -> None:
-        """By name, or by size."""
-        self.files.sort_again()
 
     def action_extract(self) -> None:
         """Copy the selected file to the host."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, count, exact_size, size
-from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.panes.listing import ListPane, Orders
 from pyctr_tui.panes.tabbed import tab_at, tab_title
 from pyctr_tui.safe_text import safe
 from pyctr_tui.widgets.draw import Line, cells, fit_tail, gap, length, width_of
@@ -98,6 +98,8 @@ class DiffPane(TabList["ChangeView"]):
     """What a commit would take."""
 
     tab = "diff"
+    orders: ClassVar[Orders] = {"path": None, "size": lambda change: -change.size,
+              "kind": lambda change: change.kind}  # fmt: skip
 
     def key(self, item: ChangeView) -> str:
         """The path."""
@@ -123,10 +125,9 @@ class DiffPane(TabList["ChangeView"]):
             if (amount := sum(change.kind == kind for change in self.items))
         ]
         head = Segment(f" {exact_size(total)}", self.palette.strong)
-        return [
-            head,
-            Segment(f" in {count(len(self.items), 'path')} {glyphs.DOT} {', '.join(kinds)}", self.palette.dim),
-        ]
+        order = f" {glyphs.DOT} by {self.order}" if self.order != "path" else ""
+        text = f" in {count(len(self.items), 'path')} {glyphs.DOT} {', '.join(kinds)}{order}"
+        return [head, Segment(text, self.palette.dim)]
 
     def subtitle(self) -> Line:
         """Whose."""
@@ -141,6 +142,14 @@ class ProcessesPane(TabList["ProcessView"]):
     """The processes of a container as the host sees them."""
 
     tab = "ps"
+    orders: ClassVar[Orders] = {
+        "pid": None,
+        "cpu": lambda process: -process.cpu_seconds,
+        "rss": lambda process: -process.rss,
+        "age": lambda process: process.started_at,
+        "user": lambda process: process.user,
+        "command": lambda process: process.command,
+    }
 
     def key(self, item: ProcessView) -> str:
         """The host's pid."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, size
-from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.grouping import natural
+from pyctr_tui.panes.listing import ListPane, Orders
 from pyctr_tui.query import IMAGE_FIELDS, IMAGE_FIGURES, Subject, of_image
 from pyctr_tui.widgets.draw import Line, cells, gap
 
@@ -24,6 +25,13 @@ class ImagesPane(ListPane["ImageView"]):
     """The list of images."""
 
     scope = "images"
+    orders: ClassVar[Orders] = {
+        "age": None,
+        "name": lambda image: (not image.names, natural(image.label)),
+        "size": lambda image: -image.size,
+        "layers": lambda image: -image.layers,
+        "used by": lambda image: -len(image.used_by),
+    }
 
     def __init__(self, store: Store) -> None:
         super().__init__(id="images")

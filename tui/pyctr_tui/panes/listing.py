@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from rich.segment import Segment
 from textual.message import Message
 
 from pyctr_tui import glyphs
 from pyctr_tui.query import Query, Subject, of_anything, parse
-from pyctr_tui.widgets.draw import Line, length
+from pyctr_tui.widgets.draw import Line, length, width_of
 from pyctr_tui.widgets.lit import lit
 from pyctr_tui.widgets.pane import Pane
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from textual import events
 
 Item = TypeVar("Item")
+Orders = Mapping[str, Callable[[Any], Any] | None]
+"""Columns' titles in lower case, and what of an item to compare; ``None`` for the order they come in."""
 
 
 class ListPane(Pane, Generic[Item]):
@@ -26,6 +28,7 @@ class ListPane(Pane, Generic[Item]):
     Attributes:
         whole: All there is to list; ``items`` are those of it that pass ``filtering``, with what stands between them.
         passing: How many pass.
+        order: What it is sorted by, one of `orders`; ``turned`` the other way round.
         cursor: Index of the selected item; 0 when the list is empty.
         top: Index of the first item in sight.
     """
@@ -46,6 +49,8 @@ class ListPane(Pane, Generic[Item]):
 
     scope = "list"
     has_header = True
+    orders: ClassVar[Orders] = {}
+    """What the list can be sorted by; the first is how it begins."""
 
     def __init__(self, *, framed: bool = True, id: str | None = None) -> None:
         super().__init__(framed=framed, id=id)
@@ -53,6 +58,8 @@ class ListPane(Pane, Generic[Item]):
         self.items: Sequence[Item] = ()
         self.passing = 0
         self.filtering: Query = parse("")
+        self.order = next(iter(self.orders), "")
+        self.turned = False
         self.cursor = 0
         self.top = 0
 
@@ -96,6 +103,16 @@ class ListPane(Pane, Generic[Item]):
         self.filtering = parse(text, tuple(self.known()), self.figures)
         self.show(self.whole)
 
+    def sort_by(self, order: str, turned: bool = False) -> None:
+        """Sort by one of `orders`; the cursor stays on its item."""
+        self.order, self.turned = order, turned
+        self.show(self.whole)
+
+    def sort_by_next(self) -> None:
+        """Sort by the next of `orders`."""
+        names = list(self.orders)
+        self.sort_by(names[(names.index(self.order) + 1) % len(names)])
+
     # -- the list -----------------------------------------------------------------------------------------------
 
     @property
@@ -110,6 +127,10 @@ class ListPane(Pane, Generic[Item]):
         self.whole = items
         if self.filtering.tests:
             items = [item for item in items if self.filtering.passes(self.seen_by_filter(item))]
+        if (compared := self.orders.get(self.order)) is not None:
+            items = sorted(items, key=compared, reverse=self.turned)
+        elif self.turned:
+            items = items[::-1]
         self.passing = len(items)
         self.items = items = self.between(items)
         if key is not None:
@@ -164,7 +185,7 @@ class ListPane(Pane, Generic[Item]):
     def paint(self, width: int, height: int) -> list[Line]:
         """Header and the items in sight."""
         self._keep_in_sight()
-        lines: list[Line] = [self.header(width)] if self.has_header else []
+        lines: list[Line] = [self._titles(width)] if self.has_header else []
         if not self.items and self.whole and self.filtering.tests:
             return [*lines, [Segment("   nothing passes · Esc clears the filter", self.palette.dim)]]
         if not self.items:
@@ -173,6 +194,28 @@ class ListPane(Pane, Generic[Item]):
         words = self.filtering.words
         lines += [lit(line, words, self.palette.match) for line in drawn] if words else drawn
         return lines
+
+    def _titles(self, width: int) -> Line:
+        """The header, with an arrow at what the list is sorted by, if that isn't as it began."""
+        line = self.header(width)
+        if not self.order or (not self.turned and self.order == next(iter(self.orders))):
+            return line
+        arrow = glyphs.UP if self.turned else glyphs.OPEN
+        for at, (text, style, _) in enumerate(line):
+            title = text.strip()
+            if title.lower() == self.order:
+                room = text.removesuffix(title) if text[:1] == " " else text.removeprefix(title)
+                if room:  # beside the title, on the side where the column has room
+                    text = f"{room[1:]}{arrow}{title}" if text[:1] == " " else f"{title}{arrow}{room[1:]}"
+                    line[at] = Segment(text, style)
+        return line
+
+    def _title_at(self, x: int) -> str:
+        """The column title at a cell of the header, in lower case."""
+        for text, _, _ in self.header(self.inner_size[0]):
+            if (x := x - width_of(text)) < 0:
+                return text.strip().lower()
+        return ""
 
     def filter_label(self) -> Line:
         """How many pass, and the filter; nothing without one."""
@@ -223,7 +266,12 @@ class ListPane(Pane, Generic[Item]):
         self.move(-3)
 
     def on_click(self, event: events.Click) -> None:
-        """Select; a double click opens."""
+        """Select; a double click opens. One on a column's title sorts by it, the next one the other way round."""
+        if self.has_header and event.y == int(self.framed):
+            title = self._title_at(event.x - self.framed)
+            if title in self.orders:
+                self.sort_by(title, title == self.order and not self.turned)
+            return
         index = self.top + event.y - self.framed - self.has_header
         if event.y - self.framed < self.has_header or not 0 <= index < len(self.items):
             return
