@@ -6,6 +6,7 @@ import pytest
 from textual import events
 
 from pyctr_engine.errors import Conflict
+from pyctr_tui.actions.possible import why_not
 from pyctr_tui.dialogs.dialog import Dialog
 from tests.tui.harness import running
 
@@ -90,6 +91,46 @@ async def test_palette_knows_nouns() -> None:
     async with running() as it:
         await it.press("colon", *"images", "enter")
         assert it.app.home.focus_name == "images"
+
+
+async def test_palette_greys_what_cannot_be_done_and_says_why() -> None:
+    async with running() as it:
+        await it.press("colon", *"take one")
+        assert "in checkpoints · U goes there" in it.text()
+        await it.press("enter")
+        assert "take one: in checkpoints · U goes there" in it.text()
+        assert it.app.screen is it.app.home
+        await it.press("j", "colon", *"full scr")
+        assert it.app.home.containers.container is not None
+        name = it.app.home.containers.container.name
+        assert f"{name} is not running" in it.text()
+        await it.press("enter")
+        assert f"full screen: {name} is not running" in it.text()
+        assert not it.engine.calls
+        await it.press("1", "k", "colon", *"full scr")
+        assert "is not running" not in it.text()
+
+
+@pytest.mark.parametrize("page", ["1", "2", "5", "9", "S", "V", "W", "v", "P", "F", "H", "comma", "J", "U", "f"])
+async def test_whatever_the_palette_offers_has_somebody_who_does_it(page: str) -> None:
+    async with running() as it:
+        await it.press(page)
+        home = it.app.home
+        offered = [command for command in it.app.keymap.commands if not why_not(home, command)]
+        assert len(offered) > 40
+        for command in offered:
+            assert callable(home.handler(command.action.partition(" ")[0])), command
+
+
+async def test_palette_begins_with_what_was_chosen_lately() -> None:
+    async with running() as it:
+        await it.press("colon", *"images", "enter", "colon", *"doctor", "enter", "1", "colon")
+        lines = [
+            line[line.index("│  ") :].split()[1] for line in it.lines() if "to the images" in line or "lacks" in line
+        ]
+        assert lines == ["doctor", "images"]
+        await it.press("enter")
+        assert it.app.home.focus_name == "doctor"
 
 
 async def test_copy_goes_to_the_terminal_as_osc_52() -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
     from pyctr_tui.palette import Depth
 
+RECENT = 6
+"""Names of what was chosen in the palette that stand first in it."""
 HUNG_UP = 1.0
 """Seconds to leave in order after SIGHUP or SIGTERM before leaving at once (a dead terminal can block a write)."""
 
@@ -39,6 +41,7 @@ class Application(App[int], inherit_bindings=False):
     Attributes:
         engine: Called from threads only.
         clock: Seconds since the epoch; tests give their own.
+        recent: What was chosen in the palette, by name, the newest first.
     """
 
     TITLE = "pyctr-tui"
@@ -78,6 +81,7 @@ class Application(App[int], inherit_bindings=False):
         self.home = HomeScreen(self)
         self.jobs.changed = self.home.job_changed
         self.configured = Configured(self)
+        self.recent: list[str] = []
 
     def get_default_screen(self) -> HomeScreen:
         """The home screen."""
@@ -143,6 +147,10 @@ class Application(App[int], inherit_bindings=False):
         else:
             self.home.log_batch(batch)
         self.log_reader.taken()
+
+    def remember(self, name: str) -> None:
+        """Keep what was chosen in the palette, the newest first."""
+        self.recent = [name, *(one for one in self.recent if one != name)][:RECENT]
 
     # -- theme and leaving --------------------------------------------------------------------------------------
 

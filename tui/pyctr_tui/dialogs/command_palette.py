@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_tui.actions.possible import why_not
 from pyctr_tui.dialogs.dialog import Dialog
 from pyctr_tui.keymap import first_key
 from pyctr_tui.pages import PAGES
@@ -35,12 +36,13 @@ NARROWED = {"containers": "containers", "pods": "containers", "images": "images"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something to choose. ``note`` says what it does or is, ``key`` its key."""
+    """Something to choose. ``note`` says what it does or is, ``key`` its key, ``why`` why it can't be done now."""
 
     name: str
     note: str
     key: str
     call: Callable[[], object]
+    why: str = ""
 
 
 def score(needle: str, name: str) -> float | None:
@@ -61,7 +63,7 @@ def score(needle: str, name: str) -> float | None:
 
 
 def entries(home: HomeScreen) -> list[Entry]:
-    """All there is to choose, actions that work here first."""
+    """All there is to choose: what was chosen lately, actions that work here, all others, what can't be done now."""
     out: list[Entry] = []
     here = home.focus_name
     seen: set[str] = set()
@@ -69,7 +71,8 @@ def entries(home: HomeScreen) -> list[Entry]:
         if command.action.partition(" ")[0] in MOVES or command.label in seen:
             continue
         seen.add(command.label)
-        out.append(Entry(command.label, command.help, first_key(command), lambda c=command: home.do(c)))  # type: ignore[misc]
+        why = why_not(home, command)
+        out.append(Entry(command.label, command.help, first_key(command), lambda c=command: home.do(c), why))  # type: ignore[misc]
     for name, page in PAGES.items():
         for noun in page.nouns:
             if noun not in seen:
@@ -85,7 +88,8 @@ def entries(home: HomeScreen) -> list[Entry]:
         out.append(Entry(one.name, f"container · {one.image}", "", lambda key=one.id: _go(home, key)))  # type: ignore[misc]
     for image in home.store.images:
         out.append(Entry(image.label, "image", "", lambda key=image.id: _go_image(home, key)))  # type: ignore[misc]
-    return out
+    recent = {name: at for at, name in enumerate(home.application.recent)}
+    return sorted(out, key=lambda entry: (recent.get(entry.name, len(recent)), bool(entry.why)))
 
 
 def _go(home: HomeScreen, key: str) -> None:
@@ -157,11 +161,12 @@ class _PalettePane(Pane):
         ]
         names = min(30, max((width_of(entry.name) for entry in self.found), default=10) + 2)
         for entry in self.found[self.top : self.top + room]:
+            tones = (palette.faint,) * 3 if entry.why else (palette.strong, palette.dim, palette.accent)
             lines.append([
                 gap(2),
-                cells(entry.name, names, palette.strong),
-                Segment(fit(entry.note, max(width - names - 9, 4)), palette.dim),
-                cells(entry.key, 6, palette.accent, right=True),
+                cells(entry.name, names, tones[0]),
+                Segment(fit(entry.why or entry.note, max(width - names - 9, 4)), tones[1]),
+                cells(entry.key, 6, tones[2], right=True),
                 gap(1),
             ])  # fmt: skip
         if not self.found:
@@ -205,7 +210,7 @@ class CommandPalette(Dialog[Callable[[], object]]):
         elif event.key == "enter" and words.strip() and noun in NARROWED:
             self.dismiss(lambda: narrow(self._home, noun, words.strip()))
         elif event.key == "enter":
-            self.dismiss(pane.found[pane.cursor].call if pane.found else None)
+            self._choose(pane.cursor)
         elif pane.edit.key(event.key, event.character):
             pane.find()
 
@@ -220,6 +225,19 @@ class CommandPalette(Dialog[Callable[[], object]]):
         at = event.screen_y - pane.region.y - 3 + pane.top
         if pane.region.contains(event.screen_x, event.screen_y) and 0 <= at < len(pane.found):
             if event.screen_y - pane.region.y >= 3:
-                self.dismiss(pane.found[at].call)
+                self._choose(at)
             return
         super().on_click(event)
+
+    def _choose(self, at: int) -> None:
+        """Answer with what stands there, and remember it; what can't be done now says why."""
+        found = self._pane.found
+        if not found:
+            self.dismiss(None)
+            return
+        entry, home = found[at], self._home
+        if entry.why:
+            self.dismiss(lambda: home.notify_line(f"{entry.name}: {entry.why}", "warn"))
+            return
+        home.application.remember(entry.name)
+        self.dismiss(entry.call)

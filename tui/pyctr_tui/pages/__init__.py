@@ -19,26 +19,57 @@ class Entry:
         made_by: ``module:Class`` in this package.
         help: A phrase for the palette.
         nouns: Words of the palette that lead to it, the first its own.
+        panes: Ids of its panes.
     """
 
     made_by: str
     help: str
     nouns: tuple[str, ...]
+    panes: tuple[str, ...]
 
 
 PAGES: dict[str, Entry] = {
-    "explorer": Entry("explorer:ExplorerPage", "files, layer by layer", ("explorer", "files", "dive")),
-    "stacks": Entry("stacks:StacksPage", "stacks, and what `up` would do to them", ("stacks", "stack")),
-    "volumes": Entry("volumes:VolumesPage", "volumes, and the files in them", ("volumes", "vol")),
-    "networks": Entry("networks:NetworksPage", "who is on which network, and what is published", ("networks", "net")),
-    "eventlog": Entry("eventlog:EventLogPage", "what happened, live and as far back as it is kept", ("events", "ev")),
-    "disk": Entry("disk:DiskPage", "what takes room on the disk, and what can go", ("disk", "df", "prune")),
-    "trace": Entry("trace:TracePage", "the selected container's start, step by step", ("trace", "start trace")),
-    "doctor": Entry("doctor:DoctorPage", "what this host can do, and what it lacks", ("doctor", "check")),
-    "settings": Entry("settings:SettingsPage", "theme, keys, columns, own commands", ("settings", "config")),
-    "jobs": Entry("jobs:JobsPage", "what was done, as command lines, and what is being done", ("jobs", "log")),
+    "explorer": Entry(
+        "explorer:ExplorerPage",
+        "files, layer by layer",
+        ("explorer", "files", "dive"),
+        ("strata", "tree", "waste", "viewer"),
+    ),
+    "stacks": Entry(
+        "stacks:StacksPage", "stacks, and what `up` would do to them", ("stacks", "stack"), ("stacks", "plan")
+    ),
+    "volumes": Entry(
+        "volumes:VolumesPage", "volumes, and the files in them", ("volumes", "vol"), ("volumes", "files", "fileview")
+    ),
+    "networks": Entry(
+        "networks:NetworksPage",
+        "who is on which network, and what is published",
+        ("networks", "net"),
+        ("networks", "members"),
+    ),
+    "eventlog": Entry(
+        "eventlog:EventLogPage", "what happened, live and as far back as it is kept", ("events", "ev"), ("eventlog",)
+    ),
+    "disk": Entry(
+        "disk:DiskPage", "what takes room on the disk, and what can go", ("disk", "df", "prune"), ("disk", "unused")
+    ),
+    "trace": Entry(
+        "trace:TracePage", "the selected container's start, step by step", ("trace", "start trace"), ("trace",)
+    ),
+    "doctor": Entry(
+        "doctor:DoctorPage", "what this host can do, and what it lacks", ("doctor", "check"), ("doctor",)
+    ),
+    "settings": Entry(
+        "settings:SettingsPage", "theme, keys, columns, own commands", ("settings", "config"), ("settings",)
+    ),
+    "jobs": Entry(
+        "jobs:JobsPage", "what was done, as command lines, and what is being done", ("jobs", "log"), ("jobs",)
+    ),
     "checkpoints": Entry(
-        "checkpoints:CheckpointsPage", "states of a container's files to go back to", ("checkpoints", "undo")
+        "checkpoints:CheckpointsPage",
+        "states of a container's files to go back to",
+        ("checkpoints", "undo"),
+        ("checkpoints",),
     ),
 }
 
