@@ -194,8 +194,8 @@ def test_a_stack_is_brought_up_from_its_file_and_taken_down(
     tmux.wait_for("as the file says", patience=30)
     assert "db is new" in cli("logs", "shop-db-1").stdout
     tmux.press("D")
-    tmux.wait_for("Take down shop?")
-    tmux.press("Enter")
+    tmux.wait_for("Take down stack shop?", "shop_data", "$ pyctr-tui down -p shop")
+    tmux.press("y")
     tmux.wait_for("no stacks yet", patience=30)
     assert not cli.rows("ps", "-a")
     assert "shop_data" in cli("volume", "ls").stdout

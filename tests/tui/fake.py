@@ -673,11 +673,19 @@ class FakeEngine(Engine):
             Action("create", "shop-cache-1", "cache", "not there yet"),
         ]
 
-    def up(self, stack: Stack, progress: ProgressSink | None = None, pull: str = "") -> list[Action]:
+    def up(
+        self,
+        stack: Stack,
+        progress: ProgressSink | None = None,
+        pull: str = "",
+        cancel: threading.Event | None = None,
+    ) -> list[Action]:
         self._note("up", stack.name)
         return self.plan(stack)
 
-    def pull_stack(self, stack: Stack, progress: ProgressSink | None = None) -> None:
+    def pull_stack(
+        self, stack: Stack, progress: ProgressSink | None = None, cancel: threading.Event | None = None
+    ) -> None:
         self._note("pull_stack", stack.name)
 
     def start_trace(self, ref: str) -> tuple[tuple[str, float, float], ...]:

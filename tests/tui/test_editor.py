@@ -43,7 +43,7 @@ class Checking(FakeEngine):
             Action("create", "shop-cache-1", "cache", "not there yet"),
         ]
 
-    def up(self, stack: Stack, progress: object = None, pull: str = "") -> list[Action]:
+    def up(self, stack: Stack, progress: object = None, pull: str = "", cancel: object = None) -> list[Action]:
         self._note("up", stack.name)
         return []
 

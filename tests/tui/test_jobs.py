@@ -27,6 +27,40 @@ async def test_what_was_done_is_kept_with_its_command_line() -> None:
         assert "1 Containers" in it.text()
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (KeyError("\x1b[2Jno\nkey"), "something unexpected went wrong: KeyError: '"),
+        (OSError(28, "No space left on device", "/there"), "/there: no space left on device"),
+    ],
+)
+async def test_whatever_a_job_dies_of_it_ends_and_says_so(error: Exception, said: str) -> None:
+    async with running() as it:
+
+        def work(job: Job) -> None:
+            raise error
+
+        job = it.app.jobs.run("doing much", work, "done", "much")
+        await it.until(lambda: job.state == "failed")
+        assert job.said.startswith(said)
+        assert "\x1b" not in job.said
+
+
+async def test_whatever_a_question_dies_of_the_next_one_is_answered() -> None:
+    async with running() as it:
+        answers: list[object] = []
+
+        def ask() -> None:
+            raise KeyError("no key")
+
+        it.app.details.call("one", ask, answers.append)
+        await it.until(lambda: bool(answers))
+        assert "something unexpected went wrong: KeyError: 'no key' (test_jobs.py, line" in answers[0].error  # type: ignore[attr-defined]
+        it.app.details.call("one", lambda: "fine", answers.append)
+        await it.until(lambda: len(answers) == 2)
+        assert answers[1].value == "fine"  # type: ignore[attr-defined]
+
+
 async def test_a_job_shows_how_far_it_is_and_can_be_cancelled() -> None:
     async with running() as it:
 

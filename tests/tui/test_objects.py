@@ -73,12 +73,12 @@ async def test_up_asks_when_something_is_replaced() -> None:
 async def test_down_tells_what_goes_and_volumes_only_if_asked() -> None:
     async with running() as it:
         await it.press("S", "G", "D")
-        await shown(it, "Take down shop?", "shop-db-1", "$ pyctr-tui down -p shop")
-        await it.press("space")
+        await shown(it, "Take down stack shop?", "shop-db-1", "come back", "$ pyctr-tui down -p shop")
+        await it.press("v")
         await shown(it, "$ pyctr-tui down -v -p shop")
         await it.press("escape")
         assert not it.engine.calls
-        await it.press("D", "enter")
+        await it.press("D", "y")
         await shown(it, "shop is down")
 
 

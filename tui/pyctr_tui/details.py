@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from pyctr_engine.errors import EngineError
 from pyctr_tui.past import read
 from pyctr_tui.safe_text import safe
+from pyctr_tui.trouble import told
 from pyctr_tui.view import change_views, layer_views, process_views, why_view
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class Details:
         error = ""
         try:
             value = self._ask(kind, question.ref) if question.call is None else question.call()
-        except EngineError as trouble:
-            error = safe(trouble.message)
+        except Exception as trouble:  # noqa: BLE001 - it is told
+            error = safe(told(trouble).message)
         return Answer(kind, question.ref, value, error, time.monotonic() - began, question.then)
 
     def _ask(self, kind: Kind, ref: str) -> Any:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from pyctr_engine.errors import EngineError
 from pyctr_tui.safe_text import safe_error
 from pyctr_tui.samples import HostSample, Sample, host_sample, sample
+from pyctr_tui.trouble import told
 from pyctr_tui.view import ContainerView, EventView, ImageView, container_view, event_view, image_view
 
 if TYPE_CHECKING:
@@ -216,15 +217,15 @@ class Feed:
                 samples, host = self._figures()
             if self._images_due:
                 images = self._read_images()
-        except EngineError as trouble:
-            error = safe_error(trouble)
+        except Exception as trouble:  # noqa: BLE001 - it is told
+            error = safe_error(told(trouble))
         return Snapshot(self._clock(), containers, samples, host, images, error)
 
     def _read_images(self) -> tuple[ImageView, ...]:
         self._images_due = False  # first: an event may ask for them again meanwhile
         try:
             return tuple(image_view(image) for image in self._engine.images())
-        except EngineError:
+        except Exception:
             self._images_due = True
             raise
 

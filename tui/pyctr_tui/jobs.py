@@ -16,6 +16,7 @@ from pyctr_engine.errors import Cancelled, EngineError
 from pyctr_tui.figures import left, percent, size
 from pyctr_tui.glyphs import ELLIPSIS
 from pyctr_tui.safe_text import safe, safe_error
+from pyctr_tui.trouble import told
 
 if TYPE_CHECKING:
     from pyctr_engine.model.progress import Progress
@@ -201,8 +202,9 @@ class Jobs:
                 value = work(job)
             except Cancelled as error:
                 application.from_thread(self._ended, job, "cancelled", f"cancelled: {title}", failed, error)
-            except EngineError as error:
-                application.from_thread(self._ended, job, "failed", safe_error(error), failed, error)
+            except Exception as error:  # noqa: BLE001 - it is told
+                trouble = told(error)
+                application.from_thread(self._ended, job, "failed", safe_error(trouble), failed, trouble)
             else:
                 said = safe(value) if isinstance(value, str) else done
                 application.from_thread(self._ended, job, "done", said, then, value)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from pyctr_engine.model.status import State
 from pyctr_tui.actions.actions import Actions, several
 from pyctr_tui.actions.loss import VOLUMES, Loss
+from pyctr_tui.actions.stacks import StackActions
 
 if TYPE_CHECKING:
-    from pyctr_tui.jobs import Job
+    pass
 
 SIGNALS = {
     "KILL": "Its processes end at once (SIGKILL), without a chance to save anything.",
@@ -119,36 +120,12 @@ class ContainerActions(Actions):
 
     def action_down(self) -> None:
         """Stop and remove stacks (of the marked containers, or the selected one), after saying what goes."""
-        targets, store = self._targets(), self._home.store
+        targets = self._targets()
         stacks = list(dict.fromkeys(target.stack for target in targets if target.stack))
         if not stacks:
             self._home.notify_line("select a stack, or a container of one", "warn")
             return
-        from pyctr_tui.dialogs.confirm import Choice
-
-        loss = Loss(self._home, [one for one in store.containers if one.stack in stacks], down=True)
-        engine = self._home.application.engine
-        what = f"stack {stacks[0]}" if len(stacks) == 1 else f"{len(stacks)} stacks"
-
-        def cli(chosen: Mapping[str, str]) -> str:
-            volumes = " -v" if chosen["all its volumes"] == "go" else ""
-            return "; pyctr-tui ".join(f"down{volumes} -p {stack}" for stack in stacks)
-
-        def then() -> None:
-            volumes = dialog.chosen["all its volumes"] == "go"
-
-            def work(job: Job) -> None:
-                for stack in stacks:
-                    engine.down(stack, volumes, progress=job.report, cancel=job.cancel)
-
-            store.marks.clear()
-            one = stacks[0] if len(stacks) == 1 else what
-            done = f"{one} is down" if len(stacks) == 1 else f"{one} are down"
-            self._jobs.run(f"taking down {one}", work, done, cli(dialog.chosen), cancellable=True)
-
-        choice = Choice("v", "all its volumes", ("stay", "go"))
-        dialog = self._confirm(f"Take down {what}?", loss.lines, "take down", then, (choice,), cli)
-        loss.ask(dialog)
+        StackActions(self._home).down(stacks)
 
     def action_commit(self) -> None:
         """Open the commit dialog for the selected container."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 
 from pyctr_engine.errors import EngineError, InvalidStack
-from pyctr_engine.model.stack import Action, Stack
+from pyctr_engine.model.stack import Action
 from pyctr_tui import glyphs
-from pyctr_tui.dialogs.confirm import ConfirmDialog
+from pyctr_tui.actions.stacks import StackActions
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
 from pyctr_tui.figures import count, percent, size
 from pyctr_tui.pages.page import Page
@@ -197,6 +196,7 @@ class StacksPage(Page):
         self._services: dict[str, int] = {}
         self._stamp: tuple[object, ...] = ()
         self._looks = 0
+        self._do = StackActions(home)
 
     def custom_object(self) -> tuple[str, Object]:
         """The selected stack."""
@@ -313,80 +313,33 @@ class StacksPage(Page):
         if not changes:
             self.home.notify_line(f"{stack.name} is as its file says", "good")
             return
-        if all(action.kind in ("create", "start") for action in changes):
-            bring_up(self.application, stack.path, stack.ref)
-            return
-        lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in changes]
-        lines += ["", "What is recreated or removed loses the files it changed; named volumes stay.",
-                  "", f"$ pyctr-tui up -p {stack.name} {stack.shown}"]  # fmt: skip
-        self._confirm(f"Bring up {stack.name}?", lines, "bring up",
-                      lambda: bring_up(self.application, stack.path, stack.ref))  # fmt: skip
+        self._do.up_asking(stack.path, stack.ref, changes)
 
     def action_down(self) -> None:
         """Stop and remove it, after saying what goes."""
         stack = self._selected()
         if stack is None:
             return
-        members = self._members(stack)
-        notes = [f"{one.symbol()} {one.name}  {one.image}" for one in members]
-        notes.append("")
-        notes.append("They are stopped and removed with the files they changed and their logs.")
-        form = FormDialog(
-            f"Take down {stack.name}?",
-            (Field("volumes", "its volumes too", switch=True, hint="what is in them is lost for good"),),
-            "takes it down",
-            notes,
-            cli=lambda found: f"down{' -v' if found['volumes'] else ''} -p {stack.name}",
-        )
-
-        def answered(found: Answers | None) -> None:
-            if found is None:
-                return
-            volumes = bool(found["volumes"])
-            engine = self.application.engine
-            self.application.jobs.run(
-                f"taking down {stack.name}",
-                lambda job: engine.down(stack.ref, volumes=volumes, progress=job.report) and None,
-                f"{stack.name} is down",
-                f"down{' -v' if volumes else ''} -p {stack.name}",
-                cancellable=True,
-            )
-
-        self.home.app.push_screen(form, answered)
+        self._do.down([stack.ref])
 
     def action_start_stop(self) -> None:
         """Stop those that run; start all when none does."""
         stack = self._selected()
         if stack is None:
             return
-        engine, members = self.application.engine, self._members(stack)
-        running = [one for one in members if one.is_up]
-        if running:
-            self._each(stack, running, "stopping", "stopped", "stop", engine.stop)
-        else:
-            self._each(stack, members, "starting", "started", "start", engine.start)
+        self._do.start_stop(stack.ref, self._members(stack))
 
     def action_restart(self) -> None:
         """Stop and start all of it."""
         stack = self._selected()
         if stack is not None:
-            restart = self.application.engine.restart
-            self._each(stack, self._members(stack), "restarting", "restarted", "restart", restart)
+            self._do.restart(stack.ref, self._members(stack))
 
     def action_pull_stack(self) -> None:
         """Pull its images."""
         stack = self._selected()
-        if stack is None or not stack.path:
-            return
-        engine = self.application.engine
-
-        def work(job: Job) -> None:
-            engine.pull_stack(engine.load_stack(stack.path, stack.ref), job.report)
-
-        self.application.jobs.run(
-            f"pulling the images of {stack.name}", work, f"the images of {stack.name} are here",
-            f"up --pull always {stack.shown}", cancellable=True, images=True,
-        )  # fmt: skip
+        if stack is not None and stack.path:
+            self._do.pull(stack.path, stack.ref)
 
     def action_edit_stack(self) -> None:
         """Edit its file."""
@@ -407,7 +360,7 @@ class StacksPage(Page):
 
         def answered(found: Answers | None) -> None:
             if found is not None:
-                bring_up(self.application, os.path.expanduser(found["path"]), found["name"])
+                self._do.up(os.path.expanduser(found["path"]), found["name"])
 
         self.home.app.push_screen(form, answered)
 
@@ -420,56 +373,6 @@ class StacksPage(Page):
 
     def _members(self, stack: StackView) -> list[ContainerView]:
         return [one for one in self.store.containers if one.stack == stack.name]
-
-    def _each(
-        self,
-        stack: StackView,
-        members: Sequence[ContainerView],
-        doing: str,
-        done: str,
-        verb: str,
-        call: Callable[[str], object],
-    ) -> None:
-        def work(job: Job) -> None:
-            trouble: EngineError | None = None
-            for one in members:
-                if job.cancel.is_set():
-                    break
-                try:
-                    call(one.id)
-                except EngineError as error:
-                    trouble = error
-            if trouble is not None:
-                raise trouble
-
-        names = " ".join(one.name for one in members)
-        self.application.jobs.run(
-            f"{doing} {stack.name}", work, f"{stack.name} {done}", f"{verb} {names}", cancellable=True
-        )
-
-    def _confirm(self, title: str, lines: Sequence[str], word: str, then: Callable[[], object]) -> None:
-        def answered(yes: bool | None) -> None:
-            if yes:
-                then()
-
-        self.home.app.push_screen(ConfirmDialog(title, lines, word), answered)
-
-
-def bring_up(application: object, path: str, name: str) -> None:
-    """Bring a stack up as a job."""
-    from pyctr_tui.application import Application
-
-    assert isinstance(application, Application)
-    engine = application.engine
-    shown = safe(name or path)
-
-    def work(job: Job) -> str:
-        stack: Stack = engine.load_stack(path, name)
-        engine.up(stack, progress=job.report)
-        return f"{stack.name} is up"
-
-    named = f" -p {safe(name)}" if name else ""
-    application.jobs.run(f"bringing up {shown}", work, "up", f"up{named} {safe(path)}", cancellable=True, images=True)
 
 
 def views(store: Store, paths: dict[str, str], services: dict[str, int]) -> list[StackView]:

@@ -23,6 +23,7 @@ from textual.widgets.text_area import TextAreaTheme
 
 from pyctr_engine.errors import InvalidStack
 from pyctr_tui import glyphs
+from pyctr_tui.actions.stacks import StackActions
 from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.figures import count
 from pyctr_tui.panes.plan import draw_action
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from pyctr_engine.model.stack import Action, Stack
     from pyctr_tui.application import Application
     from pyctr_tui.details import Answer
-    from pyctr_tui.jobs import Job
     from pyctr_tui.palette import Palette
 
 REST = 0.25
@@ -358,18 +358,7 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         self.app.push_screen(ConfirmDialog(f"Apply {safe(stack.name)}?", lines, "apply"), answered)
 
     def _up(self) -> None:
-        application, path = self.application, self.path
-
-        def work(job: Job) -> None:
-            application.engine.up(application.engine.load_stack(path), progress=job.report)
-
-        application.jobs.run(
-            f"bringing up {self.plan_pane.name_of}",
-            work,
-            f"{self.plan_pane.name_of} is up",
-            f"up {safe(path)}",
-            cancellable=True,
-        )
+        StackActions(self.application.home).up(self.path, "")
         self.dismiss(True)
 
     def action_close(self) -> None:
