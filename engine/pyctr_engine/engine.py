@@ -713,13 +713,15 @@ class Engine:
             store.forget(name)
         return done
 
-    # -- volumes ------------------------------------------------------------------------------------------------
+    # -- networks -----------------------------------------------------------------------------------------------
 
     def networks(self) -> list[NetworkUse]:
         """All networks with who is on them; ``host`` and ``none`` at the end where a container is on these."""
         from pyctr_engine.containers import networks
 
         return networks.networks(self._context)
+
+    # -- volumes ------------------------------------------------------------------------------------------------
 
     def volumes(self) -> list[dict[str, Any]]:
         """Named volumes: name, mountpoint, created, size in bytes, used_by."""

@@ -16,6 +16,7 @@ from pyctr_tui.settings.table import SETTINGS
 from pyctr_tui.terminal import host
 from tests.tui.fake import START, FakeEngine, prefill
 from tests.tui.harness import Running, StillFeed, running
+from tests.tui.shells import ShellEngine
 from tests.tui.snapshot import check
 
 FILE = """\
@@ -39,14 +40,16 @@ themes:
 
 
 @asynccontextmanager
-async def configured(text: str, folder: Path, width: int = 120, height: int = 36) -> AsyncIterator[Running]:
+async def configured(
+    text: str, folder: Path, width: int = 120, height: int = 36, engine: FakeEngine | None = None
+) -> AsyncIterator[Running]:
     """An interface with a settings file."""
     path = folder / "tui.yaml"
     path.write_text(text)
     settings = Settings(str(path), str(folder / "state" / "tui-state.json"))
     settings.read()
     os.environ["TZ"] = "UTC"
-    engine = FakeEngine()
+    engine = engine or FakeEngine()
     feed = StillFeed(engine, lambda: START)
     app = Application(engine, clock=lambda: START, feed=feed, settings=settings)
     async with app.run_test(size=(width, height)) as pilot:
@@ -295,6 +298,16 @@ async def test_own_commands_in_the_container(tmp_path: Path) -> None:
         await it.until(lambda: "it does not run · start it" in it.text())
         await it.press("c", "3")
         assert "needs a real terminal" in it.text()
+
+
+async def test_a_cancelled_command_in_the_container_is_ended(tmp_path: Path) -> None:
+    engine = ShellEngine()
+    async with configured(FILE, tmp_path, engine=engine) as it:
+        await it.press("c", "6")
+        await it.until(lambda: bool(engine.shells.get("crawler-fetch-1")))
+        await it.press("ctrl+x")
+        await it.until(lambda: "cancelled: inside" in it.text())
+        assert engine.shells["crawler-fetch-1"][0].code == 129
 
 
 async def test_own_commands_of_a_stack_and_where_there_are_none(tmp_path: Path) -> None:

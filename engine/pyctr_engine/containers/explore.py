@@ -18,7 +18,7 @@ from pyctr_engine.errors import InvalidValue, NotFound, from_os_error
 from pyctr_engine.images.explore import Explorer as ImageExplorer
 from pyctr_engine.images.explore import to_the_end
 from pyctr_engine.linux import stack
-from pyctr_engine.model.explore import Directory, DirectoryEntry, FileDifference, FileState
+from pyctr_engine.model.explore import VOLUME, Directory, DirectoryEntry, FileDifference, FileState
 from pyctr_engine.model.image import FileType
 from pyctr_engine.snapshots.overlay import Snapshot
 
@@ -98,7 +98,7 @@ class Explorer(ImageExplorer):
         return to_the_end(fd)
 
     def directory(self, ref: str, path: str = "/", most: int = 10_000) -> Directory:
-        """What is in a directory of any of them, or of a volume (``volume:NAME``), at most so many names.
+        """What is in a directory of any of them, or of a volume (``volume://NAME``), at most so many names.
 
         Symlinks on the way are followed inside. Raises NotFound, InvalidValue when it is no directory.
         """
@@ -115,8 +115,8 @@ class Explorer(ImageExplorer):
 
     def _directories(self, ref: str) -> tuple[Sequence[str], bool]:
         """The directories that make what is meant, topmost first, and whether the topmost may change meanwhile."""
-        if ref.startswith("volume:"):
-            return [self._context.volumes.get(ref.removeprefix("volume:")).mountpoint], True
+        if ref.startswith(VOLUME):
+            return [self._context.volumes.get(ref.removeprefix(VOLUME)).mountpoint], True
         name, at, checkpoint = ref.partition("@")
         context = self._context
         try:

@@ -12,7 +12,7 @@ from pyctr_engine.network.store import NetworkStore
 
 
 def networks(context: Context) -> list[NetworkUse]:
-    """Every network with its containers, by name; then those on the host's, or another's, or none."""
+    """Every network with its containers, by name; then those on the host's, and those on none."""
     with context.lock:
         listed = NetworkStore(context.database, context.paths).list()
     containers = listing.all_containers(context)

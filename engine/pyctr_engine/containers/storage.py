@@ -33,7 +33,7 @@ def volumes(context: Context) -> list[dict[str, Any]]:
 def create(context: Context, name: str) -> None:
     """Make a volume. Raises Conflict, InvalidValue."""
     with context.lock:
-        if any(volume.name == name for volume in context.volumes.list()):
+        _, made = context.volumes.ensure(name)
+        if not made:
             raise Conflict(f"there is a volume {name} already", "`pyctr-tui volume ls` lists them")
-        context.volumes.ensure(name)
     context.event("volume", "create", name, name)

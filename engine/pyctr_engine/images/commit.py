@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import NotFound, from_os_error
-from pyctr_engine.images import globs, instructions
+from pyctr_engine.images import instructions
 from pyctr_engine.images.blob_stream import BlobStream
 from pyctr_engine.images.ingest import counted, gathered, ingest
 from pyctr_engine.images.layers import Choice, layer_tar
@@ -143,10 +143,6 @@ def check(request: CommitRequest, paths: Sequence[str]) -> frozenset[str]:
     if request.name:
         Reference.parse(request.name)
     instructions.apply(ImageConfig(), request.changes)
-    include = globs.compile(request.include) if request.include else None
-    exclude = globs.compile(request.exclude) if request.exclude else None
-
-    def is_taken(path: bytes) -> bool:
-        return not (exclude and exclude.match(path)) and not (include and not include.match(path))
-
-    return frozenset(path for path in paths if not is_taken(os.fsencode(path.lstrip("/"))))
+    is_left_out, is_taken = Choice(request.include, request.exclude).tests()
+    raw = ((path, os.fsencode(path.lstrip("/"))) for path in paths)
+    return frozenset(path for path, name in raw if is_left_out(name) or not is_taken(name))

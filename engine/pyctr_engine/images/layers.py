@@ -41,6 +41,19 @@ class Choice:
     include: Sequence[str] = ()
     exclude: Sequence[str] = ()
 
+    def tests(self) -> tuple[Callable[[bytes], bool], Callable[[bytes], bool]]:
+        """Whether a path is left out with all that is below it, and whether it is taken if it isn't.
+
+        Raises:
+            InvalidValue: a pattern that can't be read.
+        """
+        include = globs.compile(self.include) if self.include else None
+        exclude = globs.compile(self.exclude) if self.exclude else None
+        return (
+            lambda path: exclude is not None and bool(path) and bool(exclude.match(path)),
+            lambda path: include is None or bool(include.match(path)),
+        )
+
 
 def layer_tar(
     upper: str | Sequence[str],
@@ -207,14 +220,13 @@ def chosen(found: Iterator[Difference], choice: Choice) -> Iterator[Difference]:
     if not choice.include and not choice.exclude:
         yield from found
         return
-    include = globs.compile(choice.include) if choice.include else None
-    exclude = globs.compile(choice.exclude) if choice.exclude else None
+    is_left_out, is_taken = choice.tests()
     opened: list[bytes] = []  # opaque directories of which only a part is taken: deletions in them have to be told
     for difference in found:
         path = difference.path
-        if exclude is not None and path and exclude.match(path):
+        if is_left_out(path):
             continue
-        if include is None or include.match(path):
+        if is_taken(path):
             if difference.hidden and any(_is_below(path, directory) for directory in opened):
                 difference = replace(difference, hidden=False)
             yield difference

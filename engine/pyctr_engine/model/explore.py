@@ -14,6 +14,10 @@ Aspect = Literal["type", "mode", "owner", "contents", "target", "device", "attri
 """What differs between two files of one path. Times alone are no difference."""
 
 
+VOLUME = "volume://"
+"""What a reference to a volume begins with: no container's and no image's can."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """A file, directory or whatever it is.

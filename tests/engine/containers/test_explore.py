@@ -120,16 +120,16 @@ def test_files_of_a_volume_and_no_way_out_of_it(bench: Bench) -> None:
     script = "mkdir /v/in; echo text > /v/in/file; ln -s ../../../../../etc /v/out; ln -s in /v/there; mkfifo /v/fifo"
     assert bench.run("sh", "-c", script, mounts=(Mount("volume", "browsed", "/v"),)).code == 0
     explore = engine.explore
-    root = {one.name: one.state.type for one in explore.directory("volume:browsed").entries}
+    root = {one.name: one.state.type for one in explore.directory("volume://browsed").entries}
     assert root == {"fifo": "fifo", "in": "directory", "out": "symlink", "there": "symlink"}
-    assert b"".join(explore.read("volume:browsed", "/there/file")) == b"text\n"
+    assert b"".join(explore.read("volume://browsed", "/there/file")) == b"text\n"
     for path in ("/out", "/out/passwd", "/none"):
         with pytest.raises((NotFound, InvalidValue)):
-            explore.directory("volume:browsed", path)
+            explore.directory("volume://browsed", path)
     with pytest.raises(InvalidValue):
-        explore.read("volume:browsed", "/fifo")
+        explore.read("volume://browsed", "/fifo")
     with pytest.raises(NotFound):
-        explore.directory("volume:none")
+        explore.directory("volume://none")
     engine.remove_volume("browsed")
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import Cancelled, EngineError
+from pyctr_engine.errors import Cancelled, Conflict, EngineError, NotFound
 from pyctr_engine.model.spec import ExecRequest
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.dialogs.menu import Item, MenuDialog
@@ -224,13 +224,16 @@ def _kill(group: int) -> None:
 
 def in_container(actions: Actions, container: str, line: str, output: Output, job: Job) -> int:
     """Run a command line by the container's shell; its exit code. Raises Cancelled and EngineError."""
-    session = actions._home.application.engine.exec(container, ExecRequest(("sh", "-c", line)))
+    engine = actions._home.application.engine
+    session = engine.exec(container, ExecRequest(("sh", "-c", line)))
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(session.fileno(), selectors.EVENT_READ)
             while True:
                 if job.cancel.is_set():
-                    raise Cancelled("cancelled: the command in the container may go on")
+                    with contextlib.suppress(NotFound, Conflict):  # it has ended by itself
+                        engine.end_session(container, session.id)
+                    raise Cancelled("cancelled")
                 if not getattr(session, "has_buffered", False) and not selector.select(0.1):
                     continue
                 stream, data = session.read()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.segment import Segment
 from textual.geometry import Region
 
-from pyctr_engine.model.explore import Directory, DirectoryEntry
+from pyctr_engine.model.explore import VOLUME, Directory, DirectoryEntry
 from pyctr_tui import glyphs
 from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
@@ -290,7 +290,7 @@ class VolumesPage(Page):
                 self.files.select(select)
 
         self.application.details.call(
-            "files", lambda: explore.directory(f"volume:{volume.ref}", path), then, f"{volume.ref}{path}"
+            "files", lambda: explore.directory(VOLUME + volume.ref, path), then, f"{volume.ref}{path}"
         )
 
     def action_open(self) -> None:
@@ -317,9 +317,7 @@ class VolumesPage(Page):
             else:
                 self.viewer.show_bytes(self.viewer.heading, *answer.value)
 
-        self.application.details.call(
-            "volume file", lambda: look.contents(engine, f"volume:{volume.ref}", path), then
-        )
+        self.application.details.call("volume file", lambda: look.contents(engine, VOLUME + volume.ref, path), then)
         self._view(True)
 
     def _view(self, viewing: bool) -> None:
@@ -371,7 +369,7 @@ class VolumesPage(Page):
             to = os.path.expanduser(found["to"])
 
             def work(job: Job) -> str:
-                return f"{exact_size(copy_out(explore.read(f'volume:{volume.ref}', path), to, job))} copied to {to}"
+                return f"{exact_size(copy_out(explore.read(VOLUME + volume.ref, path), to, job))} copied to {to}"
 
             self.application.jobs.run(f"copying {safe(path)}", work, cancellable=True)
 
