@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pyctr_tui.home_layout import LISTS as HOME_LISTS
-from pyctr_tui.home_layout import PANES
+from pyctr_tui.home_layout import LISTS, PANES
 from pyctr_tui.keymap import EVERYWHERE, Command
 
 HOME = frozenset(PANES)
@@ -13,7 +12,6 @@ PAGES = frozenset({
 })  # fmt: skip
 """Panes of pages, by id."""
 ALL = HOME | PAGES
-LISTS = frozenset({*HOME_LISTS, "diff", "ps"}) | PAGES
 SUBJECT = HOME - {"images"}
 """Panes in which keys act on the selected container."""
 
@@ -266,7 +264,7 @@ IN_SETTINGS: tuple[Command, ...] = (
     Command("custom", ("c",), "own commands", "commands of your own for it", HOME | {"stacks", "volumes"}),
     Command("menu", (), "menu", "all that can be done to what is selected"),
     Command("bulk", (), "bulk", "for many containers at once: start, stop, remove, prune", HOME),
-    Command("show_all", (), "show all", "all containers again: no filter, stopped ones too", _only(*HOME_LISTS)),
+    Command("show_all", (), "show all", "all containers again: no filter, stopped ones too", _only(*LISTS)),
     Command("tab -1", (), "previous tab", "the tab before", HOME),
     Command("tab 1", (), "next tab", "the next tab", HOME),
     Command("copy_mode", ("ctrl+y",), "copy mode", "the pane as plain text, the mouse left to the terminal"),

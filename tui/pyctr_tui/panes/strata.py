@@ -15,7 +15,7 @@ from pyctr_tui.figures import exact_size, size
 from pyctr_tui.panes.details import KINDS, TYPES
 from pyctr_tui.panes.listing import ListPane
 from pyctr_tui.widgets.braille import bar
-from pyctr_tui.widgets.draw import Line, cells, fit, gap, spread, width_of
+from pyctr_tui.widgets.draw import Line, cells, fit, gap, spread
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -214,7 +214,3 @@ class TreePane(ListPane[Row]):
             return [[gap(1), Segment(self.error, self.palette.bad)]]
         text = f"reading {glyphs.ELLIPSIS}" if self.waiting else "nothing here"
         return [[gap(1), Segment(text, self.palette.dim)]]
-
-    def widest(self) -> int:
-        """Cells of the longest name shown."""
-        return max((width_of(row.node.name) + 2 * row.depth for row in self.items), default=0)

@@ -202,10 +202,6 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         for pane in self.query_children(Pane):
             pane.repaint()
 
-    def is_shown(self, name: str) -> bool:
-        """Whether a pane is on the screen."""
-        return self.pane_of(name).shown
-
     def pane_of(self, name: str) -> Pane:
         """A pane by its name."""
         found = self.get_child_by_id(name)

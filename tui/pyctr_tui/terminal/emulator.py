@@ -92,7 +92,6 @@ class Emulator:
     Attributes:
         history: Lines that scrolled away, oldest first.
         clipboard: What the program wanted to copy last (OSC 52): nothing happens with it by itself.
-        bells: How often it rang.
         faults: Sequences that the emulation stumbled over.
         answered: Is called with what has to be sent back to the program: answers to its questions.
     """
@@ -101,9 +100,7 @@ class Emulator:
         self.answered = answered
         self.history: deque[Row] = deque()
         self.clipboard = ""
-        self.bells = 0
         self.faults = 0
-        self.scrolled = 0
         self._history_cells = 0
         self._titles: deque[str] = deque(maxlen=8)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -181,7 +178,6 @@ class Emulator:
         if self.is_alternate or not whole or screen.left_margin or screen.right_margin != board.width - 1:
             return data
         lines = data.rsplit(b"\n", keep)[1:]
-        self.scrolled += data.count(b"\n") - keep
         return b"\n".join(lines)
 
     def _has_rest(self) -> bool:
@@ -205,8 +201,7 @@ class Emulator:
         self.answered(data)
 
     def present(self, event: object) -> None:
-        """Something beside the screen happened (bittty's `Presentable`)."""
-        self.bells += type(event).__name__ == "Bell"
+        """Something beside the screen happened (bittty's `Presentable`), a bell or a title: it isn't shown."""
 
     # -- what there is to draw ----------------------------------------------------------------------------------
 
@@ -270,7 +265,6 @@ class Emulator:
         modes = self._board.modes
         return Modes(
             cursor_keys=bool(modes.cursor_application_mode),
-            keypad=bool(modes.application_keypad),
             bracketed_paste=bool(modes.bracketed_paste),
             focus=bool(modes.focus_reporting),
         )
@@ -317,7 +311,6 @@ class Emulator:
         for row in rows:
             history.append(row)
             self._history_cells += len(row)
-        self.scrolled += len(rows)
         while len(history) > HISTORY_LINES or self._history_cells > HISTORY_CELLS:
             self._history_cells -= len(history.popleft())
 

@@ -14,13 +14,11 @@ class Modes:
 
     Attributes:
         cursor_keys: Application cursor keys (DECCKM).
-        keypad: Application keypad (DECKPAM).
         bracketed_paste: Pasted text is marked as such (mode 2004).
         focus: It is told when the terminal gets or loses the focus (mode 1004).
     """
 
     cursor_keys: bool = False
-    keypad: bool = False
     bracketed_paste: bool = False
     focus: bool = False
 
