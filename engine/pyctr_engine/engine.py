@@ -459,20 +459,37 @@ class Engine:
 
         export.export(self._context, self.container(ref), path, progress)
 
-    def copy_out(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+    def copy_out(
+        self,
+        ref: str,
+        source: str,
+        destination: str,
+        follow: bool = False,
+        owners: bool = False,
+        progress: ProgressSink | None = None,
+    ) -> None:
         """Copy from inside to the host, running or not; ``-`` as destination is a tar on standard output.
 
         ``follow``: what a symlink at ``source`` leads to; ``owners``: kept as inside, else they are the caller's.
+        ``progress`` is told how many bytes have gone; when it raises Cancelled, what was copied stays.
         """
         from pyctr_engine.containers import copying
 
-        copying.copy_out(self._context, self.container(ref), source, destination, follow, owners)
+        copying.copy_out(self._context, self.container(ref), source, destination, follow, owners, progress)
 
-    def copy_in(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
-        """Copy from the host to inside, running or not; ``-`` as source is a tar on standard input."""
+    def copy_in(
+        self,
+        ref: str,
+        source: str,
+        destination: str,
+        follow: bool = False,
+        owners: bool = False,
+        progress: ProgressSink | None = None,
+    ) -> None:
+        """Copy from the host to inside, running or not; ``-`` as source is a tar on standard input. Else as above."""
         from pyctr_engine.containers import copying
 
-        copying.copy_in(self._context, self.container(ref), source, destination, follow, owners)
+        copying.copy_in(self._context, self.container(ref), source, destination, follow, owners, progress)
 
     def stats(self, ref: str) -> Stats:
         """One reading; raises Conflict when it does not run."""

@@ -520,10 +520,26 @@ class FakeEngine(Engine):
     def export(self, ref: str, path: str, progress: ProgressSink | None = None) -> None:
         self._note("export", self._find(ref).name, path)
 
-    def copy_in(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+    def copy_in(
+        self,
+        ref: str,
+        source: str,
+        destination: str,
+        follow: bool = False,
+        owners: bool = False,
+        progress: Any = None,
+    ) -> None:
         self._note("copy_in", self._find(ref).name, source, destination, follow)
 
-    def copy_out(self, ref: str, source: str, destination: str, follow: bool = False, owners: bool = False) -> None:
+    def copy_out(
+        self,
+        ref: str,
+        source: str,
+        destination: str,
+        follow: bool = False,
+        owners: bool = False,
+        progress: Any = None,
+    ) -> None:
         self._note("copy_out", self._find(ref).name, source, destination, follow)
 
     def rename(self, ref: str, name: str) -> None:

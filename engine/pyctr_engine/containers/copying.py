@@ -15,11 +15,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from pyctr_engine.containers import remove, status, stub
 from pyctr_engine.containers.context import Context
 from pyctr_engine.errors import (
+    Cancelled,
     Conflict,
     EngineError,
     InvalidValue,
@@ -28,6 +29,7 @@ from pyctr_engine.errors import (
     from_os_error,
     told_as,
 )
+from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.status import State
 from pyctr_engine.runtime import protocol
 from pyctr_engine.snapshots import stack
@@ -36,10 +38,38 @@ if TYPE_CHECKING:
     from pyctr_engine.model.spec import ContainerSpec
     from pyctr_engine.model.status import Container
 
+ProgressSink = Callable[[Progress], None]
 _HOLD_SECONDS = 5.0
 _TRIES = 20
 _PROGRAM = "import sys; sys.path.insert(0, sys.argv.pop(1)); from pyctr_engine.containers.copier import main; main()"
 _PACKAGES = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class _Told:
+    """A stream of bytes that tells how many have gone through it."""
+
+    def __init__(self, stream: IO[bytes], subject: str, progress: ProgressSink) -> None:
+        self._stream, self._subject, self._progress = stream, subject, progress
+        self._gone = 0
+
+    def _count(self, size: int) -> None:
+        self._gone += size
+        self._progress(Progress(self._subject, "copying", self._gone))
+
+    def read(self, size: int = -1) -> bytes:
+        """As the stream's."""
+        data = self._stream.read(size)
+        self._count(len(data))
+        return data
+
+    def write(self, data: bytes) -> int:
+        """As the stream's."""
+        self._count(len(data))
+        return self._stream.write(data)
+
+
+def _told(stream: IO[bytes], subject: str, progress: ProgressSink | None) -> IO[bytes]:
+    return stream if progress is None else cast("IO[bytes]", _Told(stream, subject, progress))
 
 
 class _Ended(EngineError):
@@ -61,7 +91,13 @@ def _until_it_stays(context: Context, container: Container, copy: Callable[[Cont
 
 
 def copy_out(
-    context: Context, container: Container, source: str, destination: str, follow: bool = False, owners: bool = False
+    context: Context,
+    container: Container,
+    source: str,
+    destination: str,
+    follow: bool = False,
+    owners: bool = False,
+    progress: ProgressSink | None = None,
 ) -> None:
     """Copy what is at ``source`` inside to ``destination`` on the host; ``-`` is a tar on standard output.
 
@@ -70,15 +106,24 @@ def copy_out(
     Args:
         follow: Copy what a symlink at ``source`` leads to, not the link.
         owners: Keep owners as inside; else they are the caller's.
+        progress: Is told how many bytes have gone; what it raises ends the copy, and what was copied stays.
 
     Raises:
         NotFound, InvalidValue, NotPermitted, NoSpace, EngineError.
     """
-    _until_it_stays(context, container, lambda now: _copy_out(context, now, source, destination, follow, owners))
+    _until_it_stays(
+        context, container, lambda now: _copy_out(context, now, source, destination, follow, owners, progress)
+    )
 
 
 def _copy_out(
-    context: Context, container: Container, source: str, destination: str, follow: bool, owners: bool
+    context: Context,
+    container: Container,
+    source: str,
+    destination: str,
+    follow: bool,
+    owners: bool,
+    progress: ProgressSink | None,
 ) -> None:
     options = {"do": "get", "path": source, "follow": follow}
     if destination == "-":
@@ -93,7 +138,7 @@ def _copy_out(
             assert child.stdout is not None
             place = copier.Place(os.path.abspath(destination), destination.endswith(("/", "/.")), _contents(source))
             try:
-                copier.unpack(child.stdout, place, owners=owners, strict=True)
+                copier.unpack(_told(child.stdout, source, progress), place, owners=owners, strict=True)
             except copier.Refused as error:
                 raise InvalidValue(f"cannot copy to {destination}: {error}", "give another destination") from error
             except OSError as error:
@@ -104,17 +149,31 @@ def _copy_out(
 
 
 def copy_in(
-    context: Context, container: Container, source: str, destination: str, follow: bool = False, owners: bool = False
+    context: Context,
+    container: Container,
+    source: str,
+    destination: str,
+    follow: bool = False,
+    owners: bool = False,
+    progress: ProgressSink | None = None,
 ) -> None:
     """Copy what is at ``source`` on the host to ``destination`` inside; ``-`` is a tar on standard input.
 
     The same rules; without ``owners`` the copies are root's inside. Raises as `copy_out`.
     """
-    _until_it_stays(context, container, lambda now: _copy_in(context, now, source, destination, follow, owners))
+    _until_it_stays(
+        context, container, lambda now: _copy_in(context, now, source, destination, follow, owners, progress)
+    )
 
 
 def _copy_in(
-    context: Context, container: Container, source: str, destination: str, follow: bool, owners: bool
+    context: Context,
+    container: Container,
+    source: str,
+    destination: str,
+    follow: bool,
+    owners: bool,
+    progress: ProgressSink | None,
 ) -> None:
     options = {
         "do": "put",
@@ -135,7 +194,7 @@ def _copy_in(
         assert child.stdin is not None
         with contextlib.suppress(BrokenPipeError):  # the child says why
             try:
-                copier.pack(child.stdin, source, follow)
+                copier.pack(_told(child.stdin, source, progress), source, follow)
             except OSError as error:
                 if isinstance(error, BrokenPipeError):
                     raise
@@ -171,13 +230,15 @@ def _child(
             yield child
         except EngineError as error:
             failed = error
+        if isinstance(failed, Cancelled):
+            child.kill()
         for stream in (child.stdin, child.stdout):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
         assert child.stderr is not None
         trouble = child.stderr.read()
-        if child.wait():
+        if child.wait() and not isinstance(failed, Cancelled):
             _raise(container, options["path"], trouble, failed)
         if failed is not None:
             raise failed

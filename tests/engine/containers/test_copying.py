@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_engine.errors import EngineError, InvalidValue, NotFound
+from pyctr_engine.errors import Cancelled, EngineError, InvalidValue, NotFound
+from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import ContainerRequest, Mount, RestartPolicy, Security
 from pyctr_engine.model.status import Container, State
 from tests.engine.containers.conftest import IMAGE, Bench
@@ -248,3 +249,32 @@ def test_a_container_that_restarts_waits_for_the_copy(bench: Bench, tmp_path: Pa
     bench.engine.copy_in(container.id, str(tmp_path / "fixed"), "/fixed")
     until(lambda: bench.engine.container(container.id).state is State.RUNNING, 30)
     assert bench.exec(container, "stat", "-c", "%s", "/fixed").out == f"{32 << 20}\n"
+
+
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_a_copy_tells_how_far_it_is_and_can_be_cancelled(
+    bench: Bench, made: Container, tmp_path: Path, way: str
+) -> None:
+    size = 30 << 20
+    if way == "in":
+        (tmp_path / "big").write_bytes(os.urandom(1 << 20) * 30)
+        arguments = (made.id, str(tmp_path / "big"), "/big")
+        copy = bench.engine.copy_in
+    else:
+        (tmp_path / "first").write_bytes(os.urandom(1 << 20) * 30)
+        bench.engine.copy_in(made.id, str(tmp_path / "first"), "/big")
+        arguments = (made.id, "/big", str(tmp_path / "copied"))
+        copy = bench.engine.copy_out
+    steps: list[Progress] = []
+    copy(*arguments, progress=steps.append)
+    assert steps[-1].done >= size
+    assert [step.done for step in steps] == sorted(step.done for step in steps)
+
+    def stop(step: Progress) -> None:
+        if step.done > size // 3:
+            raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        copy(*arguments, progress=stop)
+    bench.engine.copy_out(made.id, "/d/f", str(tmp_path / "after"))
+    assert (tmp_path / "after").read_text() == "one\n", "it can be copied from and to as before"

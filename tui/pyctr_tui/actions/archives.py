@@ -187,13 +187,13 @@ class ArchiveActions(Actions):
         def work(answers: Answers) -> Callable[[Job], None]:
             host, inside, follow = whole(answers["host"]), answers["inside"], bool(answers["follow"])
             if way == "into":
-                return lambda job: engine.copy_in(container.id, host, inside, follow)
-            return lambda job: engine.copy_out(container.id, inside, host, follow)
+                return lambda job: engine.copy_in(container.id, host, inside, follow, progress=job.report)
+            return lambda job: engine.copy_out(container.id, inside, host, follow, progress=job.report)
 
         def then(answers: Answers) -> None:
             title = f"copying {answers[source]} {way} {container.name}"
             done = f"{answers[source]} copied {way} {container.name}"
-            self._jobs.run(title, work(answers), done, line(answers), again=True)
+            self._jobs.run(title, work(answers), done, line(answers), cancellable=True, again=True)
 
         inside = change.path if change is not None and way == "out of" else ""
         fields = {
