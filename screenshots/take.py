@@ -67,9 +67,10 @@ def session() -> Iterator[tuple[Paths, Engine]]:
         undo.callback(engine.close)
         for variable, port in PORTS.items():
             os.environ[variable] = str(_free_port(port))
+        shutil.copytree(HERE.parent / "stacks", f"{state}/stacks")
         for name in STACKS:
             undo.callback(engine.down, name, volumes=True)
-            engine.up(engine.load_stack(str(HERE.parent / "stacks" / f"{name}.yaml")))
+            engine.up(engine.load_stack(f"{state}/stacks/{name}.yaml"))
         yield paths, engine
 
 
@@ -124,6 +125,64 @@ class Pictures:
         self.keys("1")
         self.take("home", 200, 60)
         self.take("home", 80, 24)
+        self.terminal.resize(120, 36)
+        self.take_graphs()
+        self.take_pages()
+        self.take_terminal()
+
+    def take_graphs(self) -> None:
+        """A cursor in the past of one container, and three containers as lines."""
+        self.keys("4z")
+        self.terminal.press(*["Left"] * 12)
+        self.take("graphs-cursor", 120, 36)
+        self.keys("Escape")
+        self.keys("z1")
+        self.keys("h")  # the stack's row
+        self.terminal.press("Right")
+        self.keys("4Oz")
+        self.take("graphs-lines", 120, 36)
+        self.keys("zO1")
+
+    def take_pages(self) -> None:
+        """Stacks with their plan, a volume's files, the layer explorer, and what the system pages show."""
+        self.keys("S")
+        self.terminal.wait_for("Plan of")
+        self.keys("G")
+        self.take("stacks", 120, 36)
+        self.keys("e")
+        self.terminal.wait_for("Ctrl+S")
+        self.take("editor", 120, 36)
+        self.keys("Escape")
+        self.keys("V")
+        self.terminal.wait_for("Volumes")
+        self.take("volumes", 120, 36)
+        self.go_to("hello-worker-1")
+        self.keys("f")
+        self.terminal.wait_for("srv/")
+        self.keys("x")
+        for _ in range(2):
+            self.keys("G")
+            self.terminal.press("Right")
+        self.take("explorer", 120, 36)
+        self.keys("1")
+        for key, name, text in (("v", "events", "Events"), ("P", "disk", "CAN GO"), ("H", "doctor", "seccomp")):
+            self.keys(key)
+            self.terminal.wait_for(text)
+            self.take(name, 120, 36)
+        self.go_to("hello-worker-1")
+        self.keys("F")
+        self.terminal.wait_for("namespaces", "USUAL")
+        self.take("trace", 120, 36)
+        self.keys("1")
+
+    def take_terminal(self) -> None:
+        """A program that takes the whole pane."""
+        self.go_to("hello-worker-1")
+        self.keys("e")
+        self.terminal.wait_for("every key is its own")
+        self.terminal.type("clear; ls -l --color=always / | head -20; cat /data/result-1*\n")
+        self.take("term", 120, 36)
+        self.terminal.press("C-]", "o")
 
     def keys(self, key: str) -> None:
         """Press a key, by tmux's name if it has one, and let the screen settle."""

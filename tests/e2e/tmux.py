@@ -17,6 +17,9 @@ from pyctr_engine.paths import Paths
 PATIENCE = 20.0
 """Seconds to wait for what has to appear: long, so that a slow machine fails no test; who sees it waits no longer."""
 
+ENDING = 5.0
+"""Seconds to wait for a program whose terminal has gone."""
+
 PROMPT = "shell>"
 """The shell's prompt in a new window."""
 
@@ -104,7 +107,13 @@ class Tmux:
             return int(file.read().rpartition(")")[2].split()[5])
 
     def close(self) -> None:
-        """End this server."""
+        """End this server, and wait until what ran in it has gone: it may be writing its last words."""
+        with contextlib.suppress(AssertionError, OSError, ValueError):
+            running = self.process()
+            self._tmux("kill-server", check=False)
+            deadline = time.monotonic() + ENDING
+            while os.path.exists(f"/proc/{running}") and time.monotonic() < deadline:
+                time.sleep(0.02)
         self._tmux("kill-server", check=False)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(f"/tmp/tmux-{os.getuid()}/{self._socket}")
