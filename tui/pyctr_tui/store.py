@@ -11,6 +11,7 @@ from pyctr_tui.feed import Happened, Known, Message, Snapshot
 from pyctr_tui.past import COARSE, Past, Recorded
 from pyctr_tui.query import Query, parse
 from pyctr_tui.samples import HOST_METRICS, HostSample, Ring, Sample, reading
+from pyctr_tui.totals import Totals
 
 if TYPE_CHECKING:
     from pyctr_engine.model.host import HostInfo
@@ -28,6 +29,7 @@ class Store:
 
     Attributes:
         rings: The past by container id; ``host_ring`` is the machine's cpu.
+        totals: What several of them used together.
         pasts: What was recorded of those that were looked at, further back than ``rings``; the machine's is `HOST`.
         past_events: What happened to them before the interface was opened, oldest first.
         basis: What 100% of cpu is: ``cpu`` (one CPU), ``limit`` or ``host`` (all CPUs).
@@ -46,6 +48,7 @@ class Store:
         self.images_loaded = False
         self.events: deque[EventView] = deque(maxlen=EVENTS_KEPT)
         self.rings: dict[str, Ring] = {}
+        self.totals = Totals(self.series)
         self.host_ring = Ring(("cpu",))
         self.pasts: dict[str, Past] = {HOST: Past(HOST_METRICS)}
         self.past_events: dict[str, tuple[EventView, ...]] = {}
@@ -109,6 +112,7 @@ class Store:
         """Put what was recorded before the interface was opened in front of what it saw itself."""
         if past and id in self.by_id:
             self.rings[id] = self.rings.get(id, Ring()).preceded_by(past)
+            self.totals.forget()
 
     def keep(self, id: str, recorded: Recorded) -> None:
         """Keep all that was recorded of a container, to scroll back in."""
@@ -116,6 +120,7 @@ class Store:
             self.past_events[id] = recorded.events
             past = self.pasts[id] = Past()
             past.fill(recorded)
+            self.totals.forget()
             ring = self.rings.get(id)
             if ring is not None:
                 past.follow(ring)

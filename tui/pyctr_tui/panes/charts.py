@@ -18,6 +18,7 @@ from pyctr_tui import glyphs
 from pyctr_tui.figures import nice_bytes, nice_top, percent, size
 from pyctr_tui.panes.events import told
 from pyctr_tui.store import HOST, Basis
+from pyctr_tui.totals import join_of, joined, total, worst
 from pyctr_tui.widgets.braille import spark
 from pyctr_tui.widgets.draw import Line, cells, fill, gap, length, spread
 from pyctr_tui.widgets.plot import Marks, bands, curves
@@ -120,17 +121,15 @@ class Charts:
     def series(self, metric: str, columns: int, ids: Sequence[str] | None = None) -> list[float]:
         """A metric's past, summed over the subject's containers; of shares of time the worst."""
         ids = self.subject.ids if ids is None else ids
-        each = [self.of(id, metric, columns) for id in ids]
-        if len(each) == 1:
-            return each[0]
-        join = _worst if metric.startswith(("psi", "full", "throttled")) else _sum
-        return [join(values) for values in zip(*each, strict=True)] if each else [math.nan] * columns
+        if len(ids) <= 1:
+            return self.of(ids[0], metric, columns) if ids else [math.nan] * columns
+        return self.store.totals.read(tuple(ids), metric, self.step, columns, self._last)
 
     def value(self, metric: str, id: str | None = None) -> float:
         """A metric at the moment the figures are of, summed (of shares of time the worst); NaN when unknown."""
         ids = self.subject.ids if id is None else (id,)
         values = [self._value(one, metric) for one in ids]
-        return (_worst if metric.startswith(("psi", "full", "throttled")) else _sum)(values)
+        return join_of(metric)(values)
 
     def _value(self, id: str, metric: str) -> float:
         if self.moment is not None:
@@ -179,8 +178,7 @@ class Charts:
             return [read("rx", columns), read("tx", columns)]
         if hue == "pressure":
             some, full = (
-                [_worst(values) for values in zip(*(read(f"{kind}_{of}", columns) for of in PRESSURES), strict=True)]
-                for kind in ("psi", "full")
+                joined([read(f"{kind}_{of}", columns) for of in PRESSURES], worst) for kind in ("psi", "full")
             )
             return _split(some, full)
         return [read(hue, columns)]
@@ -188,11 +186,11 @@ class Charts:
     def lines(self, hue: Hue, columns: int) -> list[list[float]]:
         """One series for each container, as far as there is room to tell them apart."""
         names = {"io": ("read", "write"), "net": ("rx", "tx"), "pressure": tuple(f"psi_{of}" for of in PRESSURES)}
-        join = _worst if hue == "pressure" else _sum
+        join = worst if hue == "pressure" else total
         found = []
         for id in self.drawn:
             each = [self.of(id, name, columns) for name in names.get(hue, (hue,))]
-            found.append(each[0] if len(each) == 1 else [join(values) for values in zip(*each, strict=True)])
+            found.append(each[0] if len(each) == 1 else joined(each, join))
         return found
 
     @property
@@ -209,7 +207,7 @@ class Charts:
         if self.overlay:
             highest = max((v for line in self.lines(hue, columns) for v in line if v == v), default=0.0)
             return round_top(hue, highest), []
-        totals = [_sum(values) for values in zip(*self.parts(hue, columns), strict=True)]
+        totals = [total(values) for values in zip(*self.parts(hue, columns), strict=True)]
         highest = max((value for value in totals if value == value), default=0.0)
         if hue in ("cpu", "memory"):
             limits = self._limits(hue, columns)
@@ -221,8 +219,7 @@ class Charts:
     def _limits(self, hue: str, columns: int) -> list[float]:
         if self.subject.is_host:
             return [self.limit(LIMITS[hue]) or 0.0] * columns
-        each = [self.of(id, LIMITS[hue], columns) for id in self.subject.ids]
-        return [sum(known) if (known := _known(values)) and all(known) else 0.0 for values in zip(*each, strict=True)]
+        return [value if value == value else 0.0 for value in self.series(LIMITS[hue], columns)]
 
     # -- the past's events --------------------------------------------------------------------------------------
 
@@ -360,7 +357,7 @@ class Charts:
     def one_line(self, hue: Hue, width: int) -> Line:
         """Figures at the left, a one-line graph at the right."""
         graph = max(8, min(width // 3, 40))
-        totals = [_sum(values) for values in zip(*self.parts(hue, graph * 2), strict=True)]
+        totals = [total(values) for values in zip(*self.parts(hue, graph * 2), strict=True)]
         top, _ = self.top_of(hue, graph * 2)
         palette = self.palette
         head = fill(self.head(hue, width - graph - 1), width - graph - 1)
@@ -412,19 +409,6 @@ def _split(total: Sequence[float], *parts: Sequence[float]) -> list[list[float]]
             rest = rest - taken if taken == taken else rest
         out[-1].append(rest)
     return out
-
-
-def _known(values: Sequence[float]) -> list[float]:
-    return [value for value in values if value == value]
-
-
-def _sum(values: Sequence[float]) -> float:
-    known = _known(values)
-    return sum(known) if known else math.nan
-
-
-def _worst(values: Sequence[float]) -> float:
-    return max(_known(values), default=math.nan)
 
 
 def closest(events: Sequence[tuple[int, EventView]], cell: int) -> tuple[int, EventView] | None:
