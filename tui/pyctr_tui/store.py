@@ -131,9 +131,15 @@ class Store:
         if ring is not None and metric not in ring.values:
             return [math.nan] * columns  # the machine has no limits
         near = ring.buckets(metric, step, columns, end) if ring is not None else [math.nan] * columns
-        first = (end // step - columns + 1) * step
-        if past is None or (ring is not None and len(ring) and first >= ring.start and step < COARSE):
+        if past is None:
             return near
+        if step < COARSE and ring is not None and len(ring):
+            first = end // step - columns + 1
+            early = max(0, -(-ring.start // step) - first)  # columns that begin before the ring
+            seen = sum(near[early : (ring.start + len(ring) - 1) // step - first + 1])
+            if not early or (early < columns and seen == seen):  # it isn't a number where anything is unknown
+                far = past.buckets(metric, step, early, end - (columns - early) * step) if early else []
+                return [a if a == a else b for a, b in zip(near, far, strict=False)] + near[early:]
         far = past.buckets(metric, step, columns, end)
         better, other = (far, near) if step >= COARSE else (near, far)
         return [a if a == a else b for a, b in zip(better, other, strict=True)]
