@@ -9,7 +9,7 @@ import pytest
 from textual.geometry import Offset
 
 from pyctr_tui.panes.graphs import GraphsPane
-from pyctr_tui.past import Recorded
+from pyctr_tui.past import Past, Recorded
 from pyctr_tui.samples import METRICS, Ring
 from pyctr_tui.store import HOST
 from tests.tui.fake import START, FakeEngine
@@ -255,7 +255,7 @@ async def test_a_container_that_is_gone_leaves_no_past() -> None:
         await it.read()
         assert gone not in store.pasts
         assert gone not in store.past_events
-        store.keep(gone, Recorded((), (), ()))
+        store.keep(gone, Recorded(Ring(), Past()))
         assert gone not in store.pasts, "an answer that came late"
         assert HOST in store.pasts
 

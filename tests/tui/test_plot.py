@@ -81,9 +81,7 @@ def past_of_two_hours() -> Past:
 
     fine = tuple(read(at) for at in range(3600, 7200, 2) if not 5000 <= at < 5400)
     coarse = tuple(read(at) for at in range(60, 7200, 60) if not 5000 <= at < 5400)
-    past = Past()
-    past.fill(recorded(History(fine, coarse)))
-    return past
+    return recorded(History(fine, coarse)).past
 
 
 def test_a_past_is_read_at_any_step() -> None:

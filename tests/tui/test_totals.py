@@ -74,3 +74,34 @@ def test_a_second_costs_its_own_columns_alone() -> None:
     watched.columns = 0
     totals.read(IDS, "cpu", 1, 100, 1101)
     assert watched.columns == 100 * len(IDS)
+
+
+def ring_of(start: int, values: list[float]) -> Ring:
+    ring = Ring(METRICS)
+    for at, value in enumerate(values):
+        ring.append(start + at, dict.fromkeys(METRICS, value))
+    return ring
+
+
+@pytest.mark.parametrize(
+    ("past", "seen"),
+    [
+        (ring_of(100, [1, 2, 3, 4]), ring_of(102, [7, 8])),
+        (ring_of(100, [1, 2]), ring_of(104, [7, 8])),
+        (ring_of(100, [1, 2]), ring_of(120, [7, 8])),
+        (ring_of(100, [1, 2]), ring_of(5000, [7, 8])),
+        (ring_of(110, [1, 2]), ring_of(100, [7, 8])),
+        (Ring(METRICS), ring_of(100, [7, 8])),
+        (ring_of(100, [1, 2]), Ring(METRICS)),
+        (ring_of(100, [float(value) for value in range(900)]), ring_of(900, [7.0] * 900)),
+    ],
+)
+def test_a_recorded_past_stands_before_what_was_seen(past: Ring, seen: Ring) -> None:
+    whole = seen.preceded_by(past)
+    slow = Ring(METRICS)  # the same reading by reading
+    for ring, until in ((past, seen.start if len(seen) else 1 << 40), (seen, 1 << 40)):
+        for at, value in enumerate(ring.values["cpu"]):
+            if ring.start + at < until:
+                slow.append(ring.start + at, dict.fromkeys(METRICS, value))
+    end = max(whole.start + len(whole), slow.start + len(slow))
+    assert same(whole.buckets("cpu", 1, 800, end), slow.buckets("cpu", 1, 800, end))

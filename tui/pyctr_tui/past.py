@@ -32,11 +32,13 @@ LONGEST = 3
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A recorder's past as rates, oldest first; ``near`` is the last quarter of an hour by the second."""
+    """A recorder's past as rates; ``near`` is the last quarter of an hour by the second.
 
-    near: Sequence[tuple[int, Mapping[str, float]]]
-    fine: Sequence[Reading]
-    coarse: Sequence[Reading]
+    Made where it is read, not where it is shown: for a stack of hundreds that takes seconds.
+    """
+
+    near: Ring
+    past: Past
     events: tuple[EventView, ...] = ()
 
 
@@ -52,12 +54,11 @@ def read(engine: Engine, ids: Sequence[str]) -> dict[str, Recorded]:
 
 def recorded(history: History, events: Sequence[EventView] = ()) -> Recorded:
     """What the engine tells of a container's past, as rates."""
-    return Recorded(
-        past_of(history.fine),
-        tuple(rates_of(history.fine, LONGEST * FINE)),
-        tuple(rates_of(history.coarse, LONGEST * COARSE)),
-        tuple(events),
-    )
+    near, past = Ring(), Past()
+    for second, values in past_of(history.fine):
+        near.append(second, values)
+    past.fill(rates_of(history.fine, LONGEST * FINE), rates_of(history.coarse, LONGEST * COARSE))
+    return Recorded(near, past, tuple(events))
 
 
 class Past:
@@ -79,9 +80,9 @@ class Past:
         known = [ring.start * period for ring, period in ((self._fine, FINE), (self._coarse, COARSE)) if len(ring)]
         return min(known, default=0)
 
-    def fill(self, past: Recorded) -> None:
-        """Take in what was recorded; before anything is added."""
-        for ring, period, readings in ((self._fine, FINE, past.fine), (self._coarse, COARSE, past.coarse)):
+    def fill(self, fine: Iterable[Reading], coarse: Iterable[Reading]) -> None:
+        """Take in what was recorded, oldest first; before anything is added."""
+        for ring, period, readings in ((self._fine, FINE, fine), (self._coarse, COARSE, coarse)):
             for when, values in readings:
                 ring.append(int(when) // period, values)
         self._cache.clear()
@@ -126,13 +127,15 @@ class Past:
 def _spread(ring: Ring, period: int, metric: str, step: int, columns: int, first: int) -> list[float]:
     """The highest of each column's slots; a slot longer than a column is in all that it covers."""
     values = ring.values[metric]
-    length = len(values)
-    out = []
-    for column in range(columns):
-        low = (first + column * step) // period - ring.start
-        high = (first + column * step + step - 1) // period - ring.start + 1
-        out.append(_highest(values[max(low, 0) : high]) if high > 0 and low < length else math.nan)
-    return out
+    known_from, known_to = ring.start * period, (ring.start + len(values)) * period
+    begin = min(max((known_from - first) // step, 0), columns)
+    end = min(max(-((first - known_to) // step), begin), columns) if values else begin
+    out = [math.nan] * begin
+    for start in range(first + begin * step, first + end * step, step):
+        low = start // period - ring.start
+        high = (start + step - 1) // period - ring.start + 1
+        out.append(_highest(values[max(low, 0) : high]))
+    return out + [math.nan] * (columns - end)
 
 
 def _highest(values: Iterable[float]) -> float:

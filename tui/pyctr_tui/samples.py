@@ -231,17 +231,21 @@ class Ring:
                 del values[:surplus]
             self.start += surplus
 
-    def preceded_by(self, past: Sequence[tuple[int, Mapping[str, float]]]) -> Ring:
+    def preceded_by(self, past: Ring) -> Ring:
         """One with an earlier past before this one's; where both know a second, this one is right."""
-        whole = Ring(tuple(self.values))
-        first = self.start if len(self) else math.inf
-        for second, values in past:
-            if second < first:
-                whole.append(second, values)
-        for at in range(len(self)):
-            values = {metric: slots[at] for metric, slots in self.values.items()}
-            if any(value != UNKNOWN for value in values.values()):
-                whole.append(self.start + at, values)
+        if not len(self):
+            return past
+        earlier = min(len(past), self.start - past.start)
+        gap = self.start - past.start - earlier
+        if earlier <= 0 or gap > self.kept:
+            return self
+        whole = Ring(tuple(self.values), self.kept, self.bridged)
+        surplus = max(0, earlier + gap + len(self) - self.kept - SLACK)
+        whole.start = past.start + surplus
+        for metric, values in self.values.items():
+            known = past.values[metric][:earlier]
+            between = array("f", [known[-1] if gap <= self.bridged else UNKNOWN]) * gap
+            whole.values[metric] = (known + between + values)[surplus:]
         return whole
 
     def buckets(self, metric: str, step: int, columns: int, end: int) -> list[float]:

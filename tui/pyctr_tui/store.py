@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pyctr_tui.feed import Happened, Known, Message, Snapshot
@@ -108,22 +108,16 @@ class Store:
             if id in self.pasts:
                 self.pasts[id].add(second, read)
 
-    def remember(self, id: str, past: Sequence[tuple[int, Mapping[str, float]]]) -> None:
-        """Put what was recorded before the interface was opened in front of what it saw itself."""
-        if past and id in self.by_id:
-            self.rings[id] = self.rings.get(id, Ring()).preceded_by(past)
-            self.totals.forget()
-
     def keep(self, id: str, recorded: Recorded) -> None:
-        """Keep all that was recorded of a container, to scroll back in."""
+        """Keep all that was recorded of a container, before what was seen of it. `Totals.forget` has to follow."""
         if id in self.by_id:
             self.past_events[id] = recorded.events
-            past = self.pasts[id] = Past()
-            past.fill(recorded)
-            self.totals.forget()
+            past = self.pasts[id] = recorded.past
             ring = self.rings.get(id)
             if ring is not None:
                 past.follow(ring)
+            if len(recorded.near):
+                self.rings[id] = recorded.near if ring is None else ring.preceded_by(recorded.near)
 
     def series(self, id: str, metric: str, step: int, columns: int, end: int) -> list[float]:
         """A metric's past as `Ring.buckets` gives it, from whatever knows it best; NaN where nothing is known."""
@@ -139,7 +133,7 @@ class Store:
             seen = sum(near[early : (ring.start + len(ring) - 1) // step - first + 1])
             if not early or (early < columns and seen == seen):  # it isn't a number where anything is unknown
                 far = past.buckets(metric, step, early, end - (columns - early) * step) if early else []
-                return [a if a == a else b for a, b in zip(near, far, strict=False)] + near[early:]
+                return [a if a == a else b for a, b in zip(near[:early], far, strict=True)] + near[early:]
         far = past.buckets(metric, step, columns, end)
         better, other = (far, near) if step >= COARSE else (near, far)
         return [a if a == a else b for a, b in zip(better, other, strict=True)]

@@ -57,10 +57,16 @@ def join_of(metric: str) -> Join:
 
 def joined(each: Sequence[Sequence[float]], join: Join) -> list[float]:
     """Several series as one: `total`, `worst` or `limit` of what is known of each column."""
-    plain: Join = sum if join is total else max if join is worst else limit
-    columns = list(zip(*each, strict=True))
-    sums = map(sum, columns)  # not a number where anything is unknown
-    return [plain(values) if sum_ == sum_ else join(values) for values, sum_ in zip(columns, sums, strict=True)]
+    found = []
+    for values in zip(*each, strict=True):
+        summed = sum(values)
+        if summed != summed:  # something is unknown, or all
+            found.append(join(values if values.count(math.nan) < len(values) else ()))
+        elif join is worst:
+            found.append(max(values))
+        else:
+            found.append(0.0 if join is limit and not min(values) else summed)
+    return found
 
 
 def total(values: Sequence[float]) -> float:

@@ -28,6 +28,8 @@ CHANGES_EVERY = 3.0
 EFFORT = 20
 """Counting changes may take one part in so many of the time."""
 REMEMBERED = 64
+AT_ONCE = 8
+"""Containers whose past is asked for in one question: others wait behind it."""
 STRIP_MOST = 12
 """Containers merged into the log strip."""
 
@@ -188,11 +190,16 @@ class Selection:
     def _ask_for_the_past(self) -> None:
         """Graphs open with what was recorded before; of one that has ended, with why."""
         home, container = self._home, self.container
-        unknown = [id for id in self.subject.ids if id not in self._remembered]
-        if unknown:
-            home.application.details.ask("history", " ".join(unknown))
+        self._ask_for_more_of_it()
         if container is not None and not container.is_up and home.graphs.shown:
             home.application.details.ask("why", container.id)
+
+    def _ask_for_more_of_it(self) -> bool:
+        """Ask for what was recorded of some whose past isn't known; whether there are any."""
+        unknown = [id for id in self.subject.ids if id not in self._remembered]
+        if unknown:
+            self._home.application.details.ask("history", " ".join(unknown[:AT_ONCE]))
+        return bool(unknown)
 
     def tick(self) -> None:
         """Once a second: ask again for what changes by itself."""
@@ -235,11 +242,12 @@ class Selection:
         home, container = self._home, self.container
         if answer.kind == "history":
             for id, past in (answer.value or {}).items():
-                self._remembered.add(id)
-                home.store.remember(id, past.near)
                 home.store.keep(id, past)
-            home.graphs.repaint()
-            home.peek.repaint()
+            self._remembered.update(answer.ref.split() if not answer.error else ())
+            if answer.error or not self._ask_for_more_of_it():  # all at once: it is a lot to draw of a large stack
+                home.store.totals.forget()
+                home.graphs.repaint()
+                home.peek.repaint()
         elif answer.kind == "why":
             home.graphs.show_why(answer.value)
         elif answer.kind == "layers":
