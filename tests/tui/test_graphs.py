@@ -255,7 +255,7 @@ async def test_a_container_that_is_gone_leaves_no_past() -> None:
         await it.read()
         assert gone not in store.pasts
         assert gone not in store.past_events
-        store.keep(gone, Recorded(Ring(), Past()))
+        store.keep({gone: Recorded(Ring(), Past())})
         assert gone not in store.pasts, "an answer that came late"
         assert HOST in store.pasts
 
@@ -265,3 +265,19 @@ async def test_an_ended_container_still_says_why() -> None:
         assert "It ran out of memory" in it.text()
         assert pane._second_at(20, 5) is None
         assert "[ ] past" not in it.text()
+
+
+async def test_the_totals_of_a_large_stack_are_made_in_pieces_and_shown() -> None:
+    async with running(engine=FakeEngine(copies=60)) as it:
+        it.app.home.containers.select("stack:load")
+        await it.until(lambda: "of 1 CPU" in it.text() and it.app.home.graphs.subject.name == "load")
+        graphs = it.app.home.graphs
+        assert len(graphs.subject.ids) == 60
+        await it.until(lambda: not graphs._gathering)
+        charts = graphs._charts(*graphs.inner_size)
+        together = sum(it.app.store.samples[id].memory for id in graphs.subject.ids)
+        assert charts.value("memory") == pytest.approx(together)
+        assert charts.series("memory", 10)[-2:] == pytest.approx(charts.series("memory", 2), nan_ok=True)
+        await it.read()
+        await it.until(lambda: not graphs._gathering)
+        assert "load" in it.text()

@@ -50,6 +50,7 @@ def test_what_is_kept_is_as_if_made_anew(step: int) -> None:
             if chance.random() < 0.9 and not (number == 1 and second < 10_300):
                 value = chance.choice((0.0, chance.random() * 100, math.nan))
                 watched.rings[id].append(second, dict.fromkeys(METRICS, value))
+        totals.renew()
         end = second // (2 * step) * (2 * step) + 2 * step - 1
         if chance.random() < 0.05:
             columns = chance.randint(2, most)
@@ -70,7 +71,11 @@ def test_a_second_costs_its_own_columns_alone() -> None:
     watched.columns = 0
     totals.read(IDS, "cpu", 1, 100, 1101)
     assert watched.columns <= (LATE + 4) * len(IDS)
-    totals.forget()
+    totals.forget("xyz")
+    watched.columns = 0
+    totals.read(IDS, "cpu", 1, 100, 1101)
+    assert watched.columns < 100, "they have nothing to do with it"
+    totals.forget("xb")
     watched.columns = 0
     totals.read(IDS, "cpu", 1, 100, 1101)
     assert watched.columns == 100 * len(IDS)

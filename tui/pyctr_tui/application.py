@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 
 RECENT = 6
 """Names of what was chosen in the palette that stand first in it."""
+THRESHOLDS = (5_000, 20, 1_000)
+"""Of the garbage collector: all there is, it looks through when it is told to."""
+COLLECT_EVERY, QUIET = 30.0, 1.0
+"""Seconds between two collections, and without a key before one."""
 HUNG_UP = 1.0
 """Seconds to leave in order after SIGHUP or SIGTERM before leaving at once (a dead terminal can block a write)."""
 
@@ -82,6 +86,7 @@ class Application(App[int], inherit_bindings=False):
         self.jobs.changed = self.home.job_changed
         self.configured = Configured(self)
         self.recent: list[str] = []
+        self._collected = 0.0
 
     def get_default_screen(self) -> HomeScreen:
         """The home screen."""
@@ -120,8 +125,17 @@ class Application(App[int], inherit_bindings=False):
         if first and self.store.loaded and is_reading(self):
             gc.collect()
             gc.freeze()  # what there is now stays: to look through it again and again would hold up keys
+            gc.set_threshold(*THRESHOLDS)
+        elif isinstance(self._driver, Driver):
+            self._collect(time.monotonic(), self._driver.typed)
         if first and self.store.loaded and self._stack:
             self.home.containers.select(f"stack:{self._stack}")
+
+    def _collect(self, now: float, typed: float) -> None:
+        """Collect garbage while nobody types: it takes a tenth of a second."""
+        if now - self._collected > COLLECT_EVERY and now - typed > QUIET:
+            self._collected = now
+            gc.collect()
 
     def _answered(self, answer: Answer) -> None:
         if answer.then is not None:

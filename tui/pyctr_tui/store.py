@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pyctr_tui.feed import Happened, Known, Message, Snapshot
@@ -101,6 +101,7 @@ class Store:
         if snapshot.host.used:
             self.rings.setdefault(HOST, Ring(HOST_METRICS)).append(second, snapshot.host.used)
             self.pasts[HOST].add(second, snapshot.host.used)
+        self.totals.renew()
         self.samples = dict(snapshot.samples)
         for id, sample in self.samples.items():
             read = reading(sample)
@@ -108,9 +109,10 @@ class Store:
             if id in self.pasts:
                 self.pasts[id].add(second, read)
 
-    def keep(self, id: str, recorded: Recorded) -> None:
-        """Keep all that was recorded of a container, before what was seen of it. `Totals.forget` has to follow."""
-        if id in self.by_id:
+    def keep(self, found: Mapping[str, Recorded]) -> None:
+        """Keep all that was recorded of some containers, before what was seen of them."""
+        for id in found.keys() & self.by_id.keys():
+            recorded = found[id]
             self.past_events[id] = recorded.events
             past = self.pasts[id] = recorded.past
             ring = self.rings.get(id)
@@ -118,6 +120,7 @@ class Store:
                 past.follow(ring)
             if len(recorded.near):
                 self.rings[id] = recorded.near if ring is None else ring.preceded_by(recorded.near)
+        self.totals.forget([id for id, recorded in found.items() if recorded.is_known])
 
     def series(self, id: str, metric: str, step: int, columns: int, end: int) -> list[float]:
         """A metric's past as `Ring.buckets` gives it, from whatever knows it best; NaN where nothing is known."""

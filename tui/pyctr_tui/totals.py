@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from pyctr_tui.samples import BRIDGED
 
@@ -24,18 +24,26 @@ class Totals:
 
     def __init__(self, series: Series) -> None:
         self._series = series
-        self._kept: OrderedDict[tuple[tuple[str, ...], str, int], tuple[int, list[float]]] = OrderedDict()
+        self._kept: OrderedDict[tuple[tuple[str, ...], str, int], tuple[int, list[float], int]] = OrderedDict()
+        self._reading = 0
 
-    def forget(self) -> None:
-        """What was kept is no longer right: more of the past has become known."""
-        self._kept.clear()
+    def renew(self) -> None:
+        """There is a new reading of all: until the next one, what is read twice is the same."""
+        self._reading += 1
+
+    def forget(self, ids: Collection[str]) -> None:
+        """What was kept of these is no longer right: more of their past has become known."""
+        for key in [key for key in self._kept if not set(key[0]).isdisjoint(ids)]:
+            del self._kept[key]
 
     def read(self, ids: tuple[str, ...], metric: str, step: int, columns: int, end: int) -> list[float]:
         """``columns`` values, each of ``step`` seconds, the last holding second ``end``."""
         key, last = (ids, metric, step), end // step
         before = last - columns
-        kept_last, kept = self._kept.get(key, (before, []))
+        kept_last, kept, reading = self._kept.get(key, (before, [], 0))
         kept_before = kept_last - len(kept)
+        if reading == self._reading and kept_last == last and kept_before <= before:
+            return kept[before - kept_before :]
         settled = min(last, kept_last - OPEN - -(-LATE // step))
         if kept_before > before or settled < before:
             settled = before
@@ -43,7 +51,7 @@ class Totals:
         if fresh := last - settled:
             found += joined([self._series(id, metric, step, fresh, end) for id in ids], join_of(metric))
         if last >= kept_last:
-            self._kept[key] = last, found
+            self._kept[key] = last, found, self._reading
             self._kept.move_to_end(key)
             if len(self._kept) > MOST:
                 self._kept.popitem(last=False)

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pyctr_tui.store import Store
     from pyctr_tui.view import EventView
 
+COLUMNS = 160
+"""Columns that are looked at for a line without a graph beside it."""
 LABEL = 10
 """Cells of a graph's name."""
 SPANS = (1, 2, 3, 5, 7, 10, 15, 30, 60, 120, 300, 600, 900)
@@ -107,7 +109,7 @@ class Charts:
         self._series: dict[tuple[str, str, int], list[float]] = {}
         self._parts: dict[tuple[str, int], list[list[float]]] = {}
         self._happened: dict[int, list[tuple[int, EventView]]] = {}
-        self._columns = 160
+        self._columns = COLUMNS
 
     # -- series -------------------------------------------------------------------------------------------------
 

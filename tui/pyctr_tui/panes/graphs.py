@@ -10,15 +10,17 @@ from rich.segment import Segment
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age
 from pyctr_tui.palette import Hue
-from pyctr_tui.panes.charts import GUTTER, HOST_SUBJECT, SPANS, Charts, Subject
+from pyctr_tui.panes.charts import COLUMNS, GUTTER, HOST_SUBJECT, SPANS, Charts, Subject
 from pyctr_tui.panes.ended import ended, fate, post_mortem
 from pyctr_tui.panes.tabbed import TabPane
 from pyctr_tui.panes.timeline import lane, moment, symbol, ticks, told_short
-from pyctr_tui.samples import KEPT
+from pyctr_tui.samples import KEPT, METRICS
 from pyctr_tui.widgets.draw import Line, beside, column, gap, length, spread
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from textual import events
 
     from pyctr_tui.store import Store
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 NOBODY = Subject("", ())
 PAIRS: tuple[tuple[Hue, Hue], ...] = (("cpu", "memory"), ("io", "net"), ("pids", "pressure"))
+LARGE = 32
+"""Containers from which on their totals take so long to make that it is done in pieces."""
+SLICE = 0.008
+"""Seconds of a piece, and until the next one."""
 BETWEEN = 3
 """Blank cells between two graphs side by side."""
 
@@ -54,6 +60,7 @@ class GraphsPane(TabPane):
         self.cursor: int | None = None
         self.of_host = False
         self.overlay: bool | None = None
+        self._gathering = False
 
     # -- what is looked at --------------------------------------------------------------------------------------
 
@@ -69,6 +76,26 @@ class GraphsPane(TabPane):
             self.end = self.cursor = self.overlay = None
         self.selected = subject
         self.repaint()
+
+    def repaint(self) -> None:
+        """Paint, now; of a large stack a few figures at a time first, so that keys have their turn between them."""
+        if len(self.subject.ids) <= LARGE or self.is_overlaid or not self.shown or not self.is_mounted:
+            super().repaint()
+        elif not self._gathering:
+            self._gathering = True
+            charts = self._charts(*self.inner_size)
+            self.call_later(self._gather, charts, iter(METRICS), max(COLUMNS, 2 * self._graph_width()))
+
+    def _gather(self, charts: Charts, metrics: Iterator[str], columns: int) -> None:
+        """Have totals made that painting will ask for again."""
+        until = time.monotonic() + SLICE
+        for metric in metrics:
+            charts.series(metric, columns)
+            if time.monotonic() > until:
+                self.set_timer(SLICE, lambda: self._gather(charts, metrics, columns))
+                return
+        self._gathering = False
+        super().repaint()
 
     def show_why(self, why: WhyView | None) -> None:
         """Take in why a container has ended."""

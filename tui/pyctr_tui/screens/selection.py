@@ -241,11 +241,9 @@ class Selection:
         """Show an answer, if it is about what is still selected."""
         home, container = self._home, self.container
         if answer.kind == "history":
-            for id, past in (answer.value or {}).items():
-                home.store.keep(id, past)
-            self._remembered.update(answer.ref.split() if not answer.error else ())
+            home.store.keep(answer.value or {})
+            self._remembered.update(answer.value or ())
             if answer.error or not self._ask_for_more_of_it():  # all at once: it is a lot to draw of a large stack
-                home.store.totals.forget()
                 home.graphs.repaint()
                 home.peek.repaint()
         elif answer.kind == "why":

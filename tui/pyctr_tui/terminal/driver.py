@@ -39,12 +39,14 @@ class Driver(LinuxDriver):
 
     Attributes:
         written: Characters written so far.
+        typed: When something came in last, by the monotonic clock.
         filter: Called in the input thread with all that comes in; what it gives back is parsed.
         means: Called in the input thread: whether a key with Alt does something.
         settle: Called before the terminal is given away, while its input is still read.
     """
 
     written = 0
+    typed = 0.0
     filter: Callable[[str], str] = staticmethod(lambda data: data)
     means: Callable[[str], bool] = staticmethod(lambda name: False)
     settle: Callable[[], None] = staticmethod(lambda: None)
@@ -70,7 +72,8 @@ class Driver(LinuxDriver):
                         os.kill(os.getpid(), signal.SIGHUP)  # the terminal is gone, whether or not the kernel says so
                         return
                     data = decode(raw)
-                    alert_until = time.monotonic() + ALERT
+                    self.typed = time.monotonic()
+                    alert_until = self.typed + ALERT
                     if data := self.filter(data):  # an empty string would be the end for the parser
                         for event in parser.feed(data):
                             self.process_message(event)
