@@ -21,6 +21,7 @@ from pathlib import Path
 
 from rich.ansi import AnsiDecoder
 from rich.console import Console
+from tests import leaks
 from tests.conftest import end_spawner
 from tests.e2e.tmux import Tmux
 
@@ -62,6 +63,7 @@ def session() -> Iterator[tuple[Paths, Engine]]:
     with contextlib.ExitStack() as undo:
         state = undo.enter_context(tempfile.TemporaryDirectory(prefix="pyctr-pictures-"))
         paths = Paths(f"{state}/state", f"{state}/run")
+        undo.callback(leaks.settled, paths, leaks.held(paths))  # who still ends would write into what is removed
         undo.callback(end_spawner, paths)
         engine = Engine(paths)
         undo.callback(engine.close)
@@ -180,7 +182,7 @@ class Pictures:
         self.go_to("hello-worker-1")
         self.keys("e")
         self.terminal.wait_for("every key is its own")
-        self.terminal.type("clear; ls -l --color=always / | head -20; cat /data/result-1*\n")
+        self.terminal.type("clear; ls -l --color=always /; du -sh /data; python3 --version\n")
         self.take("term", 120, 36)
         self.terminal.press("C-]", "o")
 

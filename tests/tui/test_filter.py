@@ -115,7 +115,8 @@ async def test_images_are_filtered_where_they_are() -> None:
         assert 0 < len(images.items) < total
         assert all("debian" in image.label for image in images.items)
         await it.press("enter")
-        assert f"{len(images.items)} of {total}" in it.text()
+        assert f"{len(images.items)} shown" in it.text()
+        assert f"Images · {total}" in it.text()
         await it.read()
         assert len(images.items) < total
         await it.press("escape")

@@ -264,8 +264,9 @@ class Charts:
         styles: dict[int, Style] = {}
         for cell, event in self.happened(width):
             harm = event.tone == "bad"
-            if harm or (event.container or event.id) in self.subject.ids:
-                styles[cell] = palette.bad if harm else styles.get(cell, palette.frame)
+            own = self.subject.is_host or (event.container or event.id) in self.subject.ids
+            if harm or own:  # red is for harm to what is looked at
+                styles[cell] = palette.bad if harm and own else styles.get(cell, palette.frame)
         hot: set[int] = set()
         if hue == "cpu" and not self.subject.is_host:
             throttled = self.series("throttled", columns)

@@ -15,6 +15,7 @@ from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
 from textual.screen import Screen
@@ -84,6 +85,11 @@ class _Yaml(TextArea):
             )
         )
         self.theme = "ours"
+        for state in ("", "_hover", "_active"):
+            for part, style in (("color", palette.frame), ("background", palette.base)):
+                colour = style.color if part == "color" else style.bgcolor
+                if colour is not None:
+                    setattr(self.styles, f"scrollbar_{part}{state}", Color.from_rich_color(colour))
 
     def get_line(self, line_index: int) -> Text:
         """A line in its colours."""
@@ -226,7 +232,7 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
 
     CSS = """
     EditorScreen { background: ansi_default; }
-    EditorScreen TextArea { border: none; padding: 0; scrollbar-size: 1 1; }
+    EditorScreen TextArea { border: none; padding: 0; scrollbar-size: 0 1; }
     """
     ALLOW_SELECT = False
 
