@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pyctr_tui.dialogs.limits import LimitsDialog
+import pytest
+
+from pyctr_tui.dialogs.limits import LimitsDialog, moved
 from tests.tui.harness import Running, running
 
 
@@ -60,3 +62,58 @@ async def test_without_a_change_enter_just_closes() -> None:
         await it.press("enter")
         assert it.app.screen is it.app.home
         assert not it.engine.calls
+
+
+async def test_a_key_moves_a_limit_at_once_and_the_dialog_stays() -> None:
+    async with running() as it:
+        await opened(it)
+        before = it.engine.container("crawler-fetch-1").spec.request.resources.memory
+        assert before == 1 << 30
+        await it.press("ctrl+up")
+        await it.until(lambda: len(it.engine.calls) == 1 and not dialog(it)._pane.busy)
+        assert it.engine.calls[0][2].memory == 1280 << 20
+        assert "1280m" in it.text()
+        await it.press("ctrl+down")
+        await it.until(lambda: len(it.engine.calls) == 2 and not dialog(it)._pane.busy)
+        assert it.engine.calls[1][2].memory == before
+        await it.press("tab", "tab", "ctrl+down")
+        await it.until(lambda: len(it.engine.calls) == 3 and not dialog(it)._pane.busy)
+        assert it.engine.calls[2][2].cpus == 1.6
+        assert it.engine.calls[2][2].memory == before
+        await it.press("up", "up", "up", "up", "ctrl+up")
+        assert "restart is typed" in it.text()
+        assert len(it.engine.calls) == 3
+
+
+async def test_what_was_changed_for_a_while_goes_back_by_itself_and_can_stay() -> None:
+    async with running() as it:
+        first = it.engine.container("crawler-fetch-1").spec.request.resources
+        await opened(it)
+        await it.press("up", *"0", "full_stop", *"3s", "down", "ctrl+up")
+        await it.until(lambda: len(it.engine.calls) == 1 and not dialog(it)._pane.busy)
+        await it.press("ctrl+up")
+        await it.until(lambda: len(it.engine.calls) == 3)
+        assert [call[2].memory for call in it.engine.calls] == [1280 << 20, 1600 << 20, 1 << 30]
+        assert it.engine.container("crawler-fetch-1").spec.request.resources == first
+        await it.press("escape", "J")
+        assert "goes back to its limits of before at" in it.text()
+        it.engine.calls.clear()
+        await it.press("1")
+        await opened(it)
+        await it.press("ctrl+u", *"2g", "up", *"1h", "enter")
+        await it.until(lambda: bool(it.engine.calls) and it.app.screen is it.app.home)
+        await it.press("ctrl+x")
+        await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
+        assert it.engine.container("crawler-fetch-1").spec.request.resources.memory == 2 << 30
+
+
+@pytest.mark.parametrize(
+    ("name", "now", "up", "text"),
+    [
+        ("memory", 100 << 20, True, "125m"), ("memory", 6 << 20, False, "6m"), ("memory", None, True, ""),
+        ("memory", None, False, "16m"), ("cpus", 1.0, True, "1.25"), ("cpus", 0.011, False, "0.01"),
+        ("pids", 1, True, "2"), ("pids", 1, False, "1"), ("shares", 2, False, "2"), ("pids", None, False, "16"),
+    ],
+)  # fmt: skip
+def test_how_far_a_key_moves(name: str, now: float | None, up: bool, text: str) -> None:
+    assert moved(name, now, up, None) == text

@@ -1,13 +1,19 @@
-"""The limits dialog: memory, CPUs and processes of a container, changed while it runs; all of them, or none."""
+"""The limits dialog: memory, CPUs and processes of a container, changed while it runs; all of them, or none.
+
+Typed and set with Enter, or moved by a quarter with a key, at once, as the graph shows. For good, or for a
+while, after which a job puts back what there was.
+"""
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import Cancelled, EngineError
 from pyctr_engine.model.spec import Resources, RestartPolicy
 from pyctr_engine.record import replace
 from pyctr_tui.cli import values
@@ -22,6 +28,7 @@ if TYPE_CHECKING:
 
     from pyctr_tui.application import Application
     from pyctr_tui.jobs import Job
+    from pyctr_tui.samples import Sample
     from pyctr_tui.view import ContainerView
 
 LABEL = 16
@@ -33,7 +40,13 @@ FIELDS = {
     "pids": ("processes", "--pids-limit", "100; empty for no limit"),
     "restart": ("restart", "--restart", "no, on-failure:3, always, unless-stopped"),
 }
-
+AFTER = "after"
+"""The field that is no limit: when what was changed goes back."""
+LABELS = {**{name: (label, hint) for name, (label, _, hint) in FIELDS.items()},
+          AFTER: ("back after", "10m, 1h; empty for good")}  # fmt: skip
+MOVED = {"memory": 16 << 20, "reservation": 16 << 20, "cpus": 0.25, "shares": 256, "pids": 16}
+"""Limits that keys move, and where they begin when there is none and nothing is used."""
+STEP = 1.25
 
 NONE = {"restart": "no", "pids": "-1"}
 """What an empty field is on the command line, where that is not 0."""
@@ -45,7 +58,7 @@ class _LimitsPane(Pane):
     def __init__(self, container: ContainerView) -> None:
         super().__init__()
         self.container = container
-        self.edits = {name: LineEdit(placeholder=hint) for name, (_, _, hint) in FIELDS.items()}
+        self.edits = {name: LineEdit(placeholder=hint) for name, (_, hint) in LABELS.items()}
         self.at = "memory"
         self.before: dict[str, str] | None = None
         self.error = ""
@@ -55,11 +68,12 @@ class _LimitsPane(Pane):
         return [Segment("Limits of ", self.palette.dim), Segment(self.container.name, self.palette.strong)]
 
     def subtitle(self) -> Line:
-        return [Segment("changing …" if self.busy else "Tab next · Enter sets · Esc", self.palette.dim)]
+        keys = "Tab next · Enter sets · Ctrl+↑ ↓ moves it at once"
+        return [Segment("changing …" if self.busy else keys, self.palette.dim)]
 
     def paint(self, width: int, height: int) -> list[Line]:
         lines: list[Line] = [[]]
-        for name, (label, _, _) in FIELDS.items():
+        for name, (label, _) in LABELS.items():
             style = self.palette.accent if self.at == name else self.palette.dim
             focused = self.at == name and not self.busy
             room = max(width - LABEL - 1, 4)
@@ -70,7 +84,7 @@ class _LimitsPane(Pane):
     def changed(self) -> dict[str, str]:
         """The fields whose value is another than it was."""
         before = self.before or {}
-        found = {name: edit.value.strip() for name, edit in self.edits.items()}
+        found = {name: self.edits[name].value.strip() for name in FIELDS}
         return {name: value for name, value in found.items() if value != before.get(name, "")}
 
     def _state(self, width: int) -> Line:
@@ -95,11 +109,14 @@ class LimitsDialog(Dialog[None]):
     def __init__(self, application: Application, container: ContainerView) -> None:
         self._pane = _LimitsPane(container)
         self._application = application
+        self._first: dict[str, Any] = {}
+        self._first_policy: RestartPolicy | None = None
+        self._back: Job | None = None
         super().__init__(self._pane)
 
     def wanted_size(self, width: int, height: int) -> tuple[int, int]:
         """The fields, a line for what is typed, and room for a sentence."""
-        return min(72, width - 4), len(FIELDS) + 5
+        return min(72, width - 4), len(LABELS) + 5
 
     def on_mount(self) -> None:
         """Ask for the limits there are."""
@@ -109,7 +126,7 @@ class LimitsDialog(Dialog[None]):
     def key(self, event: events.Key) -> None:
         """Fields, and Enter."""
         pane = self._pane
-        names = list(FIELDS)
+        names = list(LABELS)
         if event.key in ("escape", "ctrl+c"):
             self.dismiss(None)
         elif pane.busy or pane.before is None:
@@ -119,6 +136,8 @@ class LimitsDialog(Dialog[None]):
             pane.at = names[(names.index(pane.at) + by) % len(names)]
         elif event.key == "enter":
             self._set()
+        elif event.key in ("ctrl+up", "ctrl+down"):
+            self._move(event.key == "ctrl+up")
         elif pane.edits[pane.at].key(event.key, event.character):
             pane.error = ""
         pane.repaint()
@@ -153,7 +172,24 @@ class LimitsDialog(Dialog[None]):
             pane.edits[name] = LineEdit(text, FIELDS[name][2])
         pane.repaint()
 
-    def _set(self) -> None:
+    def _move(self, up: bool) -> None:
+        """The limit under the cursor a quarter up or down, at once."""
+        pane = self._pane
+        if pane.at not in MOVED:
+            pane.error = f"{LABELS[pane.at][0]} is typed"
+            return
+        typed = pane.edits[pane.at].value.strip()
+        try:
+            found = parse({pane.at: typed}) if typed else {}
+        except EngineError as error:
+            pane.error = safe_error(error)
+            return
+        now = next((value for name, value in found.items() if name != "memory_swap"), None)
+        text = moved(pane.at, now, up, self._application.store.samples.get(pane.container.id))
+        pane.edits[pane.at] = LineEdit(text, LABELS[pane.at][1])
+        self._set(stays=True)
+
+    def _set(self, stays: bool = False) -> None:
         pane = self._pane
         changed = pane.changed()
         if not changed:
@@ -162,6 +198,7 @@ class LimitsDialog(Dialog[None]):
         try:
             restart = values.restart(changed.pop("restart")) if "restart" in changed else None
             parsed = parse(changed)
+            after = values.seconds(typed, "back after") if (typed := pane.edits[AFTER].value.strip()) else 0.0
         except EngineError as error:
             pane.error = safe_error(error)
             return
@@ -169,12 +206,37 @@ class LimitsDialog(Dialog[None]):
         engine, ref, name = self._application.engine, pane.container.id, pane.container.name
 
         def work(job: Job) -> str:
+            now = engine.container(ref).spec.request
             engine.update(ref, (lambda before: replace(before, **parsed)) if parsed else None, restart)
+            for field in parsed:
+                self._first.setdefault(field, getattr(now.resources, field))
+            if restart is not None and self._first_policy is None:
+                self._first_policy = now.restart
             return f"{name} has its new limits" if parsed else f"{name} has its new restart policy"
 
-        self._application.jobs.run(
-            f"changing {name}", work, cli=pane.line(), then=lambda said: self._done(), failed=self._refused
-        )
+        def done(_: object) -> None:
+            if self._back is not None:
+                self._back.cancel.set()
+            if after:
+                self._back_later(after)
+            self._done(stays)
+
+        self._application.jobs.run(f"changing {name}", work, cli=pane.line(), then=done, failed=self._refused)
+
+    def _back_later(self, after: float) -> None:
+        """Put back what there was: a job, so that it shows, can be cancelled, and is asked about when leaving."""
+        engine, ref, name = self._application.engine, self._pane.container.id, self._pane.container.name
+        before, restart = dict(self._first), self._first_policy
+
+        def work(job: Job) -> str:
+            if job.cancel.wait(after):
+                raise Cancelled("cancelled")
+            engine.update(ref, (lambda now: replace(now, **before)) if before else None, restart)
+            return f"{name} has its limits of before"
+
+        when = time.strftime("%H:%M:%S", time.localtime(self._application.clock() + after))
+        title = f"{name} goes back to its limits of before at {when}"
+        self._back = self._application.jobs.run(title, work, cancellable=True)
 
     def _failed(self, message: str) -> None:
         if not self.is_attached:
@@ -186,9 +248,16 @@ class LimitsDialog(Dialog[None]):
     def _refused(self, error: EngineError) -> None:
         self._failed(safe_error(error))
 
-    def _done(self) -> None:
-        if self.is_attached and self.is_current:
+    def _done(self, stays: bool) -> None:
+        if not (self.is_attached and self.is_current):
+            return
+        if not stays:
             self.dismiss(None)
+            return
+        pane = self._pane
+        pane.busy = False
+        pane.before = {**(pane.before or {}), **pane.changed()}
+        pane.repaint()
 
 
 def texts(resources: Resources) -> dict[str, str]:
@@ -200,6 +269,21 @@ def texts(resources: Resources) -> dict[str, str]:
         "shares": str(resources.cpu_shares or ""),
         "pids": str(resources.pids or ""),
     }
+
+
+def moved(name: str, now: float | None, up: bool, used: Sample | None) -> str:
+    """A limit a quarter up or down, as it is typed. Where there is none, down begins at twice what is used."""
+    if now is None and up:
+        return ""
+    if now is None:
+        use = {"memory": used.memory, "reservation": used.memory, "cpus": used.cpu, "pids": used.pids} if used else {}
+        now = max(2.0 * (use.get(name) or 0.0), MOVED[name]) * STEP
+    wanted = now * STEP if up else now / STEP
+    if name == "cpus":
+        return f"{max(wanted, 0.01):.2f}".rstrip("0").rstrip(".")
+    if name in ("memory", "reservation"):
+        return f"{max(round(wanted / (1 << 20)), 6)}m"
+    return str(max(math.ceil(wanted) if up else int(wanted), 2 if name == "shares" else 1))
 
 
 def policy(restart: RestartPolicy) -> str:
