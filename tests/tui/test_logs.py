@@ -10,8 +10,9 @@ import pytest
 
 from pyctr_tui.logs.file import BLOCK, Entry, LogFile, parse
 from pyctr_tui.panes.logs import KEPT
-from tests.tui.fake import FakeEngine
+from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
+from tests.tui.past import record
 
 
 def line(number: int, text: str = "") -> str:
@@ -208,3 +209,91 @@ async def test_strip_merges_a_stack_by_time() -> None:
         first = next(at for at, text in enumerate(lines) if "from crawler-fetch-1" in text)
         second = next(at for at, text in enumerate(lines) if "from crawler-parse-1" in text)
         assert first < second
+
+
+@pytest.mark.parametrize("noise", ["", "no json at all\n", "x" * 3 * BLOCK + "\n"])
+def test_a_time_is_found_by_halving(tmp_path: Path, noise: str) -> None:
+    path = tmp_path / "log"
+    path.write_text(
+        noise + "".join(line(number) + (noise if number % 9_000 == 1 else "") for number in range(20_000))
+    )
+    file = LogFile(str(path))
+
+    def at(when: float) -> str:
+        found = file.find_time(when)
+        assert found is not None
+        return parse(file.after(found)[0].raw).text
+
+    for number in (0, 1, 2, 777, 9_001, 9_002, 13_000, 19_998, 19_999):
+        assert at(1000.0 + number) == f"line {number}"
+        assert at(1000.0 + number - 0.5) == f"line {number}"
+    assert at(0.0) == "line 0"
+    assert file.find_time(1000.0 + 20_000) is None
+
+
+def test_a_time_in_a_long_log_costs_few_reads(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, reads = LogFile(str(log)), [0]
+    pread = os.pread
+
+    def counted(fd: int, length: int, offset: int) -> bytes:
+        reads[0] += 1
+        return pread(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", counted)
+    assert file.find_time(1000.0 + 12_345) is not None
+    assert reads[0] <= 16
+    assert LogFile("/nowhere").find_time(1.0) is None
+
+
+async def moments(it: Running) -> None:
+    """Have the selected container print a line each ten seconds of the last hour."""
+    container = it.app.home.containers.container
+    assert container is not None
+    with open(it.engine.log_file(container.id), "w") as file:
+        for back in range(3600, 0, -10):
+            file.write(json.dumps({"t": START - back, "s": "stdout", "m": f"{back} seconds before"}) + "\n")
+
+
+async def test_one_moment_in_graphs_logs_and_events() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(engine=engine) as it:
+        await moments(it)
+        home = it.app.home
+        await it.press("4")
+        home.graphs.put_cursor(int(START) - 605)
+        await it.press("enter")
+        assert home.focus_name == "logs"
+        await it.until(lambda: "600 seconds before" in it.text())
+        assert "at " in it.text()
+        assert not home.logs.following
+        assert home.logs.moment_in_sight() == START - 600
+        await it.press("k", "k", "k")
+        home.logs.found = -1
+        moment = home.logs.moment_in_sight()
+        await it.press("enter")
+        assert home.focus_name == "graphs"
+        assert home.graphs.cursor == int(moment)
+        await it.press("v")
+        await it.until(lambda: home.page is not None and "reading" not in it.text())
+        event = home.page.panes[0].selected  # type: ignore[union-attr,attr-defined]
+        assert event.time <= moment + 1
+        await it.press("5", "G")
+        await it.until(lambda: home.logs.following)
+
+
+async def test_from_an_event_to_its_moment() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(engine=engine) as it:
+        await it.press("v")
+        await it.until(lambda: it.app.home.page is not None and "reading" not in it.text())
+        pane = it.app.home.page.panes[0]  # type: ignore[union-attr]
+        at = next(n for n, item in enumerate(pane.items) if getattr(item, "id", "") in it.app.store.by_id)  # type: ignore[attr-defined]
+        pane.move_to(at)  # type: ignore[attr-defined]
+        event = pane.selected  # type: ignore[attr-defined]
+        await it.press("m")
+        home = it.app.home
+        assert home.focus_name == "graphs"
+        assert home.graphs.subject.ids == (event.id,)
+        await it.until(lambda: home.graphs.cursor == int(event.time))

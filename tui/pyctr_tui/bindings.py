@@ -210,6 +210,7 @@ OBJECTS: tuple[Command, ...] = (
 """In the pages of stacks, volumes and networks."""
 
 IN_SYSTEM: tuple[Command, ...] = (
+    Command("moment", ("m",), "moment", "graphs of it at the moment when it happened", _only("eventlog"), 12),
     Command("raw_event", ("i",), "raw", "everything that was recorded about it", _only("eventlog"), 10),
     Command("export_events", ("w",), "write", "write what is shown to a file", _only("eventlog"), 11),
     Command("tick", ("space",), "tick", "tick what may go, or untick it", _only("unused"), 10),

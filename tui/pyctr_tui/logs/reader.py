@@ -108,6 +108,10 @@ class LogReader:
         """Look for a line, before (or from) an offset."""
         self._do(lambda: self._find(needle, offset, backwards))
 
+    def seek(self, when: float) -> None:
+        """Read around the first line printed at a time (seconds since the epoch) or later."""
+        self._do(lambda: self._seek(when))
+
     def taken(self) -> None:
         """The last delivery has been shown: read on."""
         self._taken.set()
@@ -213,11 +217,19 @@ class LogReader:
             return
         self._following = False
         found = self._file.find_before(needle, offset) if backwards else self._file.find_after(needle, offset)
+        self._show(self._file, found)
+
+    def _seek(self, when: float) -> None:
+        if self._file is not None:
+            self._following = False
+            self._show(self._file, self._file.find_time(when))
+
+    def _show(self, file: LogFile, found: int | None) -> None:
         if found is None:
             self._put(Batch(self._ref, "found", (), at_end=False))
             return
-        lines = tuple(self._file.around(found))
-        end = bool(lines) and lines[-1].end >= self._file.size()
+        lines = tuple(file.around(found))
+        end = bool(lines) and lines[-1].end >= file.size()
         self._put(Batch(self._ref, "found", lines, at_end=end, found=found))
 
     # -- the strip ----------------------------------------------------------------------------------------------

@@ -54,6 +54,11 @@ class EventLogPane(ListPane["EventView | Day"]):
         self.names_width = min(30, max((width_of(event.name) for event in found[:2000]), default=8) + 2)
         self.show(found)
 
+    def go_to(self, when: float) -> None:
+        """The cursor on what happened last before a time."""
+        found = (at for at, item in enumerate(self.items) if isinstance(item, EventView) and item.time < when)
+        self.move_to(next(found, len(self.items) - 1))
+
     def between(self, items: Sequence[EventView | Day]) -> Sequence[EventView | Day]:
         """A rule above the first event of each day."""
         ruled: list[EventView | Day] = []
@@ -137,6 +142,8 @@ class EventLogPage(Page):
         self._raw = {f"{event.time}{event.action}{event.id}": event for event in answer.value}
         self._newest = self._past[-1].time if self._past else 0.0
         self._update()
+        if (cursor := self.home.graphs.cursor) is not None:
+            self.list.go_to(cursor + 1)
 
     def refreshed(self) -> None:
         """Take what happened meanwhile."""
@@ -170,6 +177,18 @@ class EventLogPage(Page):
             self.home.containers.select(f"stack:{event.name}")
         else:
             self.home.notify_line(f"{event.name} is gone", "warn")
+
+    def action_moment(self) -> None:
+        """The graphs of the container, with the cursor at the moment when it happened."""
+        event = self.list.selected
+        if not isinstance(event, EventView):
+            return
+        id = event.container or event.id
+        if id not in self.store.by_id:
+            self.home.notify_line(f"{event.name} is no container that is still here", "warn")
+            return
+        self.home.show_container(id)
+        self.home.go_to_moment(event.time)
 
     def action_raw_event(self) -> None:
         """Everything that was recorded about it."""

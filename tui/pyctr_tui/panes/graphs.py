@@ -61,6 +61,7 @@ class GraphsPane(TabPane):
         self.of_host = False
         self.overlay: bool | None = None
         self._gathering = False
+        self._wanted_cursor = 0
 
     # -- what is looked at --------------------------------------------------------------------------------------
 
@@ -164,8 +165,15 @@ class GraphsPane(TabPane):
         per_cell = self.step(self._graph_width()) * 2
         self.look_at((self._now() if self.end is None else self.end) + cells * per_cell)
 
+    def known_more(self) -> None:
+        """More of the past has become known: the cursor may now go to where it was wanted."""
+        if self.cursor is not None and self._wanted_cursor < self.cursor:
+            self.put_cursor(self._wanted_cursor)
+        self.repaint()
+
     def put_cursor(self, second: int) -> None:
-        """Put the cursor on a second, and have it in sight."""
+        """Put the cursor on a second, or the first one that is known, and have it in sight."""
+        self._wanted_cursor = second
         width = self._graph_width()
         per_cell = self.step(width) * 2
         second = min(max(second, self.store.first_second(self.subject.ids)), self._now())

@@ -61,6 +61,7 @@ class LogsPane(TabPane):
         bottom: Index of the last line in sight, in the lines that are kept.
         following: Whether new lines scroll the pane.
         needle: What is searched for; matches are shown everywhere.
+        moment: When what is in sight was printed, if it was asked for by its time; else 0.
     """
 
     tab = "logs"
@@ -77,6 +78,7 @@ class LogsPane(TabPane):
         self.wrap = False
         self.timestamps = True
         self.needle = ""
+        self.moment = 0.0
         self.found = -1
         self.shifted = 0
         self.rate = 0.0
@@ -92,6 +94,7 @@ class LogsPane(TabPane):
             return
         self.ref = ref
         self.lines, self.bottom, self.following, self.found = [], -1, True, -1
+        self.moment = 0.0
         self.shifted, self.rate, self.message = 0, 0.0, ""
         self._fetching = False
         self.reader.watch(ref)
@@ -141,7 +144,8 @@ class LogsPane(TabPane):
 
     def _show_found(self, batch: Batch) -> None:
         if batch.found < 0:
-            self.message = f"no further line with “{self.needle}”"
+            asked = f"no further line with “{self.needle}”"
+            self.message = f"nothing was printed after {clock(self.moment)}" if self.moment else asked
             return
         self.lines = list(batch.lines)
         self.at_end = batch.at_end
@@ -184,7 +188,7 @@ class LogsPane(TabPane):
     def follow(self) -> None:
         """Show the end, and keep showing it."""
         self.following = True
-        self.found = -1
+        self.found, self.moment = -1, 0.0
         self.reader.follow()
 
     def toggle_follow(self) -> None:
@@ -211,7 +215,7 @@ class LogsPane(TabPane):
     def search(self, needle: str, backwards: bool = True, again: bool = False) -> None:
         """Look for ``needle`` before what is in sight; ``again`` starts at the match."""
         self.needle = needle
-        self.message = ""
+        self.message, self.moment = "", 0.0
         if not needle:
             self.found = -1
             self.repaint()
@@ -224,6 +228,20 @@ class LogsPane(TabPane):
         else:
             offset = self.lines[self.bottom].end if 0 <= self.bottom < len(self.lines) else 0
         self.reader.find(needle, offset, backwards)
+
+    def seek(self, moment: float) -> None:
+        """Show what was printed at a moment, in seconds since the epoch."""
+        self.moment = moment
+        self.following = False
+        self.message = ""
+        self.reader.seek(moment)
+
+    def moment_in_sight(self) -> float:
+        """When the match, or the last line in sight, was printed; 0 when that isn't known."""
+        line = next((line for line in self.lines if line.offset == self.found), None)
+        if line is None and 0 <= self.bottom < len(self.lines):
+            line = self.lines[self.bottom]
+        return parse(line.raw).time if line else 0.0
 
     def line_in_sight(self) -> str:
         """The text of the match, or of the last line in sight."""
@@ -313,7 +331,8 @@ class LogsPane(TabPane):
             if self.rate >= 0.5:
                 left.append(Segment(f"{dot}{self.rate:,.0f} lines/s", palette.dim))
         else:
-            left = [Segment(" staying", palette.warn), Segment(f"{dot}G follows", palette.dim)]
+            state = f" at {clock(self.moment)}" if self.moment else " staying"
+            left = [Segment(state, palette.warn), Segment(f"{dot}G follows", palette.dim)]
         if self.message and self.lines:
             left.append(Segment(dot + self.message, palette.warn))
         elif self.needle:

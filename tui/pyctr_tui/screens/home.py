@@ -315,6 +315,13 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.page = None
         self._focused(name)
         self.pane_of(name).focus(scroll_visible=False)
+        if name == "logs" and self.graphs.cursor is not None and self.graphs.subject.is_one:
+            self.logs.seek(self.graphs.cursor)
+
+    def go_to_moment(self, moment: float) -> None:
+        """The graphs of what is selected, with the cursor at a moment."""
+        self.action_pane("graphs")
+        self.graphs.put_cursor(int(moment))
 
     def action_view(self, name: str) -> None:
         """Go to a page; the key that opened it closes it again."""
@@ -448,7 +455,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.handler("open")()
 
     def action_open(self) -> None:
-        """Open what is selected: a stack closes or opens, a container shows its graphs, an image its layers."""
+        """Open what is selected: of a stack its rows, a container its graphs, an image its layers, a moment its logs."""
         if self.focus_name == "containers":
             if (stack := self.containers.stack) is not None:
                 self.lists.fold(not stack.open)
@@ -462,6 +469,10 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             self.action_view("explorer")
         elif self.focus_name == "term":
             self.handler("exec")()
+        elif self.focus_name == "graphs" and self.graphs.cursor is not None:
+            self.action_pane("logs")
+        elif self.focus_name == "logs" and (moment := self.logs.moment_in_sight()):
+            self.go_to_moment(moment)
 
     def show_image(self, image_id: str, patience: int = 40, go: bool = True) -> None:
         """Select an image that is about to appear, and go there if ``go``."""

@@ -244,7 +244,7 @@ class Selection:
             home.store.keep(answer.value or {})
             self._remembered.update(answer.value or ())
             if answer.error or not self._ask_for_more_of_it():  # all at once: it is a lot to draw of a large stack
-                home.graphs.repaint()
+                home.graphs.known_more()
                 home.peek.repaint()
         elif answer.kind == "why":
             home.graphs.show_why(answer.value)
