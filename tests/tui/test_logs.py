@@ -227,7 +227,7 @@ def test_a_time_is_found_by_halving(tmp_path: Path, noise: str) -> None:
     for number in (0, 1, 2, 777, 9_001, 9_002, 13_000, 19_998, 19_999):
         assert at(1000.0 + number) == f"line {number}"
         assert at(1000.0 + number - 0.5) == f"line {number}"
-    assert at(0.0) == "line 0"
+    assert at(1.0) == "line 0"
     assert file.find_time(1000.0 + 20_000) is None
 
 

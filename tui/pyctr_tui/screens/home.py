@@ -455,7 +455,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.handler("open")()
 
     def action_open(self) -> None:
-        """Open what is selected: of a stack its rows, a container its graphs, an image its layers, a moment its logs."""
+        """Open what is selected: a stack's rows, a container's graphs, an image's layers, a moment's logs."""
         if self.focus_name == "containers":
             if (stack := self.containers.stack) is not None:
                 self.lists.fold(not stack.open)
