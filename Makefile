@@ -43,9 +43,10 @@ bench: venv ## Measure starts, exec, commits, memory and the first paint, beside
 bench-tui: venv ## Measure how the interface feels on a real pseudo-terminal: keys, bytes, processor, memory
 	@$(BIN)/python -m tests.bench.tui
 
-screenshots: venv ## Take the README's screenshots from a real session
+screenshots: venv ## Take the README's screenshots from a real session, and record the tour
 	@.ci/debian test screenshots
 	@$(BIN)/python -m screenshots.take
+	@$(BIN)/python -m screenshots.tour
 
 clean: ## Remove .venv and caches; containers and images stay
 	rm -rf .venv .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
