@@ -61,6 +61,13 @@ def test_logs_are_read_and_searched(opened: Callable[..., Tmux]) -> None:
     tmux.wait_for("line 48")
     tmux.press("G")
     tmux.wait_for("out of cheese")
+    tmux.type("|")
+    tmux.wait_for("Give the log of box to", "less")
+    tmux.press("C-u")
+    tmux.type("grep -c line\n")
+    tmux.wait_for("300", "Enter goes back")
+    tmux.press("Enter")
+    tmux.wait_for("Containers", "grep -c line ended")
 
 
 def test_it_is_stopped_started_and_restarted(opened: Callable[..., Tmux], cli: Cli) -> None:

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_engine.model.log import LogLine
 from pyctr_tui.logs.file import BLOCK, Entry, LogFile, parse
 from pyctr_tui.panes.logs import KEPT
 from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
 from tests.tui.past import record
+from tests.tui.test_more_actions import key
 
 
 def line(number: int, text: str = "") -> str:
@@ -297,3 +299,37 @@ async def test_from_an_event_to_its_moment() -> None:
         assert home.focus_name == "graphs"
         assert home.graphs.subject.ids == (event.id,)
         await it.until(lambda: home.graphs.cursor == int(event.time))
+
+
+async def test_a_log_is_saved_whole_with_or_without_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = FakeEngine()
+    log = [
+        LogLine(1000.5, "stdout", "one"), LogLine(1001.0, "stdout", "ha", partial=True),
+        LogLine(1001.0, "stdout", "lf"), LogLine(1002.0, "stderr", "\udcff raw \x1b[31m"),
+    ]  # fmt: skip
+    monkeypatch.setattr(engine, "logs", lambda ref: iter(log), raising=False)
+    async with running(engine=engine) as it:
+        await it.press("5", "ctrl+s")
+        assert "Save the log of crawler-fetch-1" in it.text()
+        monkeypatch.chdir(tmp_path)
+        plain, timed = tmp_path / "plain", tmp_path / "timed"
+        await it.press("ctrl+u", *"plain")
+        assert "$ pyctr-tui logs crawler-fetch-1 > plain" in it.text()
+        await it.press("enter")
+        await it.until(lambda: "3 lines (21 bytes) of crawler-fetch-1 in" in it.text())
+        assert plain.read_bytes() == b"one\nhalf\n\xff raw \x1b[31m\n"
+        await it.press("ctrl+s", "ctrl+u", *"timed", "tab", "space")
+        assert "logs -t crawler-fetch-1 > timed" in it.text()
+        await it.press("enter")
+        await it.until(lambda: timed.exists() and b"raw" in timed.read_bytes())
+        assert timed.read_bytes().startswith(b"1970-01-01T00:16:40.500000Z one\n1970-01-01T00:16:41.000000Z half\n")
+        await it.press("ctrl+s", "ctrl+u", *(key(letter) for letter in "/nowhere/log"), "enter")
+        assert "there is no directory /nowhere" in it.text()
+
+
+async def test_a_program_that_reads_a_log_needs_a_terminal() -> None:
+    async with running() as it:
+        await it.press("5", "vertical_line", "ctrl+u", *"cat")
+        assert "$ pyctr-tui logs crawler-fetch-1 | cat" in it.text()
+        await it.press("enter")
+        assert "cat needs a real terminal" in it.text()

@@ -107,6 +107,16 @@ IN_LOGS: tuple[Command, ...] = (
     Command("follow", ("f",), "follow", "follow the end of the log", _only("logs"), 21),
     Command("wrap", ("w",), "wrap", "wrap long lines, or cut them", _only("logs"), 22),
     Command("timestamps", ("T",), "times", "show or hide the time of each line", _only("logs"), 23),
+    Command("save_log", ("ctrl+s",), "save", "write the log to a file", _only("logs"), 0, "logs {} > FILE"),
+    Command(
+        "pipe_log",
+        ("vertical_line",),
+        "pipe",
+        "the log to a pager, or any program",
+        _only("logs"),
+        24,
+        "logs {} | CMD",
+    ),
     Command("shift -8", ("left", "h"), "left", "show columns further left", _only("logs", "info")),
     Command("shift 8", ("right",), "right", "show columns further right", _only("logs", "info")),
 )

@@ -58,8 +58,8 @@ class ArchiveActions(Actions):
             "saves",
             then,
             line,
-            lambda answers: _no_directory(answers["path"]),
-            remark=lambda answers: _replaces(answers["path"]),
+            lambda answers: no_directory(answers["path"]),
+            remark=lambda answers: replaces(answers["path"]),
         )
 
     def action_load(self) -> None:
@@ -161,9 +161,9 @@ class ArchiveActions(Actions):
             "exports",
             then,
             line,
-            lambda answers: _no_directory(answers["path"]),
+            lambda answers: no_directory(answers["path"]),
             ["Its whole file system as a tar, without what is mounted in it."],
-            lambda answers: _replaces(answers["path"]),
+            lambda answers: replaces(answers["path"]),
         )
 
     def action_copy_in(self) -> None:
@@ -224,10 +224,12 @@ def _absent(path: str) -> str:
     return "" if os.path.lexists(whole(path)) else f"there is no {path} here"
 
 
-def _no_directory(path: str) -> str:
+def no_directory(path: str) -> str:
+    """Why nothing can be written at a path; empty when it can."""
     directory = os.path.dirname(whole(path).rstrip("/")) or "."
     return "" if os.path.isdir(directory) else f"there is no directory {directory}"
 
 
-def _replaces(path: str) -> str:
+def replaces(path: str) -> str:
+    """What writing at a path would replace, in a sentence."""
     return f"{path} is there and is replaced" if path and os.path.isfile(whole(path)) else ""

@@ -17,6 +17,7 @@ from pyctr_tui.actions.custom import CustomActions
 from pyctr_tui.actions.editing import EditingActions
 from pyctr_tui.actions.images import ImageActions
 from pyctr_tui.actions.lists import ListActions
+from pyctr_tui.actions.logs import LogActions
 from pyctr_tui.actions.making import MakingActions
 from pyctr_tui.actions.menus import MenuActions
 from pyctr_tui.actions.registries import RegistryActions
@@ -128,6 +129,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             self.terminal_actions,
             CustomActions(self),
             MenuActions(self),
+            LogActions(self),
         )
         self._layout = HomeLayout()
         self._notice_timer: Timer | None = None

@@ -8,8 +8,9 @@ import shlex
 import signal
 import subprocess
 import termios
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any
 
 from pyctr_tui.safe_text import safe
 from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
@@ -35,10 +36,12 @@ def editor(environ: Mapping[str, str]) -> list[str]:
     return ["vi"]
 
 
-def run(application: Application, argv: Sequence[str], name: str, pause: bool = False) -> tuple[str, str]:
+def run(
+    application: Application, argv: Sequence[str], name: str, pause: bool = False, feed: Iterable[bytes] | None = None
+) -> tuple[str, str]:
     """Run a program over the whole screen; a sentence about how it ended, and its tone.
 
-    ``pause``: what it printed stays until Enter is pressed.
+    ``pause``: what it printed stays until Enter is pressed. ``feed``: what it reads, as long as it reads.
     """
     if not is_reading(application):
         return f"{name} needs a real terminal", "warn"
@@ -47,7 +50,12 @@ def run(application: Application, argv: Sequence[str], name: str, pause: bool = 
         leave_terminal(application)
         try:
             with _signals():
-                code = subprocess.call(argv, stdin=KEYBOARD, stdout=SCREEN, stderr=SCREEN)
+                stdin = KEYBOARD if feed is None else subprocess.PIPE
+                with subprocess.Popen(argv, stdin=stdin, stdout=SCREEN, stderr=SCREEN) as process:
+                    if process.stdin is not None:
+                        threading.Thread(target=_feed, args=(feed, process.stdin), daemon=True).start()
+                        process.stdin = None  # the thread's
+                    code = process.wait()
             if pause:
                 _pause(code)
         finally:
@@ -57,6 +65,12 @@ def run(application: Application, argv: Sequence[str], name: str, pause: bool = 
     except OSError as error:
         return f"{name} can't be run: {(error.strerror or 'error').lower()}: {safe(argv[0])}", "bad"
     return (f"{name} ended", "good") if code == 0 else (f"{name} ended with exit code {code}", "warn")
+
+
+def _feed(feed: Iterable[bytes], pipe: IO[bytes]) -> None:
+    with contextlib.suppress(OSError), pipe:  # it has read enough
+        for data in feed:
+            pipe.write(data)
 
 
 @contextlib.contextmanager
