@@ -636,8 +636,11 @@ class FakeEngine(Engine):
             usage=(),
             processes=(PastProcess(4711, 1, 512.3, 240 << 20, "python3 -m index-1"),),
             processes_at=status.finished_at,
-            changes=(),
-            changed=0,
+            changes=(
+                Change("/app/cache/index.bin", "A", 84 << 20, "file"),
+                Change("/var/log/index", "C", 12345, "file"),
+            ),
+            changed=7,
             events=(),
             health=(),
             trace=(),

@@ -188,15 +188,25 @@ def container_view(container: Container) -> ContainerView:
     )
 
 
+CHANGES_TOLD = 4
+"""Changes on disk that a post-mortem names."""
+
+
 @dataclass(frozen=True, slots=True)
 class WhyView:
-    """A post-mortem: sentences, who ran near the end (``cpu``, ``memory``, command), and the last lines."""
+    """A post-mortem: sentences, who ran near the end (``cpu``, ``memory``, command), and the last lines.
+
+    Attributes:
+        changes: What it had changed on disk, the largest first; ``changed`` is how much in all.
+    """
 
     id: str
     verdict: str
     details: tuple[str, ...]
     processes: tuple[tuple[str, str, str], ...]
     lines: tuple[str, ...]
+    changes: tuple[ChangeView, ...] = ()
+    changed: int = 0
 
 
 def why_view(id: str, mortem: PostMortem) -> WhyView:
@@ -207,6 +217,8 @@ def why_view(id: str, mortem: PostMortem) -> WhyView:
         tuple(map(safe, mortem.details)),
         tuple((f"{p.cpu_seconds:.1f}s", exact_size(p.rss), safe(p.command)) for p in mortem.processes[:6]),
         tuple(safe(line.text) for line in mortem.logs[-6:]),
+        change_views(mortem.changes[:CHANGES_TOLD]),
+        mortem.changed,
     )
 
 

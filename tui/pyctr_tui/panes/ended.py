@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
-from pyctr_tui.figures import age
+from pyctr_tui.figures import age, count
+from pyctr_tui.panes.details import draw_change
 from pyctr_tui.widgets.draw import Line, fill, fit, gap
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ def post_mortem(palette: Palette, why: WhyView | None, one: ContainerView, width
         for cpu, memory, command in why.processes:
             figures = f"{cpu:>8}  {memory:>8}  "
             lines.append([Segment(figures, palette.dim), Segment(fit(command, width - 20), palette.text)])
+    if why.changes:
+        more = f", the largest of {count(why.changed, 'path')}" if why.changed > len(why.changes) else ""
+        lines += [[], [Segment(f"changed on disk{more}", palette.dim)]]
+        lines += [draw_change(change, width, palette)[1:] for change in why.changes]
     if why.lines:
         lines += [[], [Segment("its last lines", palette.dim)]]
         lines += [[Segment(fit(line, width), palette.text)] for line in why.lines]
