@@ -18,23 +18,26 @@ if TYPE_CHECKING:
     from pyctr_tui.view import ContainerView, WhyView
 
 
-def post_mortem(palette: Palette, why: WhyView | None, one: ContainerView, width: int) -> list[Line]:
-    """What the post-mortem adds: facts, who ran, the last lines."""
+def post_mortem(
+    palette: Palette, why: WhyView | None, one: ContainerView, width: int, most: int | None = None
+) -> list[Line]:
+    """What the post-mortem adds: facts, who ran, what it had changed, the last lines; at ``most`` so many of each."""
     if why is None or why.id != one.id:
         return []
     lines: list[Line] = [[], *([Segment(detail, palette.text)] for detail in why.details)]
     if why.processes:
         lines += [[], [Segment("ran near its end", palette.dim)]]
-        for cpu, memory, command in why.processes:
+        for cpu, memory, command in why.processes[:most]:
             figures = f"{cpu:>8}  {memory:>8}  "
             lines.append([Segment(figures, palette.dim), Segment(fit(command, width - 20), palette.text)])
     if why.changes:
-        more = f", the largest of {count(why.changed, 'path')}" if why.changed > len(why.changes) else ""
+        changes = why.changes[:most]
+        more = f", the largest of {count(why.changed, 'path')}" if why.changed > len(changes) else ""
         lines += [[], [Segment(f"changed on disk{more}", palette.dim)]]
-        lines += [draw_change(change, width, palette)[1:] for change in why.changes]
+        lines += [draw_change(change, width, palette)[1:] for change in changes]
     if why.lines:
         lines += [[], [Segment("its last lines", palette.dim)]]
-        lines += [[Segment(fit(line, width), palette.text)] for line in why.lines]
+        lines += [[Segment(fit(line, width), palette.text)] for line in why.lines[-(most or len(why.lines)) :]]
     return [fill(line, width) for line in lines]
 
 

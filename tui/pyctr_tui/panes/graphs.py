@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 NOBODY = Subject("", ())
 PAIRS: tuple[tuple[Hue, Hue], ...] = (("cpu", "memory"), ("io", "net"), ("pids", "pressure"))
+ROOM, FEW = 16, 2
+"""Rows for the last graphs of what has ended; where they are short, so many lines of each fact are enough."""
 LARGE = 32
 """Containers from which on their totals take so long to make that it is done in pieces."""
 SLICE = 0.008
@@ -337,7 +339,10 @@ class GraphsPane(TabPane):
         one, inner = self._one(), width - 2
         if one is not None and self._has_ended():
             now = self.store.clock()
-            told = [*ended(self.palette, self.why, one, inner, now), *post_mortem(self.palette, self.why, one, inner)]
+            head = ended(self.palette, self.why, one, inner, now)
+            told = [*head, *post_mortem(self.palette, self.why, one, inner)]
+            if len(told) > height - ROOM:
+                told = [*head, *post_mortem(self.palette, self.why, one, inner, FEW)]
             return [[gap(1), *line] for line in [*told, *self._last_of(one, inner, height - len(told) - 1)]]
         charts = self._charts(width, height)
         grid = self._is_grid(width, height)
