@@ -16,7 +16,8 @@ import time
 
 from textual import events
 
-from pyctr_tui.terminal.emulator import PIECE, Emulator
+from pyctr_tui.terminal.connection import PIECE
+from pyctr_tui.terminal.emulator import Emulator
 from tests.tui.harness import running
 from tests.tui.shells import ShellEngine
 

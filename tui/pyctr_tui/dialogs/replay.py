@@ -12,7 +12,8 @@ from pyctr_tui import glyphs
 from pyctr_tui.dialogs.dialog import Dialog
 from pyctr_tui.terminal.asciicast import Event, Header, size_of
 from pyctr_tui.terminal.cells import draw_row
-from pyctr_tui.terminal.emulator import PIECE, Emulator
+from pyctr_tui.terminal.connection import PIECE
+from pyctr_tui.terminal.emulator import Emulator
 from pyctr_tui.widgets.draw import Line
 from pyctr_tui.widgets.pane import Pane
 

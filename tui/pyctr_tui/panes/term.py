@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Literal
 from pyctr_tui.panes.tabbed import TabPane
 from pyctr_tui.panes.term_drawing import hints, overlay, session_tabs, tab_under
 from pyctr_tui.terminal.cells import CURSOR, draw_row, lay_over
-from pyctr_tui.terminal.copymode import CopyMode
 from pyctr_tui.terminal.tabs import Tab, Tabs
 from pyctr_tui.widgets.draw import Line
 from pyctr_tui.widgets.line_edit import LineEdit
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from textual.timer import Timer
 
     from pyctr_tui.application import Application
+    from pyctr_tui.terminal.copymode import CopyMode
     from pyctr_tui.view import ContainerView
 
 Mode = Literal["", "typing", "prefix", "copy", "search"]
@@ -299,6 +299,8 @@ class TermPane(TabPane):
         if tab is None:
             return
         if self.copy is None:
+            from pyctr_tui.terminal.copymode import CopyMode
+
             self.copy = CopyMode(tab.emulator, max(self.tabs.size[1] - 1, 1))
         self.mode = "copy"
         self.application.home.footer.show_typing("copy")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from bittty.style import Color as CellColor
-from bittty.style import Style as CellStyle
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -14,7 +13,11 @@ from rich.style import Style
 from pyctr_tui.safe_text import REPLACEMENT, safe
 from pyctr_tui.widgets.draw import Line, width_of
 
-Row = Sequence[tuple[CellStyle, str]]
+if TYPE_CHECKING:
+    from bittty.style import Color as CellColor
+    from bittty.style import Style as CellStyle
+
+Row = Sequence[tuple["CellStyle", str]]
 CURSOR = Style(reverse=True)
 
 

@@ -22,6 +22,8 @@ from pyctr_engine.errors import EngineError
 if TYPE_CHECKING:
     from pyctr_engine.engine import Session
 
+PIECE = 512
+"""Bytes that an emulator is fed at a time, between two looks at the clock: a millisecond or two of lines."""
 WAITING_BYTES = 256 << 10
 """With so much read and not yet drawn, no more is read."""
 

@@ -39,8 +39,6 @@ MAX_COUNT = 4096
 """The most a control sequence can repeat, insert or move by."""
 MAX_TITLE = 200
 _CONTROL = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]")
-PIECE = 512
-"""Bytes that are fed at a time, between two looks at the clock: a millisecond or two when each is a line's."""
 
 _COUNTED = (
     "REP ICH DCH ECH IL DL SU SD SL SR DECIC DECDC CHT CBT CUU CUD CUF CUB HPR VPR HPB VPB CNL CPL CUP HVP CHA "

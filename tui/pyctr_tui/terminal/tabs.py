@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pyctr_engine.model.spec import ExecRequest
 from pyctr_tui.safe_text import safe
 from pyctr_tui.terminal.asciicast import Recorder
-from pyctr_tui.terminal.connection import Connection
-from pyctr_tui.terminal.emulator import PIECE, Emulator
+from pyctr_tui.terminal.connection import PIECE, Connection
 from pyctr_tui.terminal.keys import encode, paste
 
 if TYPE_CHECKING:
@@ -68,6 +67,8 @@ class Tab:
         self._muted = 0
         self._backlog = b""
         self._typed_ahead: list[bytes] = []
+        from pyctr_tui.terminal.emulator import Emulator  # late: it takes a tenth of the time to the first paint
+
         self.emulator = Emulator(columns, rows, self._answered)
 
     @property
