@@ -41,6 +41,7 @@ def test_a_session_survives_the_interface_and_comes_back_with_its_screen(tmux: T
     tmux.wait_for("line-60")
     os.kill(tmux.process(), signal.SIGKILL)
     tmux.wait_gone("Containers")
+    tmux.press("Enter")  # the shell may have prompted before the guardian left the interface's screen
     tmux.wait_for_prompt()
     (session,) = sessions(cli)
     assert session["Status"] == "running"

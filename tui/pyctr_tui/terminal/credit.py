@@ -36,8 +36,8 @@ BLIND = 1.0
 """Seconds between two live frames for a terminal that never answers."""
 SLOW = 0.15
 """Seconds until an answer from which on a line is slow."""
-SETTLING = 0.6
-"""Seconds to wait for the last answer before the terminal is given away."""
+SETTLING = 2.0
+"""Seconds to wait at most for the last answer before the terminal is given away: a slow line takes its time."""
 SUPPORTED = ("1", "2", "3")
 """Answers about a mode that can be set. Source: the VT510 manual, DECRPM."""
 
