@@ -144,10 +144,13 @@ def place() -> Iterator[Place]:
     """An engine with the built-in image made; afterwards nothing is left of it."""
     state = tempfile.mkdtemp(prefix="pyctr-bench-")
     run = tempfile.mkdtemp(prefix="pb-", dir="/run" if os.geteuid() == 0 else None)
-    here = Place(Paths(state=f"{state}/state", run=run))
+    paths = Paths(state=f"{state}/state", run=run)
+    before = leaks.held(paths)
+    here = Place(paths)
     with contextlib.ExitStack() as after:
         for directory in (state, run):
             after.callback(shutil.rmtree, directory, ignore_errors=True)
+        after.callback(leaks.settled, paths, before)  # who still ends would write into what is removed
         after.callback(here.engine.close)
         after.callback(here.end_spawner)
         after.callback(here.remove_all)
