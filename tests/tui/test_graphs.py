@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 import pytest
 from textual.geometry import Offset
 
+from pyctr_engine.record import replace
 from pyctr_tui.panes.graphs import GraphsPane
 from pyctr_tui.past import Past, Recorded
 from pyctr_tui.samples import METRICS, Ring
 from pyctr_tui.store import HOST
+from pyctr_tui.totals import total
 from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
 from tests.tui.past import host_past, record
@@ -267,7 +269,7 @@ async def test_an_ended_container_still_says_why() -> None:
         assert "[ ] past" not in it.text()
 
 
-async def test_the_totals_of_a_large_stack_are_made_in_pieces_and_shown() -> None:
+async def test_the_totals_of_a_large_stack_are_made_in_pieces_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running(engine=FakeEngine(copies=60)) as it:
         it.app.home.containers.select("stack:load")
         await it.until(lambda: "of 1 CPU" in it.text() and it.app.home.graphs.subject.name == "load")
@@ -278,6 +280,26 @@ async def test_the_totals_of_a_large_stack_are_made_in_pieces_and_shown() -> Non
         together = sum(it.app.store.samples[id].memory for id in graphs.subject.ids)
         assert charts.value("memory") == pytest.approx(together)
         assert charts.series("memory", 10)[-2:] == pytest.approx(charts.series("memory", 2), nan_ok=True)
+        now = it.engine.all_stats()
+        more = {id: replace(stats, memory=2 * (stats.memory or 0)) for id, stats in now.items()}
+        monkeypatch.setattr(it.engine, "all_stats", lambda: more)
         await it.read()
         await it.until(lambda: not graphs._gathering)
-        assert "load" in it.text()
+        charts = graphs._charts(*graphs.inner_size)
+        each = [charts.of(id, "memory", 10) for id in graphs.subject.ids]
+        whole = [total(values) for values in zip(*each, strict=True)]
+        assert charts.value("memory") == pytest.approx(2 * together)
+        assert charts.series("memory", 10) == pytest.approx(whole, nan_ok=True), "nothing of before is left in it"
+
+
+async def test_a_cursor_goes_where_it_was_wanted_when_that_becomes_known() -> None:
+    async with graphs(recorded=False) as (it, pane):
+        wanted = int(START) - 3 * 3600
+        pane.put_cursor(wanted)
+        assert pane.cursor is not None
+        assert pane.cursor > wanted, "nothing is known of then"
+        record(it.engine)
+        selection = it.app.home.selection
+        selection._remembered.clear()
+        selection._ask_for_the_past()
+        await it.until(lambda: pane.cursor == wanted)

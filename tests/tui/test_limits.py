@@ -89,12 +89,13 @@ async def test_what_was_changed_for_a_while_goes_back_by_itself_and_can_stay() -
     async with running() as it:
         first = it.engine.container("crawler-fetch-1").spec.request.resources
         await opened(it)
-        await it.press("up", *"0", "full_stop", *"3s", "down", "ctrl+up")
+        await it.press("up", *"3s", "down", "ctrl+up")
         await it.until(lambda: len(it.engine.calls) == 1 and not dialog(it)._pane.busy)
         await it.press("ctrl+up")
         await it.until(lambda: len(it.engine.calls) == 3)
         assert [call[2].memory for call in it.engine.calls] == [1280 << 20, 1600 << 20, 1 << 30]
         assert it.engine.container("crawler-fetch-1").spec.request.resources == first
+        assert [job.state for job in it.app.jobs.all if "goes back" in job.title] == ["cancelled", "done"]
         await it.press("escape", "J")
         assert "goes back to its limits of before at" in it.text()
         it.engine.calls.clear()

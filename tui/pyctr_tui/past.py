@@ -40,7 +40,6 @@ class Recorded:
     near: Ring
     past: Past
     events: tuple[EventView, ...] = ()
-    is_known: bool = False
 
 
 def read(engine: Engine, ids: Sequence[str]) -> dict[str, Recorded]:
@@ -59,7 +58,7 @@ def recorded(history: History, events: Sequence[EventView] = ()) -> Recorded:
     for second, values in past_of(history.fine):
         near.append(second, values)
     past.fill(rates_of(history.fine, LONGEST * FINE), rates_of(history.coarse, LONGEST * COARSE))
-    return Recorded(near, past, tuple(events), past.first > 0)
+    return Recorded(near, past, tuple(events))
 
 
 class Past:

@@ -111,6 +111,7 @@ class Store:
 
     def keep(self, found: Mapping[str, Recorded]) -> None:
         """Keep all that was recorded of some containers, before what was seen of them."""
+        known = [id for id, recorded in found.items() if recorded.past.first]
         for id in found.keys() & self.by_id.keys():
             recorded = found[id]
             self.past_events[id] = recorded.events
@@ -120,7 +121,7 @@ class Store:
                 past.follow(ring)
             if len(recorded.near):
                 self.rings[id] = recorded.near if ring is None else ring.preceded_by(recorded.near)
-        self.totals.forget([id for id, recorded in found.items() if recorded.is_known])
+        self.totals.forget(known)
 
     def series(self, id: str, metric: str, step: int, columns: int, end: int) -> list[float]:
         """A metric's past as `Ring.buckets` gives it, from whatever knows it best; NaN where nothing is known."""

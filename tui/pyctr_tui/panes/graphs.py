@@ -91,6 +91,10 @@ class GraphsPane(TabPane):
 
     def _gather(self, charts: Charts, metrics: Iterator[str], columns: int) -> None:
         """Have totals made that painting will ask for again."""
+        if charts.subject != self.subject:  # something else is looked at by now
+            self._gathering = False
+            self.repaint()
+            return
         until = time.monotonic() + SLICE
         for metric in metrics:
             charts.series(metric, columns)

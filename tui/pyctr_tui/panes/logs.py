@@ -163,6 +163,8 @@ class LogsPane(TabPane):
         """Scroll by lines; scrolling back stops following, reaching the end takes it up again."""
         if not self.lines:
             return
+        if self.moment:  # it is left
+            self.found, self.moment = -1, 0.0
         wanted = self.bottom + by
         least = min(self._room(), len(self.lines)) - 1
         self.bottom = max(least, min(wanted, len(self.lines) - 1))
@@ -238,17 +240,19 @@ class LogsPane(TabPane):
 
     def moment_in_sight(self) -> float:
         """When the match, or the last line in sight, was printed; 0 when that isn't known."""
-        line = next((line for line in self.lines if line.offset == self.found), None)
-        if line is None and 0 <= self.bottom < len(self.lines):
-            line = self.lines[self.bottom]
-        return parse(line.raw).time if line else 0.0
+        entry = self._entry_in_sight()
+        return parse(entry.raw).time if entry else 0.0
 
     def line_in_sight(self) -> str:
         """The text of the match, or of the last line in sight."""
-        line = next((line for line in self.lines if line.offset == self.found), None)
-        if line is None and 0 <= self.bottom < len(self.lines):
-            line = self.lines[self.bottom]
-        return parse(line.raw).text if line else ""
+        entry = self._entry_in_sight()
+        return parse(entry.raw).text if entry else ""
+
+    def _entry_in_sight(self) -> Entry | None:
+        found = next((line for line in self.lines if line.offset == self.found), None)
+        if found is None and 0 <= self.bottom < len(self.lines):
+            return self.lines[self.bottom]
+        return found
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Three lines on."""
