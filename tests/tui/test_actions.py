@@ -122,6 +122,19 @@ async def test_whatever_the_palette_offers_has_somebody_who_does_it(page: str) -
             assert callable(home.handler(command.action.partition(" ")[0])), command
 
 
+async def test_a_pages_own_actions_are_not_asked_of_the_containers() -> None:
+    async with running() as it:
+        for container in it.engine.containers():
+            it.engine.remove(container.id, force=True)
+        await it.read()
+        await it.press("V")
+        offered = {command.action: why_not(it.app.home, command) for command in it.app.keymap.of("volumes")}
+        assert offered["remove"] == ""
+        await it.press("1")
+        offered = {command.action: why_not(it.app.home, command) for command in it.app.keymap.of("containers")}
+        assert offered["remove"] == "there is no container"
+
+
 async def test_palette_begins_with_what_was_chosen_lately() -> None:
     async with running() as it:
         await it.press("colon", *"images", "enter", "colon", *"doctor", "enter", "1", "colon")

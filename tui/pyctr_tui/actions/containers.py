@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from pyctr_engine.model.status import State
 from pyctr_tui.actions.actions import Actions, several
 from pyctr_tui.actions.loss import VOLUMES, Loss
 from pyctr_tui.actions.stacks import StackActions
-
-if TYPE_CHECKING:
-    pass
 
 SIGNALS = {
     "KILL": "Its processes end at once (SIGKILL), without a chance to save anything.",

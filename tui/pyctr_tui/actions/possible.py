@@ -25,7 +25,7 @@ def why_not(home: HomeScreen, command: Command) -> str:
     """Why a command would do nothing as things are; empty when it can be done."""
     if home.focus_name not in command.scopes and not (command.scopes & {*HOME, "*"} and _is_done(home, command)):
         return _where(home, command)
-    if command.action in WITHOUT:
+    if command.action in WITHOUT or not command.scopes & {*HOME, "*"}:  # a page knows what is selected on it
         return ""
     if command.action == "cancel_newest" and not any(home.application.jobs.running):
         return "nothing is being done"
