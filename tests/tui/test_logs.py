@@ -321,7 +321,9 @@ async def test_a_log_is_saved_whole_with_or_without_times(tmp_path: Path, monkey
         assert "logs -t crawler-fetch-1 > timed" in it.text()
         await it.press("enter")
         await it.until(lambda: timed.exists() and b"raw" in timed.read_bytes())
-        assert timed.read_bytes().startswith(b"1970-01-01T00:16:40.500000Z one\n1970-01-01T00:16:41.000000Z half\n")
+        assert timed.read_bytes().startswith(
+            b"1970-01-01T00:16:40.500000000Z one\n1970-01-01T00:16:41.000000000Z half\n"
+        )
         await it.press("ctrl+s", "ctrl+u", *(key(letter) for letter in "/nowhere/log"), "enter")
         assert "there is no directory /nowhere" in it.text()
 

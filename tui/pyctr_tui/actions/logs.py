@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from pyctr_engine.errors import told_as
 from pyctr_engine.model.progress import Progress
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.actions.archives import no_directory, replaces, whole
+from pyctr_tui.cli.text import timestamp
 from pyctr_tui.dialogs.form import Answers, Field
 from pyctr_tui.figures import count, exact_size
 from pyctr_tui.safe_text import safe, safe_log
@@ -107,10 +107,7 @@ def pieces(
     size = lines = 0
     fresh = True
     for entry in engine.logs(ref):
-        when = ""
-        if times and fresh:
-            clock = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(entry.time))
-            when = f"{clock}.{int(entry.time % 1 * 1e6):06d}Z "
+        when = f"{timestamp(entry.time)} " if times and fresh else ""
         fresh = not entry.partial
         lines += fresh
         data = f"{when}{made(entry.text)}{'' if entry.partial else chr(10)}".encode("utf-8", "surrogateescape")
