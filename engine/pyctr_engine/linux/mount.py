@@ -82,11 +82,28 @@ def new_tree(fstype: str, attributes: int) -> int:
 
 
 def open_tree(path: str, recursive: bool = False, directory: int = AT_FDCWD) -> int:
-    """A detached copy of the mount at ``path``, as a descriptor. Source: open_tree(2)."""
+    """A detached copy of the mount at ``path``, as a descriptor. Source: open_tree(2).
+
+    What is mounted in either of them later does not appear in the other: under systemd every mount is shared, and a
+    container that mounts something on a bind, or hides a file behind another, would do so on the host.
+    """
     flags = OPEN_TREE_CLONE | os.O_CLOEXEC | (AT_RECURSIVE if recursive else 0)
     if not path:
         flags |= AT_EMPTY_PATH
-    return syscall("open_tree", directory, os.fsencode(path), flags, path=path)
+    tree = syscall("open_tree", directory, os.fsencode(path), flags, path=path)
+    try:
+        _make_private(tree, recursive)
+    except OSError:
+        os.close(tree)
+        raise
+    return tree
+
+
+def _make_private(tree: int, recursive: bool) -> None:
+    """Part a detached copy from what it was copied of. Source: mount_namespaces(7), on shared subtrees."""
+    private = _MountAttr(propagation=MS_PRIVATE)
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    syscall("mount_setattr", tree, b"", flags, private, ctypes.sizeof(private))
 
 
 def attach_tree(tree: int, target: str = "", directory: int = AT_FDCWD) -> None:

@@ -99,3 +99,52 @@ attempt("take it away", os.unlink, "/given/file")
     assert (told["file"], told["volume"]) == ("EROFS", "EROFS")
     assert told["take it away"] == "EBUSY"
     assert (given / "file").read_text() == "the host's"
+
+
+@pytest.fixture
+def shared(host_directory: Path) -> Iterator[Path]:
+    """A directory of the host in a mount that is shared, as all are under systemd."""
+    place = host_directory / "shared"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=777", "pyctr-test", str(place)], check=True)
+    try:
+        subprocess.run(["mount", "--make-shared", str(place)], check=True)
+        (place / "file").write_text("the host's")
+        (place / "below").mkdir(mode=0o777)
+        yield place
+    finally:
+        subprocess.run(["umount", "-R", "-l", str(place)], check=True)
+
+
+MOUNT = """
+attempt("mount", call, "mount", b"none", b"/given/below", b"tmpfs", 0, None)
+attempt("over a file", call, "mount", b"/dev/null", b"/given/file", None, 0x1000, None)
+print(open("/given/file").read())
+"""
+
+
+def mounted_on_the_host(place: Path) -> set[str]:
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return {target for line in mounts if (target := line.split()[4]).startswith(f"{place}/")}
+
+
+def test_what_is_mounted_inside_is_not_mounted_on_the_host(bench: Bench, weaken: Weaken, shared: Path) -> None:
+    mounts = (Mount("bind", str(shared), "/given"),)
+    for security in (Security(cap_add=("SYS_ADMIN",)), Security(cap_add=("SYS_ADMIN",), userns="host")):
+        told = attack(bench, MOUNT, mounts=mounts, security=security)
+        assert told["mount"] == told["over a file"] == "done"
+        assert mounted_on_the_host(shared) == set()
+    as_it_was = "from pyctr_engine.linux import mount; mount._make_private = lambda tree, recursive: None"
+    hold = MOUNT + "import time; time.sleep(0.5)\n"
+    security = Security(cap_add=("SYS_ADMIN",), userns="host")
+    attack(weaken(as_it_was), hold, mounts=mounts, security=security)
+    assert mounted_on_the_host(shared) == {f"{shared}/below", f"{shared}/file"}
+
+
+def test_what_hides_a_file_hides_it_from_the_container_alone(bench: Bench, shared: Path) -> None:
+    """The files the engine keeps for a container lie in a shared mount too: it could not remove them any more."""
+    mounts = (Mount("bind", str(shared / "file"), "/given/file"),)
+    ran = bench.run("cat", "/given/file", mounts=mounts, security=Security(mask=("/given/file", "/etc/hostname")))
+    assert (ran.out, ran.code) == ("", 0)
+    assert mounted_on_the_host(shared) == set()
+    assert (shared / "file").read_text() == "the host's"
