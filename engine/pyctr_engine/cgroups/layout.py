@@ -242,6 +242,11 @@ class Layout:
                 "leave it out; or set PYCTR_LIMITS=optional to run without; or ask the administrator"
                 " (`pyctr-tui doctor` says what for)",
             )
+        if limit and self.unified and module.NAME in _available(self.unified):
+            raise Unsupported(
+                f"the limit {limit} can't be kept: systemd, whose tree it is, hands down no {module.NAME} controller",
+                "leave the limit out (`pyctr-tui doctor` shows which controllers there are)",
+            )
         if limit:
             raise Unsupported(
                 f"the limit {limit} can't be kept: this host has no {module.NAME} controller",

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from pyctr_engine.cgroups import hugetlb
+from pyctr_engine.cgroups import hugetlb, place
 from pyctr_engine.cgroups.layout import detect
 from pyctr_engine.errors import InvalidValue, Unsupported
 from pyctr_engine.model.spec import ContainerRequest, Resources
@@ -92,6 +92,7 @@ def test_what_this_host_can_not_keep_is_refused_before_anything_is_made(bench: B
 
 
 def test_every_kind_of_limit_is_in_force_and_shown(bench: Bench) -> None:
+    here = place.here(bench.engine._context.cgroup_parent)
     given = Resources(
         memory=64 << 20,
         memory_reservation=32 << 20,
@@ -101,7 +102,7 @@ def test_every_kind_of_limit_is_in_force_and_shown(bench: Bench) -> None:
         cpuset="0",
         cpuset_mems="0",
         pids=50,
-        hugetlb=tuple((size, 0) for size in hugetlb.sizes()) if detect().home("hugetlb")[0] else (),
+        hugetlb=tuple((size, 0) for size in hugetlb.sizes()) if here.home("hugetlb")[0] else (),
         device_write_bps=((disk(), 1 << 20),) if disk() else (),
     )
     container = bench.start(resources=given)

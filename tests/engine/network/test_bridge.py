@@ -129,7 +129,7 @@ def test_the_kernels_refusals_come_with_their_errno_and_its_words(network: Netwo
         with pytest.raises(OSError) as caught:
             rtnetlink.link_index("nonesuch")
         assert caught.value.errno == errno.ENODEV
-        with pytest.raises(OSError, match="Device not found|No such device") as caught:
+        with pytest.raises(OSError, match=r"Device not found|No such device") as caught:
             netlink.add_address(0x7FFFFFFF, "198.51.100.2/24")
         assert caught.value.errno == errno.ENODEV
         assert rtnetlink.link_index("lo") == 1  # a refusal leaves the socket usable
