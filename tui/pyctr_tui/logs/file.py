@@ -1,4 +1,4 @@
-"""A log file as lines at offsets, read by ``pread`` in blocks from wherever the reader stands.
+"""One file of a log, read by ``pread`` in blocks of whole lines from wherever the reader stands.
 
 The format is the monitor's: one JSON object a line, ``{"t":…,"s":"stdout","m":…}``. Nothing here keeps more than
 the block it reads, so a log of any size costs the same.
@@ -11,6 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from pyctr_tui.safe_text import safe_log
 
@@ -19,17 +20,16 @@ LONGEST = 4 << 20
 """A line longer than this is cut where a block ends."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line as it is in the file: ``offset`` of its first byte, ``raw`` without the newline."""
+class Block(NamedTuple):
+    """Whole lines of a log, each with its newline, and the offset of the first."""
 
-    offset: int
-    raw: bytes
+    start: int
+    data: bytes
 
     @property
     def end(self) -> int:
-        """Offset of the byte after its newline."""
-        return self.offset + len(self.raw) + 1
+        """Offset of the byte after the last newline."""
+        return self.start + len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Parsed:
     text: str
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=4096)
 def parse(raw: bytes) -> Parsed:
     """Read a line; one that is no JSON is shown as it is."""
     text = raw.decode("utf-8", "replace")
@@ -52,46 +52,36 @@ def parse(raw: bytes) -> Parsed:
         return Parsed(0.0, "", safe_log(text))
 
 
+def time_of(raw: bytes) -> float:
+    """When a line was printed, in seconds since the epoch; 0 when that isn't known."""
+    if raw.startswith(b'{"t":'):
+        with contextlib.suppress(ValueError):
+            return float(raw[5 : raw.index(b",", 5)])
+    return 0.0
+
+
 class LogFile:
-    """An open log file. A rotated or truncated one is noticed by `changed`."""
+    """An open file of a log. Closes itself when it is let go of."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self._fd = -1
-        self._inode = 0
+        """Open. Raises OSError."""
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self.inode = os.fstat(self._fd).st_ino
+
+    def __del__(self) -> None:
+        self.close()
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = getattr(self, "_fd", -1), -1
+        if fd >= 0:
+            os.close(fd)
 
     def size(self) -> int:
-        """Bytes now; 0 while there is no file."""
-        if self._fd < 0 and not self._open():
-            return 0
+        """Bytes now."""
         return os.fstat(self._fd).st_size
 
-    def changed(self) -> bool:
-        """Whether another file took this one's place; it is opened then."""
-        try:
-            inode = os.stat(self.path).st_ino
-        except OSError:
-            return False
-        if self._fd >= 0 and inode == self._inode:
-            return False
-        self.close()
-        return self._open()
-
-    def _open(self) -> bool:
-        with contextlib.suppress(OSError):
-            self._fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            self._inode = os.fstat(self._fd).st_ino
-        return self._fd >= 0
-
     def _read(self, start: int, end: int) -> bytes:
-        if self._fd < 0 and not self._open():
-            return b""
         pieces = []
         while start < end:
             piece = os.pread(self._fd, end - start, start)
@@ -99,11 +89,11 @@ class LogFile:
                 break
             pieces.append(piece)
             start += len(piece)
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def before(self, end: int, block: int = BLOCK) -> list[Entry]:
-        """Whole lines that end at or before ``end``: about a block of them."""
-        length = block
+    def before(self, end: int, size: int = BLOCK) -> Block:
+        """About ``size`` bytes of lines that end at or before ``end``; none at the file's beginning."""
+        length = size
         while True:
             start = max(0, end - length)
             data = self._read(start, end)
@@ -115,43 +105,16 @@ class LogFile:
                         continue
                     cut = 0
                 data, start = data[cut:], start + cut
-            return _split(data, start)
+            return Block(start, data[: data.rfind(b"\n") + 1])
 
-    def after(self, start: int, block: int = BLOCK) -> list[Entry]:
-        """Whole lines from ``start`` (the beginning of one) on: about a block of them."""
-        length = block
+    def after(self, start: int, size: int = BLOCK) -> Block:
+        """About ``size`` bytes of lines from ``start`` (the beginning of one) on; none at the end."""
+        length = size
         while True:
             data = self._read(start, start + length)
             if b"\n" in data or len(data) < length or length >= LONGEST:
-                return _split(data, start)
+                return Block(start, data[: data.rfind(b"\n") + 1])
             length *= 4
-
-    def around(self, offset: int) -> list[Entry]:
-        """Lines before and after the line at ``offset``."""
-        return self.before(offset, BLOCK // 2) + self.after(offset, BLOCK // 2)
-
-    def find_before(self, needle: str, end: int) -> int | None:
-        """Offset of the last line before ``end`` that has ``needle`` in it, in any case of letters."""
-        wanted, key = needle.lower(), _key(needle)
-        while end > 0:
-            lines = self.before(end)
-            if not lines:
-                return None
-            found = _last(lines, wanted, key)
-            if found is not None:
-                return found
-            end = lines[0].offset
-        return None
-
-    def find_after(self, needle: str, start: int) -> int | None:
-        """Offset of the first line from ``start`` on that has ``needle`` in it."""
-        wanted, key = needle.lower(), _key(needle)
-        while lines := self.after(start):
-            for line in lines:
-                if key in line.raw.lower() and wanted in parse(line.raw).text.lower():
-                    return line.offset
-            start = lines[-1].end
-        return None
 
     def find_time(self, when: float) -> int | None:
         """Offset of the first line printed at ``when`` (seconds since the epoch) or later; ``None`` for none.
@@ -161,18 +124,22 @@ class LogFile:
         low, high = 0, self.size()
         while high - low > BLOCK:
             middle = (low + high) // 2
-            lines = self.after(self._next_line(middle))
-            first = next((line for line in lines if parse(line.raw).time), None)
-            if first is None or first.offset >= high or parse(first.raw).time >= when:
+            block = self.after(self._next_line(middle))
+            first = next(((at, time) for at, time in _times(block) if time), None)
+            if first is None or first[0] >= high or first[1] >= when:
                 high = middle
             else:
-                low = first.offset
-        while lines := self.after(low):
-            for line in lines:
-                if parse(line.raw).time >= when:
-                    return line.offset
-            low = lines[-1].end
+                low = first[0]
+        while (block := self.after(low)).data:
+            for at, time in _times(block):
+                if time >= when:
+                    return at
+            low = block.end
         return None
+
+    def first_time(self) -> float:
+        """When the first line that says so was printed; 0 for none."""
+        return next((time for _, time in _times(self.after(0)) if time), 0.0)
 
     def _next_line(self, offset: int) -> int:
         """Where the first line begins that begins at or after an offset."""
@@ -184,25 +151,10 @@ class LogFile:
         return start
 
 
-def _key(needle: str) -> bytes:
-    """What is in the raw line when ``needle`` is in its text: a quick test before reading the JSON."""
-    return json.dumps(needle, ensure_ascii=False)[1:-1].encode().lower() if needle.isascii() else b""
-
-
-def _last(lines: list[Entry], wanted: str, key: bytes) -> int | None:
-    for line in reversed(lines):
-        if key in line.raw.lower() and wanted in parse(line.raw).text.lower():
-            return line.offset
-    return None
-
-
-def _split(data: bytes, start: int) -> list[Entry]:
-    """Whole lines of a block that begins with one; what is after the last newline is still being written."""
-    out = []
-    whole, newline, _ = data.rpartition(b"\n")
-    if not newline:
-        return []
-    for raw in whole.split(b"\n"):
-        out.append(Entry(start, raw))
-        start += len(raw) + 1
+def _times(block: Block) -> list[tuple[int, float]]:
+    """The offset and the time of each line."""
+    out, at = [], block.start
+    for raw in block.data.split(b"\n")[:-1]:
+        out.append((at, time_of(raw)))
+        at += len(raw) + 1
     return out

@@ -2,7 +2,8 @@
 
 It looks for new bytes ten times a second. What came in between is read in one block; when that is more than a
 block, the middle is skipped (it is in the file, scrolling back finds it), so that a flood costs no more than a
-trickle. It reads on only when the interface has taken what was read before.
+trickle. It reads on only when the interface has taken what was read before. A long look through a log is done in
+steps, between which it goes on following and answers what is asked meanwhile.
 """
 
 from __future__ import annotations
@@ -10,43 +11,77 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from pyctr_engine.errors import EngineError
-from pyctr_tui.logs.file import BLOCK, Entry, LogFile, Parsed, parse
+from pyctr_tui.logs.file import BLOCK, Parsed, parse
+from pyctr_tui.logs.log import Log
+from pyctr_tui.logs.matching import Matcher, TooSlow, Unwanted
+from pyctr_tui.logs.merge import Entry, Keep, Logs, Passed, Place, Step
+from pyctr_tui.logs.query import Query, text_query
 from pyctr_tui.safe_text import safe_error
+from pyctr_tui.trouble import told
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
 
 TICK = 0.1
+STEP = 0.05
+"""Seconds for which a long look goes on before anything else is looked at."""
+TELL = 0.25
+"""Seconds between two reports of it."""
 FLOOD = 256 << 10
-STRIP_BLOCK = 16 << 10
+FLOOD_MATCHED = 16 << 20
+"""More bytes than this in a moment are not looked through, with a filter."""
+MOST = 1000
+"""Lines read at once."""
+ENOUGH = 100
+"""Lines after which it is enough, when to find them takes long."""
+MOST_BYTES = 512 << 10
+KEPT = 5000
+"""Lines the pane keeps: no more are delivered at once."""
 STRIP_LINES = 40
+STRIP_BLOCK = 16 << 10
+GIVEN_UP = "given up"
+
+When = Literal["now", "instead", "later"]
+"""When a job is done: at once, instead of the long look that is going on, or after it."""
+Source = tuple[str, str]
+"""A container: its id and its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Lines for the log pane.
+    """Lines for the log pane, and where they stand.
 
     Attributes:
-        ref: Whose.
-        how: ``replace`` all, ``append`` newer ones, ``prepend`` older ones, or ``found``: replace all and show
-            the line at ``found``; without a match ``found`` is -1 and there are no lines.
-        lines: In the file's order.
-        at_end: Whether the last one is the file's last.
+        sources: Whose.
+        how: ``replace`` all, ``append`` newer ones, ``prepend`` older ones; ``found``: replace all and show the
+            line ``found``; ``none``: no line was found; ``busy``: looked this far, nothing to show yet.
+        lines: In the order of time.
+        top: Where the first of them begins: what is before it has not been delivered.
+        bottom: Behind the last one.
+        at_start: Whether nothing is before them.
+        at_end: Whether nothing was behind them.
         rate: Lines a second, when following.
+        busy: How much of it has been looked through, from 0 to 1; ``None`` when it isn't going on.
+        over: Whether it ended with an error: nothing will follow.
     """
 
-    ref: str
-    how: Literal["replace", "append", "prepend", "found"]
-    lines: tuple[Entry, ...]
-    at_end: bool
+    sources: tuple[Source, ...]
+    how: Literal["replace", "append", "prepend", "found", "none", "busy"]
+    lines: tuple[Entry, ...] = ()
+    top: Place = ()
+    bottom: Place = ()
+    at_start: bool = False
+    at_end: bool = False
     rate: float = 0.0
-    found: int = -1
+    found: tuple[int, int] | None = None
+    busy: float | None = None
     error: str = ""
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +92,26 @@ class Merged:
     rate: float
 
 
+class Rate:
+    """Lines a second, over the last two seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, float]] = deque(maxlen=20)
+
+    def count(self, lines: float) -> float:
+        """Count some more; how many a second there are now."""
+        now = time.monotonic()
+        self._seen.append((now, lines))
+        return sum(count for _, count in self._seen) / max(now - self._seen[0][0], 1.0)
+
+    @property
+    def is_flowing(self) -> bool:
+        """Whether some came the last time."""
+        return bool(self._seen and self._seen[-1][1])
+
+
 class LogReader:
-    """Follows one log for the pane and several for the strip; ``deliver`` is called from the thread."""
+    """Follows logs for the pane and for the strip; ``deliver`` is called from the thread."""
 
     def __init__(self, engine: Engine, deliver: Callable[[Batch | Merged], None]) -> None:
         self._engine = engine
@@ -67,83 +120,152 @@ class LogReader:
         self._wake = threading.Event()
         self._taken = threading.Event()
         self._taken.set()
-        self._jobs: deque[Callable[[], None]] = deque()
+        self._jobs: deque[tuple[When, Callable[[], None]]] = deque()
         self._started = self._stopped = False
-        self._ref = ""
-        self._file: LogFile | None = None
+        self._asked = self._done = 0
+        self._wanted = self._serving = 0
+        self._sources: tuple[Source, ...] = ()
+        self._logs = Logs(())
+        self._restarts = 0
+        self._keep: Matcher | None = None
+        self._needle: Matcher | None = None
+        self._walk: Iterator[None] | None = None
         self._following = False
-        self._at = 0
-        self._rates: deque[tuple[float, float]] = deque(maxlen=20)
-        self._strip: dict[str, tuple[str, LogFile]] = {}
-        self._strip_sizes: dict[str, int] = {}
-        self._strip_rates: deque[tuple[float, float]] = deque(maxlen=20)
+        self._settled = True
+        self._at: Place = ()
+        self._rate = Rate()
+        self._strip_sources: tuple[Source, ...] = ()
+        self._strip = Logs(())
+        self._strip_end: Place = ()
+        self._strip_rate = Rate()
 
     # -- for the interface --------------------------------------------------------------------------------------
 
-    def watch(self, ref: str) -> None:
-        """Read this container's log, from its end; ``""`` reads none."""
-        self._do(lambda: self._open(ref))
+    def watch(self, sources: Sequence[Source], query: Query) -> None:
+        """Read these containers' logs, from their ends; of none nothing is read."""
+        self._do("instead", lambda: self._open(tuple(sources), query))
 
-    def watch_strip(self, containers: Sequence[tuple[str, str]]) -> None:
-        """Read the ends of these containers' logs: (id, label)."""
-        self._do(lambda: self._open_strip(tuple(containers)))
+    def watch_strip(self, sources: Sequence[Source]) -> None:
+        """Read the ends of these containers' logs for the strip."""
+        self._do("now", lambda: self._open_strip(tuple(sources)))
 
-    def older(self, before: int) -> None:
-        """Read lines before an offset."""
-        self._do(lambda: self._older(before))
+    def filter(self, query: Query, around: Entry | None) -> None:
+        """Read only lines that are wanted: around a line, or from the ends."""
+        self._do("instead", lambda: self._filter(query, around))
 
-    def newer(self, after: int) -> None:
-        """Read lines from an offset on."""
-        self._do(lambda: self._newer(after))
+    def older(self, place: Place) -> None:
+        """Read lines before a place."""
+        self._do("later", lambda: self._go(self._fetch(place, "prepend")))
+
+    def newer(self, place: Place) -> None:
+        """Read lines from a place on."""
+        self._do("later", lambda: self._go(self._fetch(place, "append")))
+
+    def first(self) -> None:
+        """Read the first lines."""
+        self._do("instead", self._first)
 
     def follow(self) -> None:
         """Read the end, and what will come."""
-        self._do(self._tail)
+        self._do("instead", self._tail)
 
     def stay(self) -> None:
         """Don't read what will come."""
-        self._do(self._stay)
+        self._do("now", self._stay)
 
-    def find(self, needle: str, offset: int, backwards: bool) -> None:
-        """Look for a line, before (or from) an offset."""
-        self._do(lambda: self._find(needle, offset, backwards))
+    def find(self, needle: str, place: Place, backwards: bool) -> None:
+        """Look for a line with a text in it, before a place or from it on."""
+        self._do("later", lambda: self._find(needle, place, backwards))
 
     def seek(self, when: float) -> None:
         """Read around the first line printed at a time (seconds since the epoch) or later."""
-        self._do(lambda: self._seek(when))
+        self._do("instead", lambda: self._seek(when))
+
+    def give_up(self) -> None:
+        """Stop the long look that is going on."""
+        self._do("instead", self._give_up)
 
     def taken(self) -> None:
         """The last delivery has been shown: read on."""
         self._taken.set()
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether all that was asked for has been delivered and taken."""
+        return self._done == self._asked and self._walk is None and self._taken.is_set()
+
     def stop(self) -> None:
         """Read no more."""
         self._stopped = True
+        self._wanted += 1
         self._taken.set()
         self._wake.set()
 
-    # -- the thread ---------------------------------------------------------------------------------------------
-
-    def _do(self, job: Callable[[], None]) -> None:
-        self._jobs.append(job)
+    def _do(self, when: When, job: Callable[[], None]) -> None:
+        self._asked += 1
+        self._wanted += when == "instead"
+        self._jobs.append((when, job))
         with self._lock:
             if not self._started:
                 self._started = True
                 threading.Thread(target=self._run, name="logs", daemon=True).start()
         self._wake.set()
 
+    # -- the thread ---------------------------------------------------------------------------------------------
+
     def _run(self) -> None:
+        looked = 0.0
+        waiting: deque[Callable[[], None]] = deque()
         while not self._stopped:
-            self._wake.wait(TICK)
-            self._wake.clear()
-            while self._jobs:
-                self._jobs.popleft()()
-            if self._file is not None and self._following:
-                self._look(self._file)
-            if self._strip:
-                self._look_strip()
-            if not self._wake.is_set():
-                time.sleep(TICK / 4)
+            if self._walk is None and not waiting:
+                self._wake.wait(TICK)
+                self._wake.clear()
+            self._take_jobs(waiting)
+            self._guarded(self._step)
+            if (now := time.monotonic()) - looked >= TICK * 3 / 4:
+                looked = now
+                if self._following and self._settled:
+                    self._guarded(self._look)
+                if self._strip.logs:
+                    self._guarded(self._look_strip)
+        self._logs.close()
+        self._strip.close()
+        self._query_with(Query())
+        if self._needle is not None:
+            self._needle.close()
+
+    def _take_jobs(self, waiting: deque[Callable[[], None]]) -> None:
+        """Do what is to be done at once, and what waited for the end of a long look, if it has come."""
+        while self._jobs:
+            when, job = self._jobs.popleft()
+            if when == "later":
+                waiting.append(job)
+                continue
+            if when == "instead":
+                self._done += len(waiting)
+                waiting.clear()
+                self._walk = None
+                self._serving += 1
+            self._guarded(job)
+            self._done += 1
+        while waiting and self._walk is None:
+            self._guarded(waiting.popleft())
+            self._done += 1
+
+    def _guarded(self, job: Callable[[], None]) -> None:
+        """Do something for which lines may be matched."""
+        try:
+            job()
+        except Unwanted:
+            self._walk = None
+        except TooSlow as error:
+            self._fail(str(error))
+        except Exception as error:  # noqa: BLE001 - told; were the thread to die of it, no log would be read any more
+            self._fail(safe_error(told(error)))
+
+    def _fail(self, said: str) -> None:
+        self._walk, self._following = None, False
+        self._put(Batch(self._sources, "none", error=said, over=True))
 
     def _put(self, batch: Batch | Merged) -> None:
         self._taken.wait(timeout=5)
@@ -151,124 +273,315 @@ class LogReader:
         if not self._stopped:
             self._deliver(batch)
 
-    def _open(self, ref: str) -> None:
-        if self._file is not None:
-            self._file.close()
-        self._ref, self._file, self._following = ref, None, False
-        if not ref:
-            return
-        try:
-            self._file = LogFile(self._engine.log_file(ref))
-        except EngineError as error:
-            self._put(Batch(ref, "replace", (), True, error=safe_error(error)))
-            return
-        self._tail()
+    # -- a long look --------------------------------------------------------------------------------------------
+
+    def _go(self, walk: Iterator[None]) -> None:
+        self._walk = walk
+        self._step()
+
+    def _step(self) -> None:
+        """Go on with the long look for a while."""
+        until = time.monotonic() + STEP
+        while self._walk is not None and time.monotonic() < until:
+            try:
+                next(self._walk)
+            except StopIteration:
+                self._walk = None
+
+    def _is_wanted(self) -> bool:
+        return self._wanted == self._serving
+
+    def _query_with(self, query: Query) -> None:
+        if self._keep is not None:
+            if self._keep.query == query:
+                return
+            self._keep.close()
+        self._keep = Matcher(query, self._is_wanted) if query else None
+
+    def _open(self, sources: tuple[Source, ...], query: Query) -> None:
+        self._logs.close()
+        self._sources = sources
+        self._logs, error = self._opened(sources)
+        self._restarts = self._logs.restarts
+        self._query_with(query)
+        if not sources or error:
+            self._following = False
+            self._put(Batch(sources, "replace", at_start=True, at_end=True, error=error))
+        else:
+            self._tail()
+
+    def _opened(self, sources: tuple[Source, ...], block: int = BLOCK) -> tuple[Logs, str]:
+        """Open the logs; if none of them can be had, why."""
+        logs, said = [], []
+        for id, _ in sources:
+            try:
+                path = self._engine.log_file(id)
+            except EngineError as error:
+                path = ""  # an empty one in its place: the container is gone
+                said.append(safe_error(error))
+            logs.append(Log(path))
+        return Logs(logs, block), said[0] if said and len(said) == len(sources) else ""
+
+    def _filter(self, query: Query, around: Entry | None) -> None:
+        self._query_with(query)
+        if around is None:
+            self._tail()
+        else:
+            self._stay()
+            self._go(self._around(self._logs.place_of(around), anything=True))
+
+    def _first(self) -> None:
+        self._stay()
+        self._logs.refresh()
+        self._go(self._fetch(self._logs.start, "append", fresh=True))
 
     def _tail(self) -> None:
-        if self._file is None:
-            return
-        self._file.changed()
-        lines = self._file.before(self._file.size())
-        self._at = lines[-1].end if lines else 0
-        self._following = True
-        self._rates.clear()
-        self._put(Batch(self._ref, "replace", tuple(lines), at_end=True))
+        self._logs.refresh()
+        self._at = self._logs.end
+        self._following, self._settled = True, False
+        self._rate = Rate()
+        self._go(self._fetch(self._at, "prepend", fresh=True))
 
     def _stay(self) -> None:
         self._following = False
 
-    def _look(self, file: LogFile) -> None:
-        size = file.size()
-        if size <= self._at:
-            if file.changed() or size < self._at:
-                self._tail()
-            elif self._rates and self._rates[-1][1]:
-                self._count(self._rates, 0)
-            return
-        skipped = size - self._at > FLOOD
-        lines = file.before(size) if skipped else file.after(self._at, FLOOD)
-        if not lines:
-            return
-        came = lines[-1].end - self._at
-        mean = max(1, (lines[-1].end - lines[0].offset) // len(lines))
-        self._at = lines[-1].end
-        rate = self._count(self._rates, came / mean)
-        self._put(Batch(self._ref, "replace" if skipped else "append", tuple(lines), at_end=True, rate=rate))
+    def _give_up(self) -> None:
+        if not self._settled:
+            self._settled = True
+            self._put(Batch(self._sources, "replace", (), self._at, self._at, at_end=True))
+        self._put(Batch(self._sources, "none", error=GIVEN_UP))
 
-    @staticmethod
-    def _count(rates: deque[tuple[float, float]], lines: float) -> float:
-        now = time.monotonic()
-        rates.append((now, lines))
-        span = now - rates[0][0]
-        return sum(count for _, count in rates) / max(span, 1.0)
+    def _fetch(self, place: Place, how: Literal["prepend", "append"], fresh: bool = False) -> Iterator[None]:
+        """Deliver lines before a place, or from it on: at once, or in pieces while it takes long.
 
-    def _older(self, before: int) -> None:
-        if self._file is not None:
-            self._put(Batch(self._ref, "prepend", tuple(self._file.before(before)), at_end=False))
+        ``fresh``: the first piece replaces all that was delivered before.
+        """
+        back = how == "prepend"
+        steps = (self._logs.backwards if back else self._logs.forwards)(place, self._keep)
+        gathered = _Gathered(place, back)
+        told, ended, sent = time.monotonic(), True, 0
+        for step in steps:
+            gathered.add(step)
+            if isinstance(step, Entry):
+                if sent + len(gathered.lines) >= MOST or gathered.size >= MOST_BYTES:
+                    ended = False
+                    break
+                continue
+            yield
+            if time.monotonic() - told > TELL:
+                if sent + len(gathered.lines) >= ENOUGH:
+                    ended = False
+                    break
+                told = time.monotonic()
+                sent += len(gathered.lines)
+                busy = self._part(place, gathered.edge, back)
+                self._settled = True
+                self._put(gathered.batch(self._sources, "replace" if fresh else how, False, busy))
+                fresh = False
+        self._settled = True
+        self._put(gathered.batch(self._sources, "replace" if fresh else how, ended, None, self._following))
 
-    def _newer(self, after: int) -> None:
-        if self._file is not None:
-            lines = tuple(self._file.after(after))
-            end = lines[-1].end if lines else after
-            self._put(Batch(self._ref, "append", lines, at_end=end >= self._file.size()))
+    def _part(self, start: Place, now: Place, back: bool) -> float:
+        """How much of the way has been looked through."""
+        whole = self._logs.between(self._logs.start, start) if back else self._logs.between(start, self._logs.end)
+        done = self._logs.between(now, start) if back else self._logs.between(start, now)
+        return min(done / max(whole, 1), 1.0)
 
-    def _find(self, needle: str, offset: int, backwards: bool) -> None:
-        if self._file is None:
-            return
+    def _find(self, needle: str, place: Place, backwards: bool) -> None:
         self._following = False
-        found = self._file.find_before(needle, offset) if backwards else self._file.find_after(needle, offset)
-        self._show(self._file, found)
+        query = text_query(needle)
+        if self._needle is None or self._needle.query != query:
+            if self._needle is not None:
+                self._needle.close()
+            self._needle = Matcher(query, self._is_wanted)
+        self._go(self._search(place, backwards, _both(self._keep, self._needle)))
+
+    def _search(self, place: Place, back: bool, keep: Keep) -> Iterator[None]:
+        steps = (self._logs.backwards if back else self._logs.forwards)(place, keep)
+        gathered = _Gathered(place, back)
+        told = time.monotonic()
+        for step in steps:
+            if isinstance(step, Entry):
+                yield from self._around(self._logs.place_of(step), step)
+                return
+            gathered.add(step)
+            yield
+            if time.monotonic() - told > TELL:
+                told = time.monotonic()
+                self._put(Batch(self._sources, "busy", busy=self._part(place, gathered.edge, back)))
+        self._put(Batch(self._sources, "none"))
 
     def _seek(self, when: float) -> None:
-        if self._file is not None:
-            self._following = False
-            self._show(self._file, self._file.find_time(when))
+        self._stay()
+        self._logs.refresh()
+        self._go(self._around(self._logs.find_time(when)))
 
-    def _show(self, file: LogFile, found: int | None) -> None:
-        if found is None:
-            self._put(Batch(self._ref, "found", (), at_end=False))
+    def _around(self, place: Place, found: Entry | None = None, anything: bool = False) -> Iterator[None]:
+        """Deliver lines on both sides of a place, as many as are found soon; the first behind it is what is shown.
+
+        ``anything``: also when there is none behind it.
+        """
+        sides = []
+        for back in (False, True):
+            until = time.monotonic() + TELL
+            gathered, ended = _Gathered(place, back), True
+            for step in (self._logs.backwards if back else self._logs.forwards)(place, self._keep):
+                gathered.add(step)
+                if isinstance(step, Passed):
+                    yield
+                if len(gathered.lines) >= MOST // 2 or gathered.size > MOST_BYTES or time.monotonic() > until:
+                    ended = False
+                    break
+            sides.append((gathered, ended))
+        (after, at_end), (before, at_start) = sides
+        shown = found or next(iter(after.lines), None)
+        if shown is None and not anything:
+            self._put(Batch(self._sources, "none"))
             return
-        lines = tuple(file.around(found))
-        end = bool(lines) and lines[-1].end >= file.size()
-        self._put(Batch(self._ref, "found", lines, at_end=end, found=found))
+        lines = (*reversed(before.lines), *after.lines)
+        where = (shown.source, shown.at) if shown else None
+        self._put(Batch(self._sources, "found", lines, before.edge, after.edge, at_start, at_end, found=where))
+
+    # -- following ----------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        """Deliver what has come."""
+        self._logs.refresh()
+        if self._logs.restarts != self._restarts:
+            self._restarts = self._logs.restarts
+            self._tail()
+            return
+        end = self._logs.end
+        grown = self._logs.between(self._at, end)
+        if not grown:
+            if self._rate.is_flowing:
+                self._rate.count(0)
+            return
+        if grown > (FLOOD if self._keep is None else FLOOD_MATCHED):
+            self._skip_to(end, grown)
+            return
+        gathered = _Gathered(self._at, back=False)
+        for step in self._logs.forwards(self._at, self._keep):
+            gathered.add(step)
+        start, self._at = self._at, gathered.edge
+        lines = gathered.lines[-KEPT:]
+        rate = self._rate.count(len(gathered.lines))
+        if len(lines) == len(gathered.lines):
+            self._put(Batch(self._sources, "append", tuple(lines), start, self._at, at_end=True, rate=rate))
+        else:
+            top = advanced(start, gathered.lines[:-KEPT])
+            self._put(Batch(self._sources, "replace", tuple(lines), top, self._at, at_end=True, rate=rate))
+
+    def _skip_to(self, end: Place, grown: int) -> None:
+        """Deliver the newest lines only: too much has come."""
+        self._walk = None
+        gathered = _Gathered(end, back=True)
+        for step in self._logs.backwards(end, self._keep):
+            gathered.add(step)
+            if len(gathered.lines) >= MOST or gathered.size > FLOOD:
+                break
+        self._at = end
+        mean = max(1, gathered.size / max(1, len(gathered.lines)))
+        rate = self._rate.count(grown / mean)
+        lines = tuple(reversed(gathered.lines))
+        self._put(Batch(self._sources, "replace", lines, gathered.edge, end, at_end=True, rate=rate))
 
     # -- the strip ----------------------------------------------------------------------------------------------
 
-    def _open_strip(self, containers: tuple[tuple[str, str], ...]) -> None:
-        kept = self._strip
-        self._strip = {}
-        for id, label in containers:
-            if id in kept:
-                self._strip[id] = (label, kept.pop(id)[1])
-                continue
-            try:
-                self._strip[id] = (label, LogFile(self._engine.log_file(id)))
-            except EngineError:
-                continue
-        for _, file in kept.values():
-            file.close()
-        self._strip_sizes = {}
-        if not self._strip:
+    def _open_strip(self, sources: tuple[Source, ...]) -> None:
+        self._strip.close()
+        self._strip_sources = sources
+        self._strip, _ = self._opened(sources, STRIP_BLOCK)
+        self._strip_end = ()
+        self._strip_rate = Rate()
+        if not self._strip.logs:
             self._put(Merged((), 0.0))
 
     def _look_strip(self) -> None:
-        for _, file in self._strip.values():
-            file.changed()
-        sizes = {id: file.size() for id, (_, file) in self._strip.items()}
-        if sizes == self._strip_sizes:
+        self._strip.refresh()
+        end = self._strip.end
+        if end == self._strip_end:
             return
-        grown = sum(size - self._strip_sizes.get(id, size) for id, size in sizes.items())
-        merged: list[tuple[str, Parsed]] = []
-        mean = 100.0
-        for id, (label, file) in self._strip.items():
-            lines = file.before(sizes[id], STRIP_BLOCK)[-STRIP_LINES:]
-            if lines:
-                mean = max(1.0, (lines[-1].end - lines[0].offset) / len(lines))
-            merged += [(label, parse(line.raw)) for line in lines]
-        self._strip_sizes = sizes
-        merged.sort(key=lambda item: item[1].time)
-        rate = self._count(self._strip_rates, max(grown, 0) / mean)
-        self._put(Merged(tuple(merged[-STRIP_LINES:]), rate))
+        grown = self._strip.between(self._strip_end, end) if self._strip_end else 0
+        gathered = _Gathered(end, back=True)
+        for step in self._strip.backwards(end):
+            gathered.add(step)
+            if len(gathered.lines) >= STRIP_LINES:
+                break
+        self._strip_end = end
+        mean = max(1, gathered.size / max(1, len(gathered.lines)))
+        lines = tuple((self._strip_sources[one.source][1], parse(one.raw)) for one in reversed(gathered.lines))
+        self._put(Merged(lines, self._strip_rate.count(grown / mean)))
 
 
-__all__ = ["BLOCK", "Batch", "LogReader", "Merged"]
+class _Gathered:
+    """Lines that were walked over, and the place reached."""
+
+    def __init__(self, place: Place, back: bool) -> None:
+        self.lines: list[Entry] = []
+        self.size = 0
+        self._back = back
+        self._from = place
+        self._edge = list(place)
+
+    @property
+    def edge(self) -> Place:
+        """How far it went."""
+        return tuple(self._edge)
+
+    def add(self, step: Step) -> None:
+        """Take a step."""
+        if isinstance(step, Entry):
+            self.lines.append(step)
+            self.size += len(step.raw) + 1
+            self._edge[step.source] = step.at if self._back else step.end
+        else:
+            self._edge[step.source] = step.at
+
+    def batch(
+        self,
+        sources: tuple[Source, ...],
+        how: Literal["replace", "prepend", "append"],
+        ended: bool,
+        busy: float | None,
+        follows: bool = False,
+    ) -> Batch:
+        """What was gathered since the last time, to be delivered."""
+        lines, self.lines = self.lines, []
+        start, self._from = self._from, self.edge
+        if self._back:
+            at_end = follows or how == "replace"
+            return Batch(sources, how, tuple(reversed(lines)), self._from, start, ended, at_end, busy=busy)
+        return Batch(sources, how, tuple(lines), start, self._from, how == "replace", ended, busy=busy)
+
+
+def advanced(place: Place, lines: Iterable[Entry]) -> Place:
+    """A place after some lines that come next."""
+    edge = list(place)
+    for line in lines:
+        edge[line.source] = line.end
+    return tuple(edge)
+
+
+def retreated(place: Place, lines: Iterable[Entry]) -> Place:
+    """A place before some lines that came last, the newest of them first."""
+    edge = list(place)
+    for line in lines:
+        edge[line.source] = line.at
+    return tuple(edge)
+
+
+def _both(keep: Keep | None, needle: Keep) -> Keep:
+    """Lines that are wanted by both."""
+    if keep is None:
+        return needle
+    first = keep
+
+    def both(block: bytes) -> list[tuple[int, int]]:
+        found = needle(block)
+        if not found:
+            return found
+        kept = set(first(block))
+        return [span for span in found if span in kept]
+
+    return both
