@@ -62,8 +62,8 @@ class Running:
     @property
     def idle(self) -> bool:
         """Whether no question is unanswered and no log waits to be shown."""
-        details, logs = self.app.details, self.app.log_reader
-        return not details._wanted and not details._busy and not logs._jobs and logs._taken.is_set()
+        details = self.app.details
+        return not details._wanted and not details._busy and self.app.log_reader.is_idle
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for something that has to come."""

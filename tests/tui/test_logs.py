@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+import time
 from pathlib import Path
 
 import pytest
 
-from pyctr_engine.model.log import LogLine
-from pyctr_tui.logs.file import BLOCK, Entry, LogFile, parse
+from pyctr_tui.logs import reader
 from pyctr_tui.panes.logs import KEPT
 from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
@@ -19,87 +18,6 @@ from tests.tui.test_more_actions import key
 
 def line(number: int, text: str = "") -> str:
     return json.dumps({"t": 1000.0 + number, "s": "stdout", "m": text or f"line {number}"}) + "\n"
-
-
-def texts(entries: list[Entry]) -> list[str]:
-    return [parse(entry.raw).text for entry in entries]
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    path = tmp_path / "log.jsonl"
-    path.write_text("".join(line(number) for number in range(20_000)))
-    return path
-
-
-def test_blocks_are_whole_lines_from_anywhere(log: Path) -> None:
-    file = LogFile(str(log))
-    last = file.before(file.size())
-    assert texts(last)[-1] == "line 19999"
-    assert last[-1].end == file.size()
-    earlier = file.before(last[0].offset)
-    assert earlier[-1].end == last[0].offset
-    first = file.after(0)
-    assert texts(first)[0] == "line 0"
-    assert texts(file.after(first[-1].end))[0] == f"line {len(first)}"
-    file.close()
-
-
-def test_walking_back_sees_every_line_once(log: Path) -> None:
-    file, seen = LogFile(str(log)), []
-    end = file.size()
-    while end:
-        block = file.before(end, 10_000)
-        seen[:0] = texts(block)
-        end = block[0].offset
-    assert seen == [f"line {number}" for number in range(20_000)]
-
-
-def test_a_line_still_being_written_is_left_for_later(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_text(line(1) + '{"t": 2, "s": "std')
-    file = LogFile(str(path))
-    assert texts(file.after(0)) == ["line 1"]
-    assert texts(file.before(file.size())) == ["line 1"]
-
-
-def test_a_line_longer_than_a_block(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_text(line(1) + line(2, "x" * (BLOCK * 3)) + line(3))
-    file = LogFile(str(path))
-    first = file.after(0)
-    second = file.after(first[-1].end)
-    assert [len(text) for text in texts(first + second)] == [6, BLOCK * 3, 6]
-    assert texts(file.before(file.size()))[-1] == "line 3"
-    assert len(texts(file.before(file.before(file.size())[-1].offset))[-1]) == BLOCK * 3
-
-
-def test_search_both_ways_in_any_case(log: Path) -> None:
-    file = LogFile(str(log))
-    found = file.find_before("LINE 777", file.size())
-    assert found is not None
-    assert texts(file.after(found))[0] == "line 7779"
-    found = file.find_after("line 777", 0)
-    assert found is not None
-    assert texts(file.after(found))[0] == "line 777"
-    assert file.find_before("never printed", file.size()) is None
-    assert file.find_after("stdout", 0) is None, "only what was printed is searched"
-
-
-def test_rotation_is_noticed(log: Path) -> None:
-    file = LogFile(str(log))
-    file.size()
-    assert not file.changed()
-    os.rename(log, f"{log}.1")
-    log.write_text(line(1))
-    assert file.changed()
-    assert texts(file.before(file.size())) == ["line 1"]
-
-
-def test_lines_that_are_no_json_are_shown_as_they_are() -> None:
-    assert parse(b"plain \x1b[2J").text == "plain ␛[2J"
-    assert parse(b'{"t": "x"}').text == '{"t": "x"}'
-    assert parse(b"\xff\xfe").text == "��"
 
 
 def last_line(it: Running) -> str:
@@ -153,12 +71,14 @@ async def test_search_goes_back_and_forth_and_shows_matches() -> None:
         await it.press("5")
         await it.until(lambda: "GET https" in it.text())
         await it.press("slash", *"memoryerror", "enter")
-        await it.until(lambda: it.app.home.logs.found >= 0)
+        await it.until(lambda: it.app.home.logs.found is not None)
         first = it.app.home.logs.found
+        assert first
         assert "/memoryerror" in it.text()
         await it.press("n")
         await it.until(lambda: it.app.home.logs.found != first)
         older = it.app.home.logs.found
+        assert older
         assert older < first
         await it.press("N")
         await it.until(lambda: it.app.home.logs.found == first)
@@ -213,38 +133,257 @@ async def test_strip_merges_a_stack_by_time() -> None:
         assert first < second
 
 
-@pytest.mark.parametrize("noise", ["", "no json at all\n", "x" * 3 * BLOCK + "\n"])
-def test_a_time_is_found_by_halving(tmp_path: Path, noise: str) -> None:
-    path = tmp_path / "log"
-    path.write_text(
-        noise + "".join(line(number) + (noise if number % 9_000 == 1 else "") for number in range(20_000))
-    )
-    file = LogFile(str(path))
-
-    def at(when: float) -> str:
-        found = file.find_time(when)
-        assert found is not None
-        return parse(file.after(found)[0].raw).text
-
-    for number in (0, 1, 2, 777, 9_001, 9_002, 13_000, 19_998, 19_999):
-        assert at(1000.0 + number) == f"line {number}"
-        assert at(1000.0 + number - 0.5) == f"line {number}"
-    assert at(1.0) == "line 0"
-    assert file.find_time(1000.0 + 20_000) is None
+def write(engine: FakeEngine, name: str, *printed: tuple[float, str]) -> None:
+    """Have printed just this: seconds before the start of the test, and texts."""
+    with open(engine.log_file(name), "w") as file:
+        for back, text in printed:
+            file.write(json.dumps({"t": START - back, "s": "stdout", "m": text}) + "\n")
 
 
-def test_a_time_in_a_long_log_costs_few_reads(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file, reads = LogFile(str(log)), [0]
-    pread = os.pread
+def shown(it: Running) -> list[str]:
+    """The lines of the logs in the pane, without events, marks and the line of its state."""
+    return [text for text in drawn(it) if not text.startswith("──")]
 
-    def counted(fd: int, length: int, offset: int) -> bytes:
-        reads[0] += 1
-        return pread(fd, length, offset)
 
-    monkeypatch.setattr(os, "pread", counted)
-    assert file.find_time(1000.0 + 12_345) is not None
-    assert reads[0] <= 16
-    assert LogFile("/nowhere").find_time(1.0) is None
+def drawn(it: Running) -> list[str]:
+    """All lines of the pane but the one of its state."""
+    return [text.strip() for text in it.app.home.logs.text_lines()[:-1] if text.strip()]
+
+
+async def test_only_lines_that_match_are_shown_and_around_them_again_all(tmp_path: Path) -> None:
+    engine = FakeEngine(logs=str(tmp_path))
+    with open(engine.log_file("crawler-fetch-1"), "w") as file:
+        file.writelines(line(number) for number in range(30_000))
+    async with running(engine=engine) as it:
+        await it.press("5")
+        await it.until(lambda: "line 29999" in it.text())
+        await it.press("ampersand", *(key(letter) for letter in "ine 1?0500"), "enter")
+        await it.until(lambda: [text.split(" ", 1)[1] for text in shown(it)] == ["line 10500"])
+        assert "& ine 1?0500" in it.text()
+        with open(engine.log_file("crawler-fetch-1"), "a") as file:
+            file.write(line(40_000) + line(0, "another line 0500") + line(40_001))
+        await it.until(lambda: len(shown(it)) == 2)
+        assert "another line 0500" in shown(it)[1]
+        await it.press("f")
+        assert "staying" in it.text()
+        await it.press("escape")
+        await it.until(lambda: len(shown(it)) > 20)
+        assert any("another line 0500" in text for text in shown(it))
+        assert any("line 29999" in text for text in shown(it))
+        await it.press("ampersand", *"nowhere", "enter")
+        await it.until(lambda: "no line is wanted by & nowhere" in it.text())
+        await it.press("escape", "G")
+        await it.until(lambda: "line 40001" in it.text())
+
+
+async def test_scrolling_through_what_is_shown_only(tmp_path: Path) -> None:
+    engine = FakeEngine(logs=str(tmp_path))
+    with open(engine.log_file("crawler-fetch-1"), "w") as file:
+        file.writelines(line(number) for number in range(60_000))
+    async with running(engine=engine) as it:
+        await it.press("5")
+        await it.until(lambda: "line 59999" in it.text())
+        await it.press("ampersand", *(key(letter) for letter in "5$"), "enter")
+        await it.until(lambda: len(shown(it)) > 20 and all(text.endswith("5") for text in shown(it)))
+        await it.press("g")
+        await it.until(lambda: shown(it)[0].endswith("line 5"))
+        assert [int(text.split()[-1]) for text in shown(it)] == list(range(5, 10 * len(shown(it)), 10))
+        seen = set()
+        for _ in range(40):
+            await it.press("pagedown")
+            await it.until(lambda: it.app.log_reader.is_idle)
+            seen.update(text.split()[-1] for text in shown(it))
+        assert {str(number) for number in range(8_005, 8_500, 10)} <= seen
+
+
+async def test_a_filter_says_what_is_wrong_with_it_while_it_is_typed() -> None:
+    async with running() as it:
+        await it.press("5")
+        await it.until(lambda: "GET https" in it.text())
+        await it.press("ampersand", *(key(letter) for letter in "a(b"))
+        assert "no regular expression: missing )" in it.text()
+        await it.press("enter")
+        assert "no regular expression: missing )" in it.text()
+        assert it.app.home.prompt.is_open
+        await it.press("ctrl+u", *(key(letter) for letter in "level:warn"), "enter")
+        await it.until(lambda: all("WARN" in text or "ERROR" in text for text in shown(it)))
+        assert len(shown(it)) > 10
+        await it.press("ampersand", "ctrl+u", *(key(letter) for letter in "!info|warn"), "enter")
+        await it.until(lambda: len(shown(it)) > 5 and all("ERROR" in text for text in shown(it)))
+        await it.press("1", "down", "down", "5")  # another container's log is shown by the same filter
+        await it.until(lambda: it.app.home.logs.name_shown == "crawler-parse-1")
+        await it.until(lambda: len(shown(it)) > 5 and all("ERROR" in text for text in shown(it)))
+
+
+async def test_a_filter_that_takes_for_ever_is_ended_by_escape() -> None:
+    async with running() as it:
+        write(it.engine, "crawler-fetch-1", (1, "a" * 60 + "?"))
+        await it.press("5")
+        await it.until(lambda: "aaaa" in it.text())
+        await it.press("ampersand", *(key(letter) for letter in r"^(\w+\s?)*[!]$"))
+        await it.pilot.press("enter")
+        assert "looking 0%, Esc stops · & ^" in it.text()
+        await it.pilot.press("escape")  # at once
+        await it.until(lambda: "given up" in it.text())
+        await it.press("escape")
+        await it.until(lambda: "aaaa" in it.text() and "& ^" not in it.text())
+        await it.press("ampersand", *(key(letter) for letter in r"^(\w+\s?)*[!]$"), "enter")
+        await it.until(lambda: "staying · too slow: a simpler pattern helps · & ^" in it.text())
+        await it.press("escape", "G")
+        await it.until(lambda: "aaaa" in it.text() and "following" in it.text())
+
+
+async def test_a_search_that_takes_long_is_stopped_by_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "TELL", 0.0)
+    spans = reader.Matcher.__call__
+
+    def slow(self: reader.Matcher, block: bytes) -> list[tuple[int, int]]:
+        time.sleep(0.2)
+        return spans(self, block)
+
+    monkeypatch.setattr(reader.Matcher, "__call__", slow)
+    async with running() as it:
+        with open(it.engine.log_file("crawler-fetch-1"), "w") as file:
+            file.writelines(line(number, "x" * 500) for number in range(100_000))
+        await it.press("5")
+        await it.until(lambda: "xxx" in it.text())
+        await it.press("slash", *"zzz")
+        await it.pilot.press("enter")
+        await it.until(lambda: "looking 1" in it.text())
+        assert "Esc stops" in it.text()
+        await it.pilot.press("escape")
+        await it.until(lambda: "given up" in it.text())
+        assert "looking" not in it.text()
+        await it.press("G")
+        await it.until(lambda: "following" in it.text())
+
+
+async def test_a_stack_s_logs_are_one_in_the_order_of_time() -> None:
+    async with running() as it:
+        write(it.engine, "crawler-fetch-1", (30, "one"), (10, "three"))
+        write(it.engine, "crawler-index-1", (40, "zero"), (20, "two"))
+        write(it.engine, "crawler-parse-1", (5, "four"))
+        await it.press("5")
+        await it.until(lambda: [text.split()[-1] for text in shown(it)] == ["one", "three"])
+        await it.press("A")
+        await it.until(lambda: len(shown(it)) == 5)
+        assert [text.split()[1:] for text in shown(it)] == [
+            ["index-1", "zero"], ["fetch-1", "one"], ["index-1", "two"], ["fetch-1", "three"], ["parse-1", "four"],
+        ]  # fmt: skip
+        assert "crawler · 3 containers" in it.text()
+        with open(it.engine.log_file("crawler-index-1"), "a") as file:
+            file.write(it.engine.log_line("x", 1, START, "five"))
+        await it.until(lambda: shown(it)[-1].split()[1:] == ["index-1", "five"])
+        await it.press("slash", *"one", "enter")
+        await it.until(lambda: it.app.home.logs.found is not None)
+        assert it.app.home.logs.line_in_sight() == "one"
+        await it.press("ctrl+s")
+        assert "$ pyctr-tui logs --stack crawler > " in it.text()
+        await it.press("escape", "escape", "A")
+        await it.until(lambda: [text.split()[-1] for text in shown(it)] == ["one", "three"])
+
+
+async def test_the_logs_of_a_stack_s_row_and_of_what_is_marked() -> None:
+    async with running() as it:
+        write(it.engine, "shop-web-1", (2, "a"))
+        write(it.engine, "brave-otter", (1, "b"))
+        await it.press("g", "5")
+        await it.until(lambda: "crawler · 3 containers" in it.text())
+        await it.press("1")
+        for name in ("shop-web-1", "brave-otter"):
+            it.app.home.containers.select(next(one.id for one in it.app.store.containers if one.name == name))
+            await it.press("space")
+        await it.press("5")
+        await it.until(lambda: "2 marked" in it.text() and len(shown(it)) == 2)
+        assert [text.split()[1:] for text in shown(it)] == [["shop-web-1", "a"], ["brave-otter", "b"]]
+
+
+async def test_marks_and_events_are_lines_to_go_to() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(engine=engine) as it:
+        await moments(it)
+        await it.press("5")
+        await it.until(lambda: "10 seconds before" in it.text())
+        logs = it.app.home.logs
+        assert not any("committed" in text for text in drawn(it))
+        await it.press("left_square_bracket")
+        await it.until(lambda: any("committed" in text for text in drawn(it)))
+        at = next(n for n, text in enumerate(drawn(it)) if "committed" in text)
+        assert [drawn(it)[n].split(" ", 1)[1][:11] for n in (at - 1, at + 1)] == ["320 seconds", "310 seconds"]
+        assert logs.line_in_sight() == "320 seconds before"
+        await it.press("left_square_bracket")
+        await it.until(lambda: logs.line_in_sight() == "520 seconds before")
+        assert any("healthy" in text for text in drawn(it))
+        await it.press("right_square_bracket")
+        await it.until(lambda: logs.line_in_sight() == "320 seconds before")
+        await it.press("k", "k", "k", "b")
+        marked = logs.line_in_sight()
+        at = next(n for n, text in enumerate(drawn(it)) if "marked" in text)
+        assert drawn(it)[at - 1].endswith(marked)
+        await it.press("g", "G")
+        await it.until(lambda: logs.line_in_sight() == "10 seconds before")
+        await it.press("left_square_bracket")
+        await it.until(lambda: logs.line_in_sight() == marked)
+        await it.press("b")
+        assert not any("marked" in text for text in drawn(it))
+        await it.press("G")
+        await it.until(lambda: logs.following)
+        await it.press("right_square_bracket")
+        assert "no mark and no event after this" in it.text()
+
+
+async def test_json_lines_are_readable_or_as_printed_and_harmless() -> None:
+    async with running() as it:
+        hostile = json.dumps({"level": "error", "msg": "\x1b[2J\u202eevil\nline", "user": "a b"})
+        write(it.engine, "crawler-fetch-1", (2, hostile), (1, '{"lvl":"info","msg":"fine","n":1}'))
+        await it.press("5")
+        await it.until(lambda: "fine" in it.text())
+        assert [text.split(" ", 1)[1] for text in shown(it)] == ['error ␛[2J·evil␊line user="a b"', "info fine n=1"]
+        assert "\x1b[2J" not in it.text()
+        await it.press("full_stop")
+        assert '"msg": "\\u001b[2J' in it.text()
+        await it.press("full_stop", "T")
+        assert shown(it)[1] == "info fine n=1"
+
+
+async def test_the_pane_reads_on_into_files_that_were_rotated_away(tmp_path: Path) -> None:
+    engine = FakeEngine(logs=str(tmp_path))
+    path = Path(engine.log_file("crawler-fetch-1"))
+    async with running(engine=engine) as it:
+        await it.press("5")
+        path.write_text("".join(line(number) for number in range(5)))
+        await it.until(lambda: "line 4" in it.text())
+        path.rename(f"{path}.1")
+        path.write_text("".join(line(number) for number in range(5, 10)))
+        await it.until(lambda: "line 9" in it.text())
+        assert [text.split(" ", 1)[1] for text in shown(it)] == [f"line {number}" for number in range(10)]
+        await it.press("4", "1", "down", "5")
+        await it.until(lambda: it.app.home.logs.name_shown == "crawler-index-1")
+        await it.press("1", "up", "5")
+        await it.until(lambda: [text.split(" ", 1)[1] for text in shown(it)] == [f"line {n}" for n in range(10)])
+
+
+async def test_only_what_is_shown_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        monkeypatch.chdir(tmp_path)
+        write(it.engine, "crawler-fetch-1", (3, "yes"), (2, "no"), (1, "yes again"))
+        await it.press("5", "ampersand", *"yes", "enter")
+        await it.until(lambda: len(shown(it)) == 2)
+        await it.press("ctrl+s", "ctrl+u", *"some")
+        assert "$ pyctr-tui logs crawler-fetch-1 | grep -iE yes > some" in it.text()
+        await it.press("enter")
+        await it.until(lambda: "2 lines (14 bytes) of crawler-fetch-1 in" in it.text())
+        assert (tmp_path / "some").read_text() == "yes\nyes again\n"
+        await it.press("A", "escape")
+        await it.until(lambda: "crawler · 3 containers" in it.text())
+        for name in ("crawler-index-1", "crawler-parse-1"):
+            write(it.engine, name, (2.5, "between"))
+        await it.press("ctrl+s", "ctrl+u", *"all", "enter")
+        await it.until(lambda: "5 lines" in it.text())
+        assert (tmp_path / "all").read_text().splitlines() == [
+            "fetch-1 | yes", "index-1 | between", "parse-1 | between", "fetch-1 | no", "fetch-1 | yes again",
+        ]  # fmt: skip
 
 
 async def moments(it: Running) -> None:
@@ -302,11 +441,12 @@ async def test_from_an_event_to_its_moment() -> None:
 
 async def test_a_log_is_saved_whole_with_or_without_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = FakeEngine()
-    log = [
-        LogLine(1000.5, "stdout", "one"), LogLine(1001.0, "stdout", "ha", partial=True),
-        LogLine(1001.0, "stdout", "lf"), LogLine(1002.0, "stderr", "\udcff raw \x1b[31m"),
+    records: list[dict[str, object]] = [
+        {"t": 1000.5, "s": "stdout", "m": "one"}, {"t": 1001.0, "s": "stdout", "m": "ha", "p": True},
+        {"t": 1001.0, "s": "stdout", "m": "lf"}, {"t": 1002.0, "s": "stderr", "m": "\ufffd raw \x1b[31m"},
     ]  # fmt: skip
-    monkeypatch.setattr(engine, "logs", lambda ref: iter(log), raising=False)
+    with open(engine.log_file("crawler-fetch-1"), "w") as file:
+        file.writelines(json.dumps(record) + "\n" for record in records)
     async with running(engine=engine) as it:
         await it.press("5", "ctrl+s")
         assert "Save the log of crawler-fetch-1" in it.text()
@@ -315,8 +455,8 @@ async def test_a_log_is_saved_whole_with_or_without_times(tmp_path: Path, monkey
         await it.press("ctrl+u", *"plain")
         assert "$ pyctr-tui logs crawler-fetch-1 > plain" in it.text()
         await it.press("enter")
-        await it.until(lambda: "3 lines (21 bytes) of crawler-fetch-1 in" in it.text())
-        assert plain.read_bytes() == b"one\nhalf\n\xff raw \x1b[31m\n"
+        await it.until(lambda: "3 lines (23 bytes) of crawler-fetch-1 in" in it.text())
+        assert plain.read_text() == "one\nhalf\n\ufffd raw \x1b[31m\n"
         await it.press("ctrl+s", "ctrl+u", *"timed", "tab", "space")
         assert "logs -t crawler-fetch-1 > timed" in it.text()
         await it.press("enter")

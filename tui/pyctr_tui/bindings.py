@@ -104,9 +104,17 @@ IN_LISTS: tuple[Command, ...] = (
 
 IN_LOGS: tuple[Command, ...] = (
     Command("search", ("slash",), "search", "search the log; n older, N newer", _only("logs"), 20),
+    Command("only", ("ampersand",), "only", "show only lines that match, of a level, of a stream", _only("logs"), 21),
     Command("follow", ("f",), "follow", "follow the end of the log", _only("logs"), 21),
     Command("wrap", ("w",), "wrap", "wrap long lines, or cut them", _only("logs"), 22),
+    Command("whole_stack", ("A",), "all", "the logs of its whole stack as one, or its own alone", _only("logs"), 23),
+    Command("mark_line", ("b",), "mark", "draw a line here; [ and ] go to marks and events", _only("logs"), 23),
+    Command("rule -1", ("left_square_bracket",), "older", "to the mark or event before", _only("logs")),
+    Command("rule 1", ("right_square_bracket",), "newer", "to the next mark or event", _only("logs")),
     Command("timestamps", ("T",), "times", "show or hide the time of each line", _only("logs"), 23),
+    Command(
+        "as_printed", ("full_stop",), "as printed", "JSON lines as they were printed, or readable", _only("logs")
+    ),
     Command("save_log", ("ctrl+s",), "save", "write the log to a file", _only("logs"), 0, "logs {} > FILE"),
     Command(
         "pipe_log",

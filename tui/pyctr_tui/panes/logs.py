@@ -1,158 +1,183 @@
-"""Tab 5: a container's log, followed or scrolled through; and the strip of a stack's newest lines."""
+"""Tab 5: the logs of a container, or of several in the order of time, followed or scrolled through."""
 
 from __future__ import annotations
 
-import re
-import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.cells import chop_cells
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
-from pyctr_tui.logs.file import Entry, Parsed, parse
+from pyctr_tui.logs.file import parse, time_of
+from pyctr_tui.logs.level import record_of
+from pyctr_tui.logs.query import Query, required_literal
+from pyctr_tui.logs.reader import advanced, retreated
+from pyctr_tui.panes.events import told
+from pyctr_tui.panes.log_lines import clock, cut, lit, names_column, record, rule, styled, without, wrapped
 from pyctr_tui.panes.tabbed import TabPane
-from pyctr_tui.widgets.draw import Line, cells, gap, spread, width_of
-from pyctr_tui.widgets.pane import Pane
+from pyctr_tui.widgets.draw import Line, gap, length, spread
 
 if TYPE_CHECKING:
+    from rich.style import Style
     from textual import events
 
-    from pyctr_tui.logs.reader import Batch, LogReader, Merged
-    from pyctr_tui.palette import Palette
+    from pyctr_tui.logs.merge import Entry, Place
+    from pyctr_tui.logs.reader import Batch, LogReader, Source
+    from pyctr_tui.store import Store
 
 KEPT = 5000
-"""Lines kept in memory; more are in the file."""
+"""Lines kept in memory; more are in the files."""
 MARGIN = 200
 """Lines from the edge of what is kept at which more are fetched."""
-LEVEL = re.compile(
-    r"\b(FATAL|CRITICAL|PANIC|ERROR|ERR|WARNING|WARN|INFO|NOTICE|DEBUG|TRACE)\b|\[(error|warn|crit|emerg)\]"
-)
-_BAD = frozenset({"FATAL", "CRITICAL", "PANIC", "ERROR", "ERR", "error", "crit", "emerg"})
-_WARN = frozenset({"WARNING", "WARN", "warn"})
+TOLD = frozenset({"oom", "start", "restart", "die", "commit", "pause", "unpause", "update", "checkpoint", "restore"})
+"""Events that are drawn between the lines; health too, when it changes."""
 
 
-def styled(text: str, palette: Palette) -> Line:
-    """A line with its level in colour: what goes wrong stands out, chatter steps back."""
-    found = LEVEL.search(text, 0, 120)
-    if found is None:
-        return [Segment(text, palette.text)]
-    word = found.group(1) or found.group(2)
-    if word in _BAD or word in _WARN:
-        tone = palette.bad if word in _BAD else palette.warn
-        start, end = found.span()
-        return [
-            Segment(text[:start], palette.text),
-            Segment(text[start:end], tone),
-            Segment(text[end:], palette.text),
-        ]
-    return [Segment(text, palette.dim)]
+class Rule(NamedTuple):
+    """Something that happened while lines were printed: an event, or a mark that the user set."""
 
-
-def clock(seconds: float) -> str:
-    """A line's time."""
-    return time.strftime("%H:%M:%S", time.localtime(seconds)) if seconds else " " * 8
+    time: float
+    symbol: str
+    text: str
+    tone: str
 
 
 class LogsPane(TabPane):
-    """Shows a window of the file; the reader moves the window.
+    """Shows a window of the logs; the reader moves the window.
 
     Attributes:
-        bottom: Index of the last line in sight, in the lines that are kept.
+        sources: Whose logs: ids and names.
+        whole_stack: Whether a container's whole stack is read instead of its own log.
+        lines: What is kept of them, in the order of time.
+        bottom: Index of the last line in sight, in ``lines``.
         following: Whether new lines scroll the pane.
         needle: What is searched for; matches are shown everywhere.
+        only: Which lines are shown; ``only_text`` is how it was typed.
         moment: When what is in sight was printed, if it was asked for by its time; else 0.
+        busy: How much a long look has seen, from 0 to 1; ``None`` when there is none.
     """
 
     tab = "logs"
 
-    def __init__(self, reader: LogReader) -> None:
+    def __init__(self, reader: LogReader, store: Store) -> None:
         super().__init__(id="logs")
         self.reader = reader
+        self.store = store
         self.name_shown = ""
-        self.ref = ""
+        self.sources: tuple[Source, ...] = ()
+        self.whole_stack = False
         self.lines: list[Entry] = []
         self.bottom = -1
         self.following = True
-        self.at_end = True
+        self.at_start = self.at_end = True
         self.wrap = False
         self.timestamps = True
+        self.as_printed = False
         self.needle = ""
+        self.only, self.only_text = Query(), ""
         self.moment = 0.0
-        self.found = -1
+        self.found: tuple[int, int] | None = None
         self.shifted = 0
         self.rate = 0.0
         self.message = ""
-        self._fetching = False
+        self.busy: float | None = None
+        self._marks: dict[str, set[float]] = {}
+        self._rules: list[Rule] = []
+        self._rules_key: object = None
+        self._top: Place = ()
+        self._end: Place = ()
+        self._fetching = self._gave_up = False
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
-    def watch_log(self, ref: str, name: str) -> None:
-        """Show another container's log, from its end."""
+    def watch_logs(self, sources: tuple[Source, ...], name: str) -> None:
+        """Show other containers' logs, from their ends."""
         self.name_shown = name
-        if ref == self.ref:
+        if sources == self.sources:
             return
-        self.ref = ref
-        self.lines, self.bottom, self.following, self.found = [], -1, True, -1
+        self.sources = sources
+        self.lines, self.bottom, self.following, self.found = [], -1, True, None
         self.moment = 0.0
         self.shifted, self.rate, self.message = 0, 0.0, ""
-        self._fetching = False
-        self.reader.watch(ref)
+        self._fetching, self._gave_up, self.busy = False, False, None
+        self._top = self._end = ()
+        self.reader.watch(sources, self.only)
         self.repaint()
 
     def take(self, batch: Batch) -> None:
         """Take lines from the reader."""
-        if batch.ref != self.ref:
+        if batch.sources != self.sources:
             return
-        self._fetching = False
+        self.busy = batch.busy
         self.message = batch.error
-        if batch.how == "prepend":
+        if batch.how == "none":
+            self._fetching = False
+            self.following = self.following and not batch.over
+            self._gave_up = self._gave_up or batch.over
+            self.message = batch.error or self._nothing_found()
+        elif batch.how == "prepend":
             self._prepend(batch)
         elif batch.how == "append":
-            self.lines += batch.lines
-            self.at_end = batch.at_end
-            self._trim_top()
-        elif batch.how == "found":
-            self._show_found(batch)
-        else:
-            self.lines = list(batch.lines)
-            self.at_end = batch.at_end
-            self.bottom = len(self.lines) - 1
+            self._append(batch)
+        elif batch.how != "busy":
+            self._replace(batch)
         if self.following:
             self.bottom = len(self.lines) - 1
-            self.rate = batch.rate
+        self._fetch()
         self.repaint()
 
-    def _prepend(self, batch: Batch) -> None:
-        if self.lines and batch.lines and batch.lines[-1].end > self.lines[0].offset:
-            return
-        self.lines[:0] = batch.lines
-        self.bottom += len(batch.lines)
-        if len(self.lines) > KEPT:
-            cut = max(self.bottom + MARGIN, KEPT)
-            if cut < len(self.lines):
-                del self.lines[cut:]
-                self.at_end = False
+    def _nothing_found(self) -> str:
+        if self.moment:
+            return f"nothing was printed after {clock(self.moment)}"
+        return f"no further line with “{self.needle}”" if self.needle else "no line is wanted from here on"
 
-    def _trim_top(self) -> None:
+    def _replace(self, batch: Batch) -> None:
+        self._fetching = batch.busy is not None
+        self.lines = list(batch.lines)
+        self._top, self._end = batch.top, batch.bottom
+        self.at_start, self.at_end = batch.at_start, batch.at_end
+        self.bottom = len(self.lines) - 1
+        if batch.how == "found":
+            self.found = batch.found
+            self.following = False
+            index = self._index_found()
+            self.bottom = len(self.lines) - 1
+            if index is not None:
+                self.bottom = min(self.bottom, max(index + self._room() // 2, self._room() - 1))
+        elif self.following:
+            self.rate = batch.rate
+        elif batch.at_start:
+            self.bottom = min(self._room(), len(self.lines)) - 1
+
+    def _prepend(self, batch: Batch) -> None:
+        self._fetching = batch.busy is not None
+        if batch.bottom != self._top:
+            return  # what was asked for is no longer what is missing
+        self.lines[:0] = batch.lines
+        self._top, self.at_start = batch.top, batch.at_start
+        self.bottom += len(batch.lines)
+        surplus = len(self.lines) - max(self.bottom + MARGIN, KEPT)
+        if surplus > 0 and not self.following:
+            self._end = retreated(self._end, self.lines[: -surplus - 1 : -1])
+            del self.lines[-surplus:]
+            self.at_end = False
+
+    def _append(self, batch: Batch) -> None:
+        if not self.following:
+            self._fetching = batch.busy is not None
+        if batch.top != self._end:
+            return
+        self.lines += batch.lines
+        self.bottom = max(self.bottom, min(self._room(), len(self.lines)) - 1)
+        self._end, self.at_end = batch.bottom, batch.at_end
+        self.rate = batch.rate
         surplus = len(self.lines) - KEPT
+        if not self.following:
+            surplus = min(surplus, max(0, self.bottom - 2 * MARGIN))
         if surplus > 0:
-            if not self.following:
-                surplus = min(surplus, max(0, self.bottom - 2 * MARGIN))
+            self._top = advanced(self._top, self.lines[:surplus])
             del self.lines[:surplus]
             self.bottom -= surplus
-
-    def _show_found(self, batch: Batch) -> None:
-        if batch.found < 0:
-            asked = f"no further line with “{self.needle}”"
-            self.message = f"nothing was printed after {clock(self.moment)}" if self.moment else asked
-            return
-        self.lines = list(batch.lines)
-        self.at_end = batch.at_end
-        self.found = batch.found
-        self.following = False
-        index = next((i for i, line in enumerate(self.lines) if line.offset == batch.found), len(self.lines) - 1)
-        self.bottom = min(len(self.lines) - 1, index + max(1, self._room() // 2))
+            self.at_start = False
 
     # -- moving -------------------------------------------------------------------------------------------------
 
@@ -161,16 +186,17 @@ class LogsPane(TabPane):
 
     def scroll_lines(self, by: int) -> None:
         """Scroll by lines; scrolling back stops following, reaching the end takes it up again."""
+        self._gave_up = False
         if not self.lines:
+            self._fetch()
             return
         if self.moment:  # it is left
-            self.found, self.moment = -1, 0.0
+            self.found, self.moment = None, 0.0
         wanted = self.bottom + by
         least = min(self._room(), len(self.lines)) - 1
         self.bottom = max(least, min(wanted, len(self.lines) - 1))
         if by < 0 and self.following:
-            self.following = False
-            self.reader.stay()
+            self._stay()
         if by > 0 and wanted >= len(self.lines) - 1 and self.at_end and not self.following:
             self.follow()
         self._fetch()
@@ -178,81 +204,44 @@ class LogsPane(TabPane):
 
     def _fetch(self) -> None:
         """Have the reader bring more when an edge of what is kept comes near."""
-        if self._fetching or not self.lines or self.following:
+        if self._fetching or self._gave_up or self.following or self.busy is not None or not self._top:
             return
-        if self.bottom - self._room() < MARGIN and self.lines[0].offset > 0:
+        margin = 2 * self._room() if self.only else MARGIN  # to find wanted lines takes long where they are rare
+        if self.bottom - self._room() < margin and not self.at_start:
             self._fetching = True
-            self.reader.older(self.lines[0].offset)
-        elif self.bottom > len(self.lines) - MARGIN and not self.at_end:
+            self.reader.older(self._top)
+        elif self.bottom > len(self.lines) - margin and not self.at_end:
             self._fetching = True
-            self.reader.newer(self.lines[-1].end)
+            self.reader.newer(self._end)
+
+    def _stay(self) -> None:
+        self.following = False
+        self.reader.stay()
 
     def follow(self) -> None:
         """Show the end, and keep showing it."""
         self.following = True
-        self.found, self.moment = -1, 0.0
+        self.found, self.moment = None, 0.0
         self.reader.follow()
 
     def toggle_follow(self) -> None:
         """Follow, or stay."""
         if self.following:
-            self.following = False
-            self.reader.stay()
+            self._stay()
             self.repaint()
         else:
             self.follow()
 
     def to_start(self) -> None:
-        """Show the first lines of the file."""
-        self.following = False
-        self.reader.stay()
-        self.lines, self.bottom, self.at_end = [], self._room() - 1, False
-        self.reader.newer(0)
+        """Show the first lines there are."""
+        self._stay()
+        self.found, self.moment = None, 0.0
+        self.reader.first()
 
     def shift(self, by: int) -> None:
         """Show columns further right (or left)."""
         self.shifted = max(0, self.shifted + by)
         self.repaint()
-
-    def search(self, needle: str, backwards: bool = True, again: bool = False) -> None:
-        """Look for ``needle`` before what is in sight; ``again`` starts at the match."""
-        self.needle = needle
-        self.message, self.moment = "", 0.0
-        if not needle:
-            self.found = -1
-            self.repaint()
-            return
-        if again and self.found >= 0:
-            offset = self.found if backwards else self.found + 1
-            if not backwards:
-                here = next((line for line in self.lines if line.offset == self.found), None)
-                offset = here.end if here else self.found + 1
-        else:
-            offset = self.lines[self.bottom].end if 0 <= self.bottom < len(self.lines) else 0
-        self.reader.find(needle, offset, backwards)
-
-    def seek(self, moment: float) -> None:
-        """Show what was printed at a moment, in seconds since the epoch."""
-        self.moment = moment
-        self.following = False
-        self.message = ""
-        self.reader.seek(moment)
-
-    def moment_in_sight(self) -> float:
-        """When the match, or the last line in sight, was printed; 0 when that isn't known."""
-        entry = self._entry_in_sight()
-        return parse(entry.raw).time if entry else 0.0
-
-    def line_in_sight(self) -> str:
-        """The text of the match, or of the last line in sight."""
-        entry = self._entry_in_sight()
-        return parse(entry.raw).text if entry else ""
-
-    def _entry_in_sight(self) -> Entry | None:
-        found = next((line for line in self.lines if line.offset == self.found), None)
-        if found is None and 0 <= self.bottom < len(self.lines):
-            return self.lines[self.bottom]
-        return found
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Three lines on."""
@@ -264,10 +253,133 @@ class LogsPane(TabPane):
         event.stop()
         self.scroll_lines(-3)
 
+    # -- looking for something ----------------------------------------------------------------------------------
+
+    def search(self, needle: str, backwards: bool = True, again: bool = False) -> None:
+        """Look for ``needle`` before what is in sight; ``again`` starts at the match."""
+        self.needle = needle
+        self.message, self.moment = "", 0.0
+        if not needle:
+            self.found = None
+            self.repaint()
+            return
+        index = self._index_found() if again else None
+        if index is None:
+            index = min(self.bottom, len(self.lines) - 1) + 1
+        elif not backwards:
+            index += 1
+        self.following = False
+        self.busy = 0.0
+        self.reader.find(needle, advanced(self._top, self.lines[:index]), backwards)
+
+    def show_only(self, query: Query, wanted: str) -> None:
+        """Show only the lines that are wanted, or all again: from the end when following, else where it stands."""
+        if query == self.only:
+            return
+        self.only, self.only_text = query, wanted
+        self.message, self._gave_up = "", False
+        self.busy = 0.0 if query else None
+        self.reader.filter(query, None if self.following else self._entry_in_sight())
+        self.repaint()
+
+    def give_up(self) -> None:
+        """Stop looking."""
+        self.busy, self._gave_up = None, True
+        self.reader.give_up()
+
+    def seek(self, moment: float) -> None:
+        """Show what was printed at a moment, in seconds since the epoch."""
+        self.moment = moment
+        self.following = False
+        self.message = ""
+        self.reader.seek(moment)
+
+    def moment_in_sight(self) -> float:
+        """When the match, or the last line in sight, was printed; 0 when that isn't known."""
+        entry = self._entry_in_sight()
+        return time_of(entry.raw) if entry else 0.0
+
+    def line_in_sight(self) -> str:
+        """The text of the match, or of the last line in sight."""
+        entry = self._entry_in_sight()
+        return parse(entry.raw).text if entry else ""
+
+    def _index_found(self) -> int | None:
+        if self.found is None:
+            return None
+        return next((n for n, line in enumerate(self.lines) if (line.source, line.at) == self.found), None)
+
+    def _entry_in_sight(self) -> Entry | None:
+        index = self._index_found()
+        if index is None:
+            index = min(self.bottom, len(self.lines) - 1)
+        return self.lines[index] if index >= 0 else None
+
+    # -- marks and events ---------------------------------------------------------------------------------------
+
+    def toggle_mark(self) -> bool | None:
+        """Draw a line after what is in sight, or take it away; whether there is one now, ``None`` without lines."""
+        entry = self._entry_in_sight()
+        if entry is None:
+            return None
+        marks = self._marks.setdefault(self.sources[entry.source][0], set())
+        marks ^= {time_of(entry.raw)}
+        self._rules_key = None
+        self.repaint()
+        return time_of(entry.raw) in marks
+
+    def to_rule(self, by: int) -> bool:
+        """Go to the next older (-1) or newer mark or event; whether there is one."""
+        here = float("inf") if self.following else self.moment or self.moment_in_sight()
+        times = [one.time for one in self.rules()]
+        ahead = [time for time in times if (time < here if by < 0 else time > here)]
+        if not ahead:
+            return False
+        self.seek(max(ahead) if by < 0 else min(ahead))
+        return True
+
+    def rules(self) -> list[Rule]:
+        """What happened to these containers, and the user's marks, oldest first."""
+        events, past = self.store.events, self.store.past_events
+        ids = [id for id, _ in self.sources]
+        key = (self.sources, len(events), events[-1] if events else None, tuple(id in past for id in ids))
+        if key == self._rules_key:
+            return self._rules
+        known = {event: None for id in ids for event in past.get(id, ())}
+        known |= {event: None for event in events if (event.container or event.id) in ids}
+        several = len(ids) > 1
+        found = [
+            Rule(event.time, event.symbol, f"{event.name} {event.text}" if several else event.text, event.tone)
+            for event in told(sorted(known, key=lambda event: event.time))
+            if event.action in TOLD or event.action.startswith("health_status")
+        ]
+        for id in ids:
+            found += [Rule(time, glyphs.NAMED, "marked", "accent") for time in self._marks.get(id, ())]
+        self._rules, self._rules_key = sorted(found), key
+        return self._rules
+
+    def _rules_after(self, index: int, width: int) -> list[Line]:
+        """What happened between a line and the one after it, drawn."""
+        rules = self.rules()
+        if not rules:
+            return []
+        since = time_of(self.lines[index].raw) if index >= 0 else 0.0
+        until = time_of(self.lines[index + 1].raw) if index + 1 < len(self.lines) else float("inf")
+        if (index >= 0 and not since) or (index + 1 == len(self.lines) and not self.at_end):
+            return []
+        happened = [one for one in rules if since <= one.time < until]
+        if index < 0:
+            happened = happened[-1:]  # its last start; all that was before is on the page of events
+        return [self._rule(one, width) for one in happened[-self._room() // 2 :]]
+
+    def _rule(self, one: Rule, width: int) -> Line:
+        tone: Style = getattr(self.palette, one.tone)
+        return rule(one.symbol, f"{one.text} {glyphs.DOT} {clock(one.time)}", tone, width, self.palette)
+
     # -- painting -----------------------------------------------------------------------------------------------
 
     def subtitle(self) -> Line:
-        """Whose log."""
+        """Whose logs."""
         return [Segment(self.name_shown, self.palette.dim)] if self.name_shown else []
 
     def paint(self, width: int, height: int) -> list[Line]:
@@ -275,57 +387,52 @@ class LogsPane(TabPane):
         room = max(height - 1, 0)
         shown: list[Line] = []
         index = min(self.bottom, len(self.lines) - 1)
+        names = names_column([name for _, name in self.sources], self.palette) if len(self.sources) > 1 else []
         while index >= 0 and len(shown) < room:
-            block = self._draw(self.lines[index], width)
-            shown[:0] = block
+            block = self._draw(self.lines[index], width, names)
+            shown[:0] = [*block, *self._rules_after(index, width)]
             index -= 1
+        if index < 0 and self.at_start and self.lines:
+            shown[:0] = self._rules_after(-1, width)
         shown = shown[-room:] if room else []
         if not self.lines:
-            text = self.message or ("nothing printed yet" if self.ref else "select a container to read its log")
-            shown = [[gap(1), Segment(text, self.palette.dim)]]
+            shown = [[gap(1), Segment(self._nothing(), self.palette.dim)]]
         shown += [[gap(width)] for _ in range(room - len(shown))]
         return [*shown, self._status(width)]
 
-    def _draw(self, entry: Entry, width: int) -> list[Line]:
+    def _nothing(self) -> str:
+        if self.message:
+            return self.message
+        if self.busy is not None:
+            return f"looking through the log {glyphs.DOT} {self.busy:.0%}"
+        if self.only:
+            return f"no line is wanted by & {self.only_text}"
+        return "nothing printed yet" if self.sources else "select a container to read its log"
+
+    def _draw(self, entry: Entry, width: int, names: list[Segment]) -> list[Line]:
         palette = self.palette
         parsed = parse(entry.raw)
         head: Line = [gap(1)]
         if self.timestamps:
-            style = palette.accent if entry.offset == self.found else palette.faint
+            style = palette.accent if (entry.source, entry.at) == self.found else palette.faint
             head.append(Segment(clock(parsed.time) + " ", style))
-        room = width - sum(width_of(part.text) for part in head) - 1
+        if names:
+            head.append(names[entry.source])
+        room = width - length(head) - 1
         if room < 4:
             return [head]
+        structured = None if self.as_printed else record_of(parsed.text)
+        line = styled(parsed.text, palette) if structured is None else record(structured, palette)
         if not self.wrap:
-            text = parsed.text[self.shifted :] if self.shifted else parsed.text
-            return [[*head, *_cut(self._matched(styled(text, palette)), room)]]
-        pieces = chop_cells(parsed.text, room) or [""]
-        lines: list[Line] = []
-        for number, piece in enumerate(pieces):
-            lead = head if number == 0 else [gap(width - room - 1)]
-            lines.append(
-                [*lead, *self._matched(styled(piece, palette) if number == 0 else [Segment(piece, palette.text)])]
-            )
-        return lines
+            line = lit(without(line, self.shifted) if self.shifted else line, self._needles(), palette)
+            return [[*head, *cut(line, room)]]
+        first, *others = wrapped(lit(line, self._needles(), palette), room)
+        return [[*head, *first], *([gap(width - room - 1), *other] for other in others)]
 
-    def _matched(self, line: Line) -> Line:
-        """Matches of the needle laid in the match colour."""
-        if not self.needle:
-            return line
-        wanted = self.needle.lower()
-        out: Line = []
-        for segment in line:
-            text, low, at = segment.text, segment.text.lower(), 0
-            if len(low) != len(text):
-                out.append(segment)
-                continue
-            while (found := low.find(wanted, at)) >= 0:
-                out.append(Segment(text[at:found], segment.style))
-                style = self.palette.match if segment.style is None else segment.style + self.palette.match
-                out.append(Segment(text[found : found + len(wanted)], style))
-                at = found + len(wanted)
-            out.append(Segment(text[at:], segment.style))
-        return out
+    def _needles(self) -> tuple[str, ...]:
+        """Texts that are shown in the match colour."""
+        wanted = "" if self.only.leave_out else required_literal(self.only.pattern)
+        return (self.needle, wanted)
 
     def _status(self, width: int) -> Line:
         palette = self.palette
@@ -336,72 +443,18 @@ class LogsPane(TabPane):
                 left.append(Segment(f"{dot}{self.rate:,.0f} lines/s", palette.dim))
         else:
             state = f" at {clock(self.moment)}" if self.moment else " staying"
-            left = [Segment(state, palette.warn), Segment(f"{dot}G follows", palette.dim)]
-        if self.message and self.lines:
+            left = [Segment(state, palette.warn)]
+            if not self.message:
+                left.append(Segment(f"{dot}G follows", palette.dim))
+        if self.busy is not None:
+            left.append(Segment(f"{dot}looking {self.busy:.0%}, Esc stops", palette.accent))
+        elif self.message and self.lines:
             left.append(Segment(dot + self.message, palette.warn))
         elif self.needle:
             left.append(Segment(f"{dot}/{self.needle}", palette.accent))
+        if self.only:
+            left.append(Segment(f"{dot}& {self.only_text}", palette.accent))
         if self.shifted:
             left.append(Segment(f"{dot}from column {self.shifted + 1}", palette.dim))
-        keys = f"/ search   f follow   w {'cut' if self.wrap else 'wrap'}   T times "
+        keys = f"/ search   & only   f follow   w {'cut' if self.wrap else 'wrap'} "
         return spread(left, [Segment(keys, palette.dim)], width)
-
-
-def _cut(line: Line, width: int) -> Line:
-    """The line in at most ``width`` cells, with an ellipsis where it was cut."""
-    taken = 0
-    for index, segment in enumerate(line):
-        step = width_of(segment.text)
-        if taken + step > width:
-            return [*line[:index], cells(segment.text, width - taken, segment.style)]
-        taken += step
-    return line
-
-
-class LogStrip(Pane, can_focus=False):
-    """The newest lines of a stack's containers, merged by time; shown where there is room."""
-
-    def __init__(self) -> None:
-        super().__init__(id="strip")
-        self.about = ""
-        self.count = 0
-        self._lines: tuple[tuple[str, Parsed], ...] = ()
-        self._rate = 0.0
-
-    def show_subject(self, about: str, count: int) -> None:
-        """Say whose lines these are."""
-        if (about, count) != (self.about, self.count):
-            self.about, self.count = about, count
-            self.repaint()
-
-    def take(self, merged: Merged) -> None:
-        """Show these lines."""
-        self._lines, self._rate = merged.lines, merged.rate
-        self.repaint()
-
-    def title(self) -> Line:
-        """Whose lines these are."""
-        return [Segment(f"5 Logs of {self.about}" if self.about else "5 Logs", self.palette.dim)]
-
-    def paint(self, width: int, height: int) -> list[Line]:
-        """The last lines that fit."""
-        palette = self.palette
-        room = max(height - 1, 0)
-        shown = self._lines[-room:] if room else ()
-        names = sorted({label for label, _ in self._lines})
-        tones = (palette.edge["cpu"], palette.edge["memory"], palette.edge["pids"], palette.edge["net"])
-        name_width = min(16, max((width_of(name) for name in names), default=0)) + 1
-        lines: list[Line] = []
-        for label, parsed in shown:
-            head = [
-                Segment(f" {clock(parsed.time)} ", palette.faint),
-                cells(label, name_width, tones[names.index(label) % len(tones)]),
-            ]
-            lines.append([*head, *_cut(styled(parsed.text, palette), width - name_width - 11)])
-        if not shown:
-            lines.append([gap(1), Segment("nothing printed yet", palette.dim)])
-        lines += [[gap(width)] for _ in range(room - len(lines))]
-        left: Line = [Segment(" following", palette.good)]
-        many = f" {glyphs.DOT} {self._rate:,.0f} lines/s {glyphs.DOT} {self.count} container{'s' * (self.count != 1)}"
-        left.append(Segment(many, palette.dim))
-        return [*lines, spread(left, [Segment("5 opens ", palette.dim)], width)]

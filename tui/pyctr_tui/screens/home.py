@@ -24,6 +24,7 @@ from pyctr_tui.actions.registries import RegistryActions
 from pyctr_tui.actions.screen import ScreenActions
 from pyctr_tui.actions.terminals import TerminalActions
 from pyctr_tui.home_layout import LISTS, PANES, TABS, Wish, arrange, arrangement
+from pyctr_tui.logs.query import Query
 from pyctr_tui.panes.bars import Footer, TopLine
 from pyctr_tui.panes.containers import ContainersPane
 from pyctr_tui.panes.details import DiffPane, InfoPane, ProcessesPane
@@ -31,7 +32,8 @@ from pyctr_tui.panes.events import EventsPane
 from pyctr_tui.panes.graphs import GraphsPane, PeekPane
 from pyctr_tui.panes.images import ImagesPane, LayersPane
 from pyctr_tui.panes.listing import ListPane
-from pyctr_tui.panes.logs import LogsPane, LogStrip
+from pyctr_tui.panes.log_strip import LogStrip
+from pyctr_tui.panes.logs import LogsPane
 from pyctr_tui.panes.tabbed import TabBar
 from pyctr_tui.panes.term import TermPane
 from pyctr_tui.panes.viewer import ViewerPane
@@ -98,7 +100,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.images = ImagesPane(store)
         self.layers_pane = LayersPane()
         self.graphs = GraphsPane(store)
-        self.logs = LogsPane(application.log_reader)
+        self.logs = LogsPane(application.log_reader, store)
         self.diff = DiffPane(store)
         self.info = InfoPane(store)
         self.ps = ProcessesPane(store)
@@ -373,8 +375,12 @@ class HomeScreen(Screen[None], inherit_bindings=False):
                 self.leave_page()
         elif self.zoomed:
             self.action_zoom()
+        elif self.focus_name == "logs" and self.logs.busy is not None:
+            self.logs.give_up()
         elif self.focus_name == "logs" and self.logs.needle:
             self.logs.search("")
+        elif self.focus_name == "logs" and self.logs.only:
+            self.logs.show_only(Query(), "")
         elif self.store.query.text or self.store.running_only:
             self.store.query, self.store.running_only = parse(""), False
             self.containers.update_rows()
@@ -538,24 +544,6 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             pane = self.containers
             self.action_pane("containers")
         self.prompt.filter(pane)
-
-    def action_search(self) -> None:
-        """Type what to look for in the log."""
-        self.prompt.search()
-
-    def action_follow(self) -> None:
-        """Follow the end of the log, or stay."""
-        self.logs.toggle_follow()
-
-    def action_wrap(self) -> None:
-        """Wrap the log's long lines, or cut them."""
-        self.logs.wrap = not self.logs.wrap
-        self.logs.repaint()
-
-    def action_timestamps(self) -> None:
-        """Show or hide the times of the log's lines."""
-        self.logs.timestamps = not self.logs.timestamps
-        self.logs.repaint()
 
     def action_next_match(self, backwards: bool = True) -> None:
         """The next older match in the log; in the list the next row."""

@@ -1,9 +1,10 @@
-"""What is typed in the last line: the filter, which the list follows, and what to look for in the log."""
+"""What is typed in the last line: the filter, which the list follows, and what is wanted of the log."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyctr_tui.logs.query import BadQuery, parse_query
 from pyctr_tui.query import complete
 from pyctr_tui.widgets.line_edit import LineEdit
 
@@ -13,6 +14,9 @@ if TYPE_CHECKING:
 
 FILTER_HINT = "Tab completes  Enter keeps  Esc clears"
 SEARCH_HINT = "Enter searches backwards  n older  N newer"
+ONLY_HINT = "a regular expression, !what to leave out, level:warn, stream:stderr   Enter shows only these"
+
+Kind = Literal["filter", "search", "only"]
 
 
 class Prompt:
@@ -20,7 +24,7 @@ class Prompt:
 
     def __init__(self, home: HomeScreen) -> None:
         self._home = home
-        self._kind: Literal["", "filter", "search"] = ""
+        self._kind: Kind | None = None
         self._hint = ""
         self.edit = LineEdit()
         self._pane: ListPane[Any] = home.containers
@@ -31,7 +35,7 @@ class Prompt:
     @property
     def is_open(self) -> bool:
         """Whether a line is being typed."""
-        return self._kind != ""
+        return self._kind is not None
 
     def filter(self, pane: ListPane[Any]) -> None:
         """Begin with the filter a list has."""
@@ -45,6 +49,10 @@ class Prompt:
     def search(self) -> None:
         """Begin with what was looked for before."""
         self._open("search", LineEdit(self._home.logs.needle, "text in the log"), SEARCH_HINT)
+
+    def only(self) -> None:
+        """Begin with what is shown of the log."""
+        self._open("only", LineEdit(self._home.logs.only_text, "which lines"), ONLY_HINT)
 
     def key(self, key: str, character: str | None) -> None:
         """Take a key."""
@@ -65,20 +73,40 @@ class Prompt:
             self.edit.insert(text)
             self._changed()
 
-    def _open(self, kind: Literal["filter", "search"], edit: LineEdit, hint: str) -> None:
+    def _open(self, kind: Kind, edit: LineEdit, hint: str) -> None:
         self._kind, self.edit, self._hint = kind, edit, hint
-        self._home.footer.show_edit("/", edit, hint)
+        self._show()
+
+    def _show(self) -> None:
+        self._home.footer.show_edit("&" if self._kind == "only" else "/", self.edit, self._hint)
 
     def _changed(self) -> None:
         if self._kind == "filter":
             self._filter_by(self.edit.value)
-        self._home.footer.show_edit("/", self.edit, self._hint)
+        elif self._kind == "only":
+            self._hint = self._problem() or ONLY_HINT
+        self._show()
+
+    def _problem(self) -> str:
+        """Why what is typed says nothing about lines; empty when it does."""
+        try:
+            parse_query(self.edit.value)
+        except BadQuery as problem:
+            return str(problem)
+        return ""
 
     def _close(self, accepted: bool) -> None:
-        kind, self._kind = self._kind, ""
+        if self._kind == "only" and accepted and (problem := self._problem()):
+            self._hint = problem
+            self._show()
+            return
+        kind, self._kind = self._kind, None
         self._home.footer.show_edit("", None)
         if kind == "search":
             self._home.logs.search(self.edit.value if accepted else "")
+        elif kind == "only":
+            if accepted:
+                self._home.logs.show_only(parse_query(self.edit.value), self.edit.value.strip())
         elif not accepted:
             self._filter_by("")
         elif text := self.edit.value.strip():

@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from pyctr_tui import glyphs
 from pyctr_tui.panes.charts import Subject
 from pyctr_tui.panes.graphs import NOBODY
 from pyctr_tui.panes.images import Uncommitted
@@ -32,6 +33,8 @@ AT_ONCE = 8
 """Containers whose past is asked for in one question: others wait behind it."""
 STRIP_MOST = 12
 """Containers merged into the log strip."""
+LOGS_MOST = 128
+"""Containers merged in the pane of logs."""
 
 
 class Selection:
@@ -115,7 +118,7 @@ class Selection:
             pane.show_subject(container.name if container else "")
         home.info.show_subject(name)
         state = f"{container.id}{container.state}{container.started_at}" if container else ""
-        state += f"/{name}/{home.focus_name}/{home.tab}"
+        state += f"/{name}/{home.focus_name}/{home.tab}/{hash(subject.ids)}/{home.logs.whole_stack}"
         if state != self._state and home.is_mounted:
             self._state = state
             self._ask()
@@ -174,10 +177,8 @@ class Selection:
         if container is not None:
             self._changes_due = 0.0
             self._processes_due = 0.0
-            if home.logs.shown:
-                home.logs.watch_log(container.id, container.name)
-        elif home.logs.shown:
-            home.logs.watch_log("", "")
+        if home.logs.shown:
+            self._watch_logs()
         if home.info.shown:
             image = self.image
             if image is not None:
@@ -217,6 +218,25 @@ class Selection:
                 home.application.details.ask("processes", container.id)
             else:
                 home.ps.show_processes(())
+
+    def _watch_logs(self) -> None:
+        """Follow the logs of the selected container, of its whole stack, or of all that are marked."""
+        home, subject = self._home, self.subject
+        ids, name = subject.ids, subject.name
+        container = self.container
+        if subject.is_one and container is not None and home.logs.whole_stack and container.stack:
+            ids, name = (
+                tuple(one.id for one in home.store.containers if one.stack == container.stack),
+                container.stack,
+            )
+        members = [home.store.by_id[id] for id in ids[:LOGS_MOST] if id in home.store.by_id]
+        if len(members) > 1:
+            count = f"{len(members)} of {len(ids)}" if len(ids) > len(members) else str(len(members))
+            name += "" if name.endswith("marked") else f" {glyphs.DOT} {count} containers"
+        members.sort(key=lambda one: one.name)
+        stacks = {one.stack for one in members}
+        names = [one.label if len(stacks) == 1 else one.name for one in members]
+        home.logs.watch_logs(tuple(zip((one.id for one in members), names, strict=True)), name)
 
     def _watch_strip(self) -> None:
         """Follow the logs of the selected stack, or container, in the strip."""
