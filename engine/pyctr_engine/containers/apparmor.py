@@ -10,8 +10,9 @@ import os
 from pyctr_engine.errors import Unsupported
 from pyctr_engine.model.spec import Security
 from pyctr_engine.paths import is_rootless
+from pyctr_engine.runtime.protocol import OWN_PROFILE
 
-DEFAULT = "pyctr-default"
+DEFAULT = OWN_PROFILE
 UNCONFINED = "unconfined"
 _ENABLED = "/sys/module/apparmor/parameters/enabled"
 _LOADED = "/sys/kernel/security/apparmor/profiles"

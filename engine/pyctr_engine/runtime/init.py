@@ -36,7 +36,7 @@ from typing import NamedTuple, NoReturn
 from pyctr_engine.linux import capabilities, namespaces, pty, rtnetlink, seccomp
 from pyctr_engine.linux import mount as m
 from pyctr_engine.runtime import passing, reaper, rootfs, users
-from pyctr_engine.runtime.protocol import Failure, StartRequest
+from pyctr_engine.runtime.protocol import OWN_PROFILE, Failure, StartRequest
 
 REQUEST, GO, NET, CGROUP, TTY, STEPS, FAILED = b"r", b"g", b"n", b"c", b"t", b"s", b"-"
 IS_UP = b"u"
@@ -236,6 +236,15 @@ def set_apparmor(profile: str) -> None:
     _write_proc("self/attr/apparmor/exec", f"exec {profile}")
 
 
+def enter_apparmor(profile: str) -> None:
+    """Be under an AppArmor profile from now on; it must allow what is still to be done here.
+
+    A change of profile at the exec makes the kernel forget that we are to end with the monitor. Source:
+    apparmor_bprm_committing_creds in the kernel's security/apparmor/lsm.c.
+    """
+    _write_proc("self/attr/apparmor/current", f"changeprofile {profile}")
+
+
 def _write_proc(path: str, value: str) -> None:
     """Write to a file of /proc, made sure that it is one: not what an image put in its place (CVE-2025-52881)."""
     proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -269,7 +278,7 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
     namespaces.prctl(namespaces.PR_SET_PDEATHSIG, signal.SIGKILL)
     if request.apparmor:
         steps.begin("AppArmor profile", request.apparmor)
-        set_apparmor(request.apparmor)
+        (enter_apparmor if request.apparmor == OWN_PROFILE else set_apparmor)(request.apparmor)
     os.umask(request.umask)
     steps.begin("exec", request.argv[0])
     control.send(STEPS + marshal.dumps([*steps.done, ("exec", steps.started, 0.0)]))

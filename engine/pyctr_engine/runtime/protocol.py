@@ -48,6 +48,8 @@ STDOUT, STDERR, EXIT = b"o", b"e", b"x"
 
 HEADER = struct.Struct(">cI")
 MAX_FRAME = 1 << 20
+OWN_PROFILE = "pyctr-default"
+"""The engine's AppArmor profile."""
 
 OWN_NAMESPACES = (
     namespaces.CLONE_NEWUSER

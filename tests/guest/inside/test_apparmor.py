@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 
 from pyctr_engine.containers import apparmor
 from pyctr_engine.errors import Unsupported
 from pyctr_engine.model.spec import ContainerRequest, Security
 from tests.engine.containers.conftest import IMAGE, Bench, bench, shared_engine
+from tests.engine.containers.test_lifecycle import until
 
 __all__ = ["bench", "shared_engine"]
 pytestmark = pytest.mark.root
@@ -24,6 +29,15 @@ def test_containers_and_execs_are_under_the_profile(bench: Bench) -> None:
     assert bench.run(*CURRENT).out.strip() == f"{apparmor.DEFAULT} (enforce)"
     container = bench.start()
     assert bench.exec(container, *CURRENT).out.strip() == f"{apparmor.DEFAULT} (enforce)"
+
+
+@pytest.mark.parametrize("init", [False, True], ids=["a program", "our init"])
+def test_one_whose_monitor_is_killed_ends_under_the_profile_too(bench: Bench, init: bool) -> None:
+    container = bench.start(init=init)
+    first = Path(f"/proc/{container.status.pid}")
+    assert (first / "attr/current").read_text().strip() == f"{apparmor.DEFAULT} (enforce)"
+    os.kill(container.status.monitor_pid, signal.SIGKILL)
+    until(lambda: not first.exists())
 
 
 def test_with_every_right_inside_nothing_can_be_mounted(bench: Bench) -> None:
