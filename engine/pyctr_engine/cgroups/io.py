@@ -173,7 +173,7 @@ def counting(sys_block: str = "/sys/block") -> tuple[tuple[str, str], ...]:
 
 
 class Meter:
-    """Reads what was read and written.
+    """Reads what was read and written. On v1 some kernels (6.1) count only where a limit of ours throttles.
 
     Attributes:
         values: Bytes read and written, operations of reading and writing, of all disks together; ``None`` without a

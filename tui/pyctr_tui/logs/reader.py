@@ -494,7 +494,9 @@ class LogReader:
         self._strip, _ = self._opened(sources, STRIP_BLOCK)
         self._strip_end = ()
         self._strip_rate = Rate()
-        if not self._strip.logs:
+        if self._strip.logs:
+            self._look_strip()
+        else:
             self._put(Merged((), 0.0))
 
     def _look_strip(self) -> None:
