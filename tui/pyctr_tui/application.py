@@ -122,11 +122,7 @@ class Application(App[int], inherit_bindings=False):
     def _deliver(self) -> None:
         first = not self.store.loaded
         self.home.deliver(self.feed.take())
-        if first and self.store.loaded and is_reading(self):
-            gc.collect()
-            gc.freeze()  # what there is now stays: to look through it again and again would hold up keys
-            gc.set_threshold(*THRESHOLDS)
-        elif isinstance(self._driver, Driver):
+        if not first and isinstance(self._driver, Driver):
             self._collect(time.monotonic(), self._driver.typed)
         if first and self.store.loaded and self._stack:
             self.home.containers.select(f"stack:{self._stack}")
@@ -134,8 +130,11 @@ class Application(App[int], inherit_bindings=False):
     def _collect(self, now: float, typed: float) -> None:
         """Collect garbage while nobody types: it takes a tenth of a second."""
         if now - self._collected > COLLECT_EVERY and now - typed > QUIET:
-            self._collected = now
             gc.collect()
+            if not self._collected:
+                gc.freeze()  # what there is now stays: to look through it again and again would hold up keys
+                gc.set_threshold(*THRESHOLDS)
+            self._collected = now
 
     def _answered(self, answer: Answer) -> None:
         if answer.then is not None:

@@ -9,9 +9,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.past import read
 from pyctr_tui.safe_text import safe
 from pyctr_tui.trouble import told

@@ -6,10 +6,11 @@ Three arrangements: *single* (one pane at a time under its tabs, with a peek of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from textual.geometry import Region
+
+from pyctr_engine.record import dataclass
 
 Arrangement = Literal["single", "four", "wide"]
 LISTS = ("containers", "images", "layers")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pyctr_engine.record import dataclass
 
 EVERYWHERE = frozenset({"*"})
 """The scopes of a command that works in every pane."""

@@ -7,11 +7,12 @@ colours is often the same for two shades that have to differ. The tables hold co
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from rich.color import Color
 from rich.style import Style
+
+from pyctr_engine.record import dataclass
 
 Depth = Literal["true", "256", "16", "none"]
 Hue = Literal["cpu", "memory", "io", "net", "pids", "pressure"]

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.samples import METRICS, UNKNOWN, Ring, past_of, rates_of
 from pyctr_tui.view import event_view
 

@@ -7,9 +7,9 @@ several panes can have other keys in one of them: ``images.run``, ``logs.remove`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from pyctr_engine.record import dataclass, replace
 from pyctr_tui.bindings import ALL, COMMANDS, HOME
 from pyctr_tui.home_layout import LISTS
 from pyctr_tui.keymap import EVERYWHERE, Command, Keymap, key_name

@@ -216,6 +216,7 @@ def _mount(paths: Paths, mount: Mount) -> dict[str, Any]:
         "Source": source,
         "Destination": mount.target,
         "RW": not mount.read_only,
+        "Propagation": (mount.propagation or "rprivate") if mount.type == "bind" else "",
     }
 
 

@@ -347,7 +347,16 @@ def _binds(context: Context, spec: ContainerSpec) -> list[protocol.Bind]:
         if mount.type == "bind":
             # In the host's user namespace root inside is root: what keeps it from the disks in a bound /dev is this.
             devices = bool(spec.ids) or asked.security.privileged or _is_harmless(mount.source)
-            binds.append(protocol.Bind(mount.source, mount.target, mount.read_only, devices=devices, strict=strict))
+            binds.append(
+                protocol.Bind(
+                    mount.source,
+                    mount.target,
+                    mount.read_only,
+                    devices=devices,
+                    strict=strict,
+                    propagation=mount.propagation,
+                )
+            )
         elif mount.type == "volume":
             source = f"{context.paths.volumes}/{mount.source}/_data"
             binds.append(protocol.Bind(source, mount.target, mount.read_only, recursive=False))

@@ -16,6 +16,7 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 MS_SLAVE = 1 << 19
+MS_SHARED = 1 << 20
 MNT_DETACH = 2
 
 _FSOPEN_CLOEXEC = 1
@@ -81,29 +82,31 @@ def new_tree(fstype: str, attributes: int) -> int:
         os.close(context)
 
 
-def open_tree(path: str, recursive: bool = False, directory: int = AT_FDCWD) -> int:
+def open_tree(path: str, recursive: bool = False, directory: int = AT_FDCWD, propagation: int = MS_PRIVATE) -> int:
     """A detached copy of the mount at ``path``, as a descriptor. Source: open_tree(2).
 
-    What is mounted in either of them later does not appear in the other: under systemd every mount is shared, and a
-    container that mounts something on a bind, or hides a file behind another, would do so on the host.
+    What is mounted in either of them later does not appear in the other, unless ``propagation`` says so
+    (``MS_SLAVE``: what is mounted there appears here; ``MS_SHARED``: both ways). Under systemd every mount is shared:
+    a container that mounts something on a bind, or hides a file behind another, would do so on the host.
     """
     flags = OPEN_TREE_CLONE | os.O_CLOEXEC | (AT_RECURSIVE if recursive else 0)
     if not path:
         flags |= AT_EMPTY_PATH
     tree = syscall("open_tree", directory, os.fsencode(path), flags, path=path)
     try:
-        _make_private(tree, recursive)
+        if propagation != MS_SHARED:  # as it is, where that of the host is
+            _part(tree, recursive, propagation)
     except OSError:
         os.close(tree)
         raise
     return tree
 
 
-def _make_private(tree: int, recursive: bool) -> None:
+def _part(tree: int, recursive: bool, propagation: int) -> None:
     """Part a detached copy from what it was copied of. Source: mount_namespaces(7), on shared subtrees."""
-    private = _MountAttr(propagation=MS_PRIVATE)
+    attributes = _MountAttr(propagation=propagation)
     flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    syscall("mount_setattr", tree, b"", flags, private, ctypes.sizeof(private))
+    syscall("mount_setattr", tree, b"", flags, attributes, ctypes.sizeof(attributes))
 
 
 def attach_tree(tree: int, target: str = "", directory: int = AT_FDCWD) -> None:

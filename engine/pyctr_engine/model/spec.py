@@ -8,6 +8,11 @@ from typing import Literal
 from pyctr_engine.record import dataclass, field
 
 MountType = Literal["bind", "volume", "tmpfs"]
+PROPAGATIONS = ("private", "rprivate", "slave", "rslave", "shared", "rshared")
+"""What becomes of later mounts below a bind: nothing, the host's appear inside, each side's appear on the other.
+
+With an ``r`` that holds for the mounts below it too. Source: mount_namespaces(7).
+"""
 Protocol = Literal["tcp", "udp"]
 RestartName = Literal["no", "on-failure", "always", "unless-stopped"]
 DeviceLimits = tuple[tuple[str, int], ...]
@@ -27,6 +32,7 @@ class Mount:
         mode: For tmpfs: permission bits.
         executable: For tmpfs: whether programs in it can be run; docker's default is that they can't.
         create: For bind: make a missing source a directory, as docker's ``-v`` does.
+        propagation: For bind: one of `PROPAGATIONS`; empty is ``rprivate``.
     """
 
     type: MountType
@@ -37,6 +43,7 @@ class Mount:
     mode: int = 0o1777
     create: bool = False
     executable: bool = False
+    propagation: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,8 @@ class Bind(NamedTuple):
     """A file, directory or tree of the host, mounted at ``target`` inside.
 
     ``idmap``: map its ids as the container's, where its file system can; ``recursive``: with the mounts below it;
-    ``devices``: device nodes in it can be opened. ``strict``: refused when its ids can't be mapped.
+    ``devices``: device nodes in it can be opened. ``strict``: refused when its ids can't be mapped. ``propagation``:
+    as in `pyctr_engine.model.spec.Mount`.
     """
 
     source: str
@@ -142,6 +143,7 @@ class Bind(NamedTuple):
     recursive: bool = True
     devices: bool = True
     strict: bool = False
+    propagation: str = ""
 
 
 class Tmpfs(NamedTuple):

@@ -16,6 +16,7 @@ from pyctr_engine.runtime.protocol import Bind
 
 # Kernels answer these where a file system can't be idmapped, or is already: bind it plainly instead.
 _NOT_IDMAPPABLE = (errno.EINVAL, errno.EPERM, errno.EOPNOTSUPP)
+_PROPAGATIONS = {"": m.MS_PRIVATE, "private": m.MS_PRIVATE, "slave": m.MS_SLAVE, "shared": m.MS_SHARED}
 
 
 class Tree(NamedTuple):
@@ -60,7 +61,11 @@ def open_bind(bind: Bind, userns: int) -> Iterator[Tree]:
 
 
 def _open_one(path: str, bind: Bind, target: str, userns: int, recursive: bool = False) -> Tree:
-    tree = m.open_tree(path, recursive)
+    wanted = bind.propagation if target == bind.target or bind.propagation.startswith("r") else ""
+    propagation = _PROPAGATIONS[wanted.removeprefix("r")]
+    if propagation != m.MS_PRIVATE and not is_shared(path):
+        raise OSError(errno.EINVAL, f"{wanted} needs a mount that is shared (mount --make-shared makes it one)", path)
+    tree = m.open_tree(path, recursive, propagation=propagation)
     mapped = False
     if userns >= 0 and bind.idmap:
         try:
@@ -161,6 +166,20 @@ def mounts_below(path: str) -> list[str]:
             if point.startswith(prefix) and point != prefix:
                 points[point] = None
     return sorted(points, key=lambda point: point.count("/"))
+
+
+def is_shared(path: str) -> bool:
+    """Whether the mount that ``path`` is in is shared, or a slave of one that is. Source: proc_pid_mountinfo(5)."""
+    best, shared = "", False
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            fields = line.split(b" ")
+            point = os.fsdecode(_unescape(fields[4]))
+            inside = path == point or path.startswith(point.rstrip("/") + "/")
+            if inside and len(point) >= len(best):  # of two at one place the later covers the other
+                best = point
+                shared = any(tag.startswith((b"shared:", b"master:")) for tag in fields[6 : fields.index(b"-")])
+    return shared
 
 
 def _unescape(field: bytes) -> bytes:

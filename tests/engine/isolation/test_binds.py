@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pyctr_engine.errors import StartError
 from pyctr_engine.model.spec import Mount, Security
 from tests.engine.containers.conftest import Bench
 from tests.engine.isolation.attacks import attack
@@ -134,7 +137,7 @@ def test_what_is_mounted_inside_is_not_mounted_on_the_host(bench: Bench, weaken:
         told = attack(bench, MOUNT, mounts=mounts, security=security)
         assert told["mount"] == told["over a file"] == "done"
         assert mounted_on_the_host(shared) == set()
-    as_it_was = "from pyctr_engine.linux import mount; mount._make_private = lambda tree, recursive: None"
+    as_it_was = "from pyctr_engine.linux import mount; mount._part = lambda tree, recursive, propagation: None"
     hold = MOUNT + "import time; time.sleep(0.5)\n"
     security = Security(cap_add=("SYS_ADMIN",), userns="host")
     attack(weaken(as_it_was), hold, mounts=mounts, security=security)
@@ -148,3 +151,55 @@ def test_what_hides_a_file_hides_it_from_the_container_alone(bench: Bench, share
     assert (ran.out, ran.code) == ("", 0)
     assert mounted_on_the_host(shared) == set()
     assert (shared / "file").read_text() == "the host's"
+
+
+APPEARS = """
+import time
+deadline = time.monotonic() + 20
+while not os.path.exists("/given/below/from the host") and time.monotonic() < deadline:
+    open("/given/ready", "w").close()
+    time.sleep(0.02)
+attempt("seen", os.stat, "/given/below/from the host")
+"""
+
+
+@pytest.mark.parametrize(("propagation", "seen"), [("", "ENOENT"), ("rslave", "done"), ("shared", "done")])
+def test_what_the_host_mounts_later_appears_where_that_was_asked_for(
+    bench: Bench, shared: Path, propagation: str, seen: str
+) -> None:
+    script = APPEARS if propagation else APPEARS.replace("+ 20", "+ 1")
+
+    def mount_later() -> None:
+        deadline = time.monotonic() + 20
+        while not (shared / "ready").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=777", "pyctr-test", str(shared / "below")], check=True)
+        (shared / "below" / "from the host").touch()
+
+    (shared).chmod(0o777)
+    host = threading.Thread(target=mount_later)
+    host.start()
+    mounts = (Mount("bind", str(shared), "/given", propagation=propagation),)
+    told = attack(bench, script, mounts=mounts, security=Security(userns="host"))
+    host.join()
+    assert told["seen"] == seen
+
+
+def test_only_shared_shows_the_host_what_is_mounted_inside(bench: Bench, shared: Path) -> None:
+    security = Security(cap_add=("SYS_ADMIN",), userns="host")
+    for propagation, there in (("rslave", set()), ("rshared", {f"{shared}/below"})):
+        mounts = (Mount("bind", str(shared), "/given", propagation=propagation),)
+        script = 'import time\nattempt("mount", call, "mount", b"none", b"/given/below", b"tmpfs", 0, None)\n'
+        assert attack(bench, script, mounts=mounts, security=security)["mount"] == "done"
+        assert mounted_on_the_host(shared) == there
+
+
+def test_a_mount_that_is_not_shared_cannot_be_followed(bench: Bench, host_directory: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "pyctr-test", str(host_directory)], check=True)
+    try:
+        subprocess.run(["mount", "--make-private", str(host_directory)], check=True)
+        mounts = (Mount("bind", str(host_directory), "/given", propagation="rslave"),)
+        with pytest.raises(StartError, match="rslave needs a mount that is shared"):
+            bench.run("true", mounts=mounts)
+    finally:
+        subprocess.run(["umount", str(host_directory)], check=True)

@@ -63,6 +63,7 @@ def test_an_env_file_s_mistake_is_found_by_line(tmp_path: Path) -> None:
         ("pg:/data:ro,z", Mount("volume", "pg", "/data", read_only=True)),
         ("/a:/b/", Mount("bind", "/a", "/b", create=True)),
         ("/:/host:ro", Mount("bind", "/", "/host", read_only=True, create=True)),
+        ("/:/host:ro,rslave", Mount("bind", "/", "/host", read_only=True, create=True, propagation="rslave")),
     ],
 )
 def test_volumes(text: str, mount: Mount) -> None:
@@ -82,12 +83,26 @@ def test_a_relative_source_is_below_the_working_directory(tmp_path: Path, monkey
     [
         ("type=bind,source=/a,target=/b,readonly", Mount("bind", "/a", "/b", read_only=True)),
         ("type=bind,src=/a,dst=/b,ro=false", Mount("bind", "/a", "/b")),
+        ("type=bind,src=/a,dst=/b,bind-propagation=shared", Mount("bind", "/a", "/b", propagation="shared")),
         ("source=pg,destination=/b", Mount("volume", "pg", "/b")),
         ("type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=700", Mount("tmpfs", "", "/t", size=1 << 20, mode=0o700)),
     ],
 )
 def test_mounts(text: str, mount: Mount) -> None:
     assert ask(f"--mount {text} img").mounts == (mount,)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("-v /a:/b:rslaves", "'/a:/b:rslaves' has the unknown option 'rslaves'"),
+        ("-v pg:/b:rslave", "rslave is for directories of the host"),
+        ("--mount type=bind,src=/a,dst=/b,bind-propagation=x", "has an unknown propagation"),
+    ],
+)
+def test_what_cannot_be_mounted_so(words: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        ask(f"{words} img")
 
 
 def test_tmpfs() -> None:

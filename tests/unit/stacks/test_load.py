@@ -165,6 +165,12 @@ def test_config_loads_as_the_same_stack(path: Path, tmp_path: Path) -> None:
         ("volumes: [/data]", "mounts", (Mount("volume", "", "/data"),)),
         ("volumes: [cache:/c:rw]", "mounts", (Mount("volume", "test_cache", "/c"),)),
         ("volumes: ['/a:/b:ro,z']", "mounts", (Mount("bind", "/a", "/b", read_only=True, create=True),)),
+        ("volumes: ['/a:/b:rslave']", "mounts", (Mount("bind", "/a", "/b", create=True, propagation="rslave"),)),
+        (
+            "volumes: [{type: bind, source: /a, target: /b, bind: {propagation: rshared}}]",
+            "mounts",
+            (Mount("bind", "/a", "/b", create=True, propagation="rshared"),),
+        ),
         ("volumes: [{type: tmpfs, target: /t}]", "mounts", (Mount("tmpfs", "", "/t"),)),
         ("volumes: [{target: //t/}]", "mounts", (Mount("volume", "", "/t"),)),
         (

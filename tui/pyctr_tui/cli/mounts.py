@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from pyctr_engine.model.spec import Mount, MountType
+from pyctr_engine.model.spec import PROPAGATIONS, Mount, MountType
 from pyctr_tui.cli.options import UsageError
 from pyctr_tui.cli.values import size
 
@@ -25,14 +25,20 @@ def volume(text: str) -> Mount:
     source, target = parts[:2]
     options = parts[2].split(",") if len(parts) == 3 else []
     for option in options:
-        if option != "ro" and option not in _PLAIN:
-            raise UsageError(f"--volume: {text!r} has the unknown option {option!r}", "options: ro, rw, z, Z")
+        if option != "ro" and option not in _PLAIN and option not in PROPAGATIONS:
+            known = f"options: ro, rw, z, Z, {', '.join(PROPAGATIONS)}"
+            raise UsageError(f"--volume: {text!r} has the unknown option {option!r}", known)
     if not source:
         raise _bad_volume(text)
     is_path = source.startswith(("/", ".", "~"))
     kind: MountType = "bind" if is_path else "volume"
     path = os.path.abspath(os.path.expanduser(source)) if is_path else source
-    return Mount(kind, path, _target(target, text), read_only="ro" in options, create=is_path)
+    propagation = next((option for option in options if option in PROPAGATIONS), "")
+    if propagation and not is_path:
+        raise UsageError(f"--volume: {text!r}: {propagation} is for directories of the host", "leave it out")
+    return Mount(
+        kind, path, _target(target, text), read_only="ro" in options, create=is_path, propagation=propagation
+    )
 
 
 def mount(text: str) -> Mount:
@@ -49,7 +55,10 @@ def mount(text: str) -> Mount:
     source = keys.get("source", "")
     match keys.get("type", "volume"):
         case "bind" if source.startswith("/"):
-            return Mount("bind", source, target, read_only)
+            propagation = keys.get("bind-propagation", "")
+            if propagation and propagation not in PROPAGATIONS:
+                raise UsageError(f"--mount: {text!r} has an unknown propagation", ", ".join(PROPAGATIONS))
+            return Mount("bind", source, target, read_only, propagation=propagation)
         case "bind":
             raise UsageError(f"--mount: {text!r} needs an absolute source", "like type=bind,source=/srv,target=/data")
         case "volume":
@@ -63,7 +72,7 @@ def mount(text: str) -> Mount:
 _MOUNT_KEYS = {
     "type": "type", "source": "source", "src": "source", "target": "target", "dst": "target",
     "destination": "target", "readonly": "readonly", "ro": "readonly", "tmpfs-size": "tmpfs-size",
-    "tmpfs-mode": "tmpfs-mode",
+    "tmpfs-mode": "tmpfs-mode", "bind-propagation": "bind-propagation",
 }  # fmt: skip
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.actions.possible import why_not
 from pyctr_tui.dialogs.dialog import Dialog
 from pyctr_tui.keymap import first_key

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.dialogs.dialog import Dialog
 from pyctr_tui.keymap import key_name
 from pyctr_tui.widgets.draw import Line, cells, fit, gap, width_of

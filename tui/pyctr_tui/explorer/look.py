@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.explorer import tree
 from pyctr_tui.safe_text import safe
 from pyctr_tui.view import made_by

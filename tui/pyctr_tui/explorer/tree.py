@@ -6,9 +6,9 @@ Nodes are plain objects with slots: a hundred thousand of them are made in a few
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.safe_text import safe
 
 if TYPE_CHECKING:

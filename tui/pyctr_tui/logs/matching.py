@@ -6,13 +6,16 @@ import array
 import os
 import select
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pyctr_tui.logs.matcher import LENGTH
 from pyctr_tui.logs.query import Query
+
+if TYPE_CHECKING:
+    import subprocess
 
 PATIENCE = 50
 """Milliseconds between two looks at whether the answer is still wanted."""
@@ -49,6 +52,8 @@ class Matcher:
         return list(zip(places[::2], places[1::2], strict=True))
 
     def _start(self) -> subprocess.Popen[bytes]:
+        import subprocess
+
         root = str(Path(__file__).parents[2])
         command = [sys.executable, "-I", "-S", "-c", _MAIN, self.query.dump(), root]
         self._child = subprocess.Popen(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
+
+from pyctr_engine.record import dataclass
 
 if TYPE_CHECKING:
     from pyctr_tui.pages.page import Page

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.dialogs.confirm import Choice, Chosen, ConfirmDialog
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog

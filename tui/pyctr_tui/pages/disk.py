@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from textual.geometry import Region
 
 from pyctr_engine.model.tidy import DiskUsage, Pruned, PruneRequest
+from pyctr_engine.record import dataclass, replace
 from pyctr_tui import glyphs
 from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.figures import age, count, exact_size, size

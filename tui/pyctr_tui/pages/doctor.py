@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.figures import count
 from pyctr_tui.pages.page import Page

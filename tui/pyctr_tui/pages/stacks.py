@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 
 from pyctr_engine.errors import EngineError, InvalidStack
 from pyctr_engine.model.stack import Action
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.actions.stacks import StackActions
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog

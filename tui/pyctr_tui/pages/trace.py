@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.pages.page import Page
 from pyctr_tui.panes.listing import ListPane

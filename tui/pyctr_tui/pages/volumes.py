@@ -6,13 +6,13 @@ import os
 import posixpath
 import stat
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from textual.geometry import Region
 
 from pyctr_engine.model.explore import VOLUME, Directory, DirectoryEntry
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog

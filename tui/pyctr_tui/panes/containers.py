@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
 from pyctr_engine.model.status import State
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.figures import percent, size
 from pyctr_tui.grouping import COLUMNS, ContainerRow, Row, StackRow, rows

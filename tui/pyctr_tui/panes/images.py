@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, size
 from pyctr_tui.grouping import natural

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_engine.record import replace
 from pyctr_tui import glyphs
 from pyctr_tui.explorer.look import Strata, Stratum, Wasted
 from pyctr_tui.explorer.tree import Row

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.palette import ROLES
 from pyctr_tui.quoting import template_refusal
 from pyctr_tui.remaps import command_names, key_from

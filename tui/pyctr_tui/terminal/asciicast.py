@@ -12,9 +12,9 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from pyctr_engine.errors import InvalidValue, told_as
+from pyctr_engine.record import dataclass
 from pyctr_tui.safe_text import safe
 
 MOST_LINE = 8 << 20

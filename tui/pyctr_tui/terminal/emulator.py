@@ -14,7 +14,6 @@ import codecs
 import re
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from bittty import Board, Video
@@ -22,6 +21,7 @@ from bittty.devices.modes import MouseProtocol
 from bittty.operations import Operation
 from bittty.style import Style as CellStyle
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.safe_text import safe
 from pyctr_tui.terminal.keys import Modes
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from rich.segment import Segment
 from rich.style import Style
 
+from pyctr_engine.record import dataclass, field
 from pyctr_tui import glyphs
 from pyctr_tui.widgets.braille import dots
 from pyctr_tui.widgets.draw import Line

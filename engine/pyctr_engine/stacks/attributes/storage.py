@@ -7,7 +7,7 @@ import posixpath
 import re
 from dataclasses import replace
 
-from pyctr_engine.model.spec import Device, Mount
+from pyctr_engine.model.spec import PROPAGATIONS, Device, Mount
 from pyctr_engine.stacks import values
 from pyctr_engine.stacks.document import Mapping, Node, Scalar, nearest
 from pyctr_engine.stacks.draft import Draft
@@ -90,13 +90,18 @@ def _short(draft: Draft, node: Node) -> Mount:
         raise node.error(f'"{text}" is not a volume', "for example ./data:/data or cache:/var/cache:ro")
     if len(parts) == 1:
         return Mount("volume", "", _target(node, text))
-    read_only = False
+    read_only, propagation = False, ""
     for option in parts[2].split(",") if len(parts) == 3 else ():
         if option == "ro":
             read_only = True
+        elif option in PROPAGATIONS:
+            propagation = option
         elif option not in _HARMLESS:
-            raise node.error(f"the volume option {option} is not supported yet", "ro and rw are")
-    return _mount(draft, node, parts[0], parts[1], read_only)
+            raise node.error(f"the volume option {option} is not supported yet", "ro, rw and rslave are, for example")
+    mount = _mount(draft, node, parts[0], parts[1], read_only)
+    if propagation and mount.type != "bind":
+        raise node.error(f"{propagation} is for directories of the host", "leave it out")
+    return replace(mount, propagation=propagation) if propagation else mount
 
 
 def _mount(draft: Draft, node: Node, source: str, target: str, read_only: bool) -> Mount:
@@ -160,7 +165,14 @@ def _long(draft: Draft, node: Mapping) -> Mount:
     if kind == "bind":
         if source_node is None:
             raise node.error("a bind needs a source", "a path on the host")
-        return Mount("bind", _host_path(draft, source), target, read_only, create=_creates(draft, node))
+        return Mount(
+            "bind",
+            _host_path(draft, source),
+            target,
+            read_only,
+            create=_creates(draft, node),
+            propagation=_propagation(node),
+        )
     name = _volume(draft, source_node, source) if source_node is not None else ""
     return Mount("volume", name, target, read_only)
 
@@ -172,6 +184,18 @@ def _creates(draft: Draft, node: Mapping) -> bool:
     return given is None or values.boolean(given, "create_host_path", draft.context.warn_node)
 
 
+def _propagation(node: Mapping) -> str:
+    """``bind.propagation``."""
+    bind = node.get("bind")
+    given = bind.get("propagation") if isinstance(bind, Mapping) else None
+    if given is None:
+        return ""
+    word = values.string(given, "propagation")
+    if word not in PROPAGATIONS:
+        raise given.error(f'"{word}" is no propagation', ", ".join(PROPAGATIONS))
+    return word
+
+
 def _options(draft: Draft, node: Mapping, kind: str) -> None:
     """Check the options of each type."""
     bind, volume = node.get("bind"), node.get("volume")
@@ -181,7 +205,7 @@ def _options(draft: Draft, node: Mapping, kind: str) -> None:
             raise given.error(f"{name} options on a volume of type {kind}", "they belong to their own type")
     if bind is not None:
         options = values.mapping(bind, "bind")
-        values.known_keys(options, "bind", ("create_host_path", "selinux"), ("propagation", "recursive"))
+        values.known_keys(options, "bind", ("create_host_path", "selinux", "propagation"), ("recursive",))
     if volume is not None:
         options = values.mapping(volume, "volume")
         values.known_keys(options, "volume", ("nocopy",), ("subpath", "labels"))
