@@ -244,10 +244,15 @@ def test_what_is_not_used_is_pruned(terminal: Callable[..., Tmux], cli: Cli) -> 
 
 def test_it_says_why_one_died(opened: Callable[..., Tmux], cli: Cli) -> None:
     tmux = opened()
-    cli("run", "-d", "--name", "hog", "--memory", "32m", BASE, "sh", "-c", "sleep 1; tail /dev/zero")
+    program = "echo loading everything; head -c 500000 /dev/zero > /loaded; sleep 2; tail /dev/zero"
+    cli("run", "-d", "--name", "hog", "--memory", "32m", BASE, "sh", "-c", program)
     tmux.wait_for("OOM 137", patience=40)
     tmux.type("/hog")
-    tmux.press("Enter", "7")
+    tmux.press("Enter", "4", "z")
+    tmux.wait_for(
+        "hog", "out of memory", "tail /dev/zero", "/loaded", "its last lines", "loading everything", "5 its last words"
+    )
+    tmux.press("z", "7")
     tmux.wait_for("OOMKilled")
-    tmux.press("4")
-    tmux.wait_for("memory")
+    tmux.press("5")
+    tmux.wait_for("loading everything", "killed by the kernel: out of memory (32 MiB)")
