@@ -250,7 +250,13 @@ def test_it_says_why_one_died(opened: Callable[..., Tmux], cli: Cli) -> None:
     tmux.type("/hog")
     tmux.press("Enter", "4", "z")
     tmux.wait_for(
-        "hog", "out of memory", "tail /dev/zero", "/loaded", "its last lines", "loading everything", "5 its last words"
+        "hog",
+        "out of memory",
+        "tail /dev/zero",
+        "/loaded",
+        "its last lines",
+        "loading everything",
+        "5 its last words",
     )
     tmux.press("z", "7")
     tmux.wait_for("OOMKilled")

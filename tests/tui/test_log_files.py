@@ -197,6 +197,44 @@ def test_what_is_rotated_away_is_missing_at_the_beginning(tmp_path: Path) -> Non
     assert log.start > at
 
 
+def test_places_hold_while_files_are_rotated_and_nobody_looks(tmp_path: Path) -> None:
+    """A file that is made may get the inode number of one that was dropped."""
+    path = tmp_path / "log"
+    path.write_text(lines(0, 100))
+    rotate(path, most=3)
+    path.write_text(lines(100, 200))
+    log = Log(str(path))
+    at = log.find_time(1000.0 + 50)
+    for start in (200, 300, 400):
+        rotate(path, most=3)
+        path.write_text(lines(start, start + 100))
+    assert texts(log.after(at))[0] == "line 50", "what was opened is still there"
+    assert texts(log.before(log.end))[-1] == "line 199"
+    log.refresh()
+    assert all_of(log) == all_backwards(log) == numbered(200, 500)
+    assert texts(log.after(at))[0] == "line 200"
+
+
+def test_a_record_that_is_half_written_is_not_yet_there(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(lines(0, 3) + '{"t": 1, "s"')
+    log = Log(str(path))
+    end = log.end
+    assert texts(log.before(end)) == numbered(0, 3)
+    assert texts(log.after(end)) == []
+    with path.open("a") as file:
+        file.write(': "stdout", "m": "whole"}\n')
+    log.refresh()
+    assert texts(log.after(end)) == ["whole"]
+    os.truncate(path, path.stat().st_size)
+    with path.open("a") as file:
+        file.write('{"half')
+    log.refresh()
+    os.truncate(path, path.stat().st_size - 6)  # as the monitor does on a full disk
+    log.refresh()
+    assert not log.restarts
+
+
 def test_a_single_file_that_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "log"
     path.write_text(lines(0, 100))

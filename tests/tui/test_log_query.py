@@ -59,6 +59,8 @@ def test_levels_are_seen_as_programs_write_them(text: str, level: Level, word: s
         ({"severity": "INFO", "message": "up", "a": "b c"}, Level.INFO, 'info up a="b c"'),
         ({"event": "up", "n": {"x": [1]}}, Level.NONE, 'up n={"x":[1]}'),
         ({"level": "loud", "msg": "hey"}, Level.NONE, "loud hey"),
+        ({"message": "no", "level": 400, "level_name": "ERROR"}, Level.ERROR, "error no level=400"),
+        ({"msg": "gelf", "level": 3}, Level.ERROR, "error gelf"),
         ({"msg": "", "ok": True, "e": ""}, Level.NONE, ' ok=true e=""'),
     ],
 )
@@ -104,6 +106,8 @@ def test_what_is_typed_is_understood() -> None:
         ("(a|b)cde", "cde"),
         ("[abc]def]", "def]"),
         ("a|b", ""),
+        ("error {|panic", ""),
+        ("{a}bc", "{a}bc"),
         ("(?i)foo", ""),
         (r"\x41bc", ""),
         ("", ""),
@@ -114,11 +118,36 @@ def test_the_text_that_every_match_has_in_it(pattern: str, literal: str) -> None
 
 
 PIECES = st.sampled_from(
-    ["a", "b", "ab", "foo", "A", " ", "é", "ſ", "K", ".", ".*", "a*", "b?", "(a|b)", "(ab)?", "[ab]", "[^a]", r"\d",
-     "|", r"\.", r"\w+", "^", "$", r"\b", "x{2}", '"', r"\\", "(?:ab)", "o+", "\t", "\x1b[1m", "1", "k", "s"]
+    ["a", "b", "ab", "foo", "A", " ", "é", "ſ", "K", ".", ".*", "a*", "b?", "(a|b)", "(ab)?", "[ab]", "[^a]", "zq",
+     "|", "{", "}", "{a|b}", r"\d", r"\.", r"\w+", "^", "$", r"\b", "x{2}", '"', r"\\", "(?:ab)", "o+", "\t",
+     "\x1b[1m", "1", "k", "s"]
 )  # fmt: skip
 TEXTS = st.lists(
-    st.sampled_from(["a", "b", "foo", "F", " ", "\t", "é", "ſ", "K", "\x1b[1m", '"', "\\", "\r", "x", "1", ".", "k"]),
+    st.sampled_from(
+        [
+            "a",
+            "b",
+            "foo",
+            "F",
+            " ",
+            "\t",
+            "é",
+            "ſ",
+            "K",
+            "\x1b[1m",
+            '"',
+            "\\",
+            "\r",
+            "x",
+            "1",
+            ".",
+            "k",
+            "q",
+            "z",
+            "{",
+            "}",
+        ]
+    ),
     max_size=8,
 ).map("".join)
 
@@ -165,6 +194,7 @@ def picked(found: Finder | Matcher, data: bytes) -> list[str]:
 
 def test_what_is_matched_is_what_is_shown() -> None:
     data = block("\x1b[31mERR\x1b[0mOR: red", "tab\there", "pro\rgress", "Übergröße", 'say "hi"', "stdout")
+    data += block('{"level":"warn","msg":"slow","code":7}', "10€ ſale")
     for typed, found in (
         ("error: red", ["\x1b[31mERR\x1b[0mOR: red"]),
         ("^tab     here$", ["tab\there"]),
@@ -172,6 +202,9 @@ def test_what_is_matched_is_what_is_shown() -> None:
         ("^ÜBERGRÖSSE|übergröße", ["Übergröße"]),
         ('"hi"', ['say "hi"']),
         ("^stdout$", ["stdout"]),
+        ("warn slow code=7", ['{"level":"warn","msg":"slow","code":7}']),
+        ('"code":7', ['{"level":"warn","msg":"slow","code":7}']),
+        ("10€|ſale", ["10€ ſale"]),
         ("nothing", []),
     ):
         assert picked(Finder(parse_query(typed)), data) == found, typed
@@ -181,11 +214,14 @@ def test_levels_streams_and_what_to_leave_out() -> None:
     data = block("INFO up", "WARN slow", '{"level":"error","msg":"broke"}', "plain")
     data += block("ERROR x", stream="stderr")
     assert picked(Finder(parse_query("level:warn")), data) == [
-        "WARN slow", '{"level":"error","msg":"broke"}', "ERROR x",
+        "WARN slow", '{"level":"error","msg":"broke"}', "plain", "ERROR x",
     ]  # fmt: skip
+    trace = block("INFO up", "ERROR it broke", "  at main.c:1", "caused by that", "INFO on")
+    assert picked(Finder(parse_query("level:error")), trace) == ["ERROR it broke", "  at main.c:1", "caused by that"]
+    assert picked(Finder(parse_query("level:error main")), trace) == ["  at main.c:1"]
     assert picked(Finder(parse_query("stream:stderr")), data) == ["ERROR x"]
     assert picked(Finder(parse_query("!warn|info")), data)[-1] == "ERROR x"
-    assert picked(Finder(parse_query("level:error !broke")), data) == ["ERROR x"]
+    assert picked(Finder(parse_query("level:error !broke")), data) == ["plain", "ERROR x"]
 
 
 # -- the child ------------------------------------------------------------------------------------------------------

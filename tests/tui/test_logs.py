@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -384,6 +385,142 @@ async def test_only_what_is_shown_is_saved(tmp_path: Path, monkeypatch: pytest.M
         assert (tmp_path / "all").read_text().splitlines() == [
             "fetch-1 | yes", "index-1 | between", "parse-1 | between", "fetch-1 | no", "fetch-1 | yes again",
         ]  # fmt: skip
+
+
+async def test_long_lines_are_saved_whole_and_saved_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        monkeypatch.chdir(tmp_path)
+        with open(it.engine.log_file("crawler-fetch-1"), "w") as file:
+            for stream, text, goes_on in (
+                ("stdout", "out", True), ("stderr", "err ", True), ("stderr", "ends", False),
+                ("stdout", "-put", False), ("stdout", "cut off", True),
+            ):  # fmt: skip
+                file.write(json.dumps({"t": START, "s": stream, "m": text, "p": goes_on}) + "\n")
+        await it.press("5", "ctrl+s", "ctrl+u", *"saved", "enter")
+        await it.until(lambda: "3 lines (25 bytes)" in it.text())
+        assert (tmp_path / "saved").read_text() == "err ends\nout-put\ncut off\n"
+        (tmp_path / "saved").unlink()
+        await it.press("J", "r")
+        await it.until(lambda: (tmp_path / "saved").exists() and (tmp_path / "saved").stat().st_size == 25)
+        await it.press("5", "ampersand", *"out", "enter")
+        await it.until(lambda: len(shown(it)) == 1)
+        await it.press("ctrl+s", "ctrl+u", *"only", "enter")
+        await it.until(lambda: "1 line (4 bytes)" in it.text())
+        assert (tmp_path / "only").read_text() == "out\n"
+
+
+async def test_a_stack_s_logs_follow_who_comes_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        monkeypatch.chdir(tmp_path)
+        await it.press("5", "A")
+        await it.until(lambda: "crawler · 3 containers" in it.text())
+        it.engine.remove(it.engine._find("crawler-parse-1").id, force=True)
+        await it.press("ctrl+s", "ctrl+u", *"both")
+        await it.press("enter")  # of one that has gone there is nothing to save
+        await it.until(lambda: (tmp_path / "both").exists())
+        await it.read()
+        await it.until(lambda: "crawler · 2 containers" in it.text())
+        assert len(it.app.home.logs.sources) == 2
+
+
+async def test_a_mark_stands_after_its_line_also_when_many_have_one_time() -> None:
+    async with running() as it:
+        write(it.engine, "crawler-fetch-1", *((1, f"line {number}") for number in range(100)))
+        await it.press("5")
+        await it.until(lambda: "line 99" in it.text())
+        await it.press("k", "k", "k", "b")
+        assert drawn(it)[-1].startswith("── ◆ marked")
+        assert drawn(it)[-2].endswith("line 96")
+        await it.press("k", "k", "b")
+        assert drawn(it)[-1].startswith("── ◆ marked")
+        assert drawn(it)[-2].endswith("line 94")
+        await it.press("g")
+        await it.until(lambda: "line 0" in it.text())
+        for _ in range(3):
+            await it.press("k")
+        assert drawn(it)[0].endswith("line 0")
+
+
+async def test_the_first_line_can_be_reached_above_its_wrapped_text() -> None:
+    async with running() as it:
+        write(it.engine, "crawler-fetch-1", *((1, f"line {number} " + "x" * 400) for number in range(40)))
+        await it.press("5")
+        await it.until(lambda: "line 39" in it.text())
+        await it.press("w", "g")
+        for _ in range(40):
+            await it.press("k")
+        assert "line 0 xxx" in shown(it)[0]
+        await it.press("G")
+        await it.until(lambda: it.app.home.logs.following)
+
+
+async def test_an_event_after_the_last_line_is_gone_to() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(engine=engine) as it:
+        write(it.engine, "crawler-fetch-1", (400, "last"))
+        await it.press("5")
+        await it.until(lambda: "last" in it.text())
+        await it.press("left_square_bracket")
+        await it.until(lambda: "at " in it.text())
+        assert any("committed" in text for text in drawn(it))
+        assert any("last" in text for text in drawn(it))
+
+
+async def test_a_search_that_was_overtaken_leaves_nothing_behind(tmp_path: Path) -> None:
+    engine = FakeEngine(logs=str(tmp_path))
+    path = engine.log_file("crawler-fetch-1")
+    with open(path, "w") as file:
+        file.writelines(line(number, "x" * 300) for number in range(100_000))
+    async with running(engine=engine) as it:
+        await it.press("5")
+        await it.until(lambda: "xxx" in it.text())
+        logs = it.app.home.logs
+        await it.press("slash", *"zzz")
+        await it.pilot.press("enter", "escape", "G")
+        await it.until(lambda: it.app.log_reader.is_idle)
+        await it.press("slash", *"xx")
+        await it.pilot.press("enter", "G", "escape", "escape")
+        await it.until(lambda: it.app.log_reader.is_idle)
+        assert logs.following == it.app.log_reader._following
+        assert logs.busy is None
+        with open(path, "a") as file:
+            file.writelines(line(number, f"new {number}") for number in range(20_000))
+        await it.until(lambda: it.app.log_reader.is_idle)
+        assert len(logs.lines) <= KEPT
+
+
+async def test_very_long_lines_take_no_more_room_than_short_ones(tmp_path: Path) -> None:
+    engine = FakeEngine(logs=str(tmp_path))
+    with open(engine.log_file("crawler-fetch-1"), "w") as file:
+        file.writelines(line(number, f"{number} " + "\x01" * 16_000) for number in range(1000))
+    async with running(engine=engine) as it:
+        await it.press("5")
+        await it.until(lambda: "999 " in it.text())
+        for _ in range(20):
+            await it.press("pageup")
+        size = sum(len(entry.raw) for entry in it.app.home.logs.lines)
+        assert size < 32 << 20, "of 96 MiB"
+        assert [int(text.split()[1]) for text in shown(it)] == sorted(int(text.split()[1]) for text in shown(it))
+
+
+async def test_the_rate_falls_to_nothing_when_nothing_comes() -> None:
+    async with running() as it:
+        await it.press("5")
+        await it.until(lambda: "GET https" in it.text())
+        with open(it.engine.log_file("crawler-fetch-1"), "a") as file:
+            file.writelines(line(number) for number in range(500))
+        await it.until(lambda: "lines/s" in it.text())
+        await it.until(lambda: "lines/s" not in it.text())
+
+
+async def test_where_a_day_begins_is_drawn() -> None:
+    async with running() as it:
+        write(it.engine, "crawler-fetch-1", (90_000, "yesterday"), (1, "today"))
+        await it.press("5")
+        await it.until(lambda: "today" in it.text())
+        rule = drawn(it)[next(n for n, text in enumerate(drawn(it)) if "yesterday" in text) + 1]
+        assert re.search(r"── · \w+day, \d{4}-\d\d-\d\d ──", rule)
 
 
 async def moments(it: Running) -> None:

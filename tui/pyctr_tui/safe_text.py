@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 MAX_MARKS = 2
 """Combining marks kept on one character: enough for living languages, too few for a flood."""
 
+REMEMBERED = 512
+"""Characters of the longest text whose harmless form is remembered."""
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 _SGR = re.compile(r"\x1b\[[0-9;:]*m")
@@ -33,7 +35,7 @@ def safe(text: str) -> str:
     """The same text as one harmless line: controls as ``␛`` and the like, no bidi, no zero width, few marks."""
     if text.isascii() and text.isprintable():
         return text
-    return _safe(text)
+    return _remembered(text) if len(text) <= REMEMBERED else _safe(text)
 
 
 def safe_log(text: str, tab: int = 8) -> str:
@@ -55,7 +57,6 @@ def safe_error(error: EngineError) -> str:
     return safe(f"{error.message} · {error.hint}" if error.hint else error.message)
 
 
-@lru_cache(maxsize=4096)
 def _safe(text: str) -> str:
     out: list[str] = []
     marks = 0
@@ -76,6 +77,9 @@ def _safe(text: str) -> str:
             marks = 0
             out.append(shown)
     return "".join(out)
+
+
+_remembered = lru_cache(maxsize=4096)(_safe)
 
 
 def _is_variation(character: str) -> bool:

@@ -16,7 +16,7 @@ from pyctr_tui.cli.text import timestamp
 from pyctr_tui.dialogs.form import Answers, Field
 from pyctr_tui.figures import count, exact_size
 from pyctr_tui.logs.log import Log
-from pyctr_tui.logs.matching import Matcher, TooSlow
+from pyctr_tui.logs.matching import Matcher, TooSlow, Unwanted
 from pyctr_tui.logs.merge import Entry, Logs, Passed
 from pyctr_tui.safe_text import safe, safe_log
 
@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 
 PIECE = 64 << 10
 """Bytes that are written at once."""
+LONGEST = 1 << 20
+"""Characters of a line after which it is broken."""
 
 
 class LogActions(Actions):
-    """On the log of the selected container, all of it: also what was rotated away from the file in sight."""
+    """On the logs in the pane, all of them: also what was rotated away from the files in sight."""
 
     def action_search(self) -> None:
         """Type what to look for in the log."""
@@ -66,6 +68,9 @@ class LogActions(Actions):
         if home.selection.container is not None and not home.selection.container.stack:
             home.notify_line(f"{home.selection.container.name} belongs to no stack", "warn")
             return
+        if not home.selection.subject.is_one:
+            home.notify_line(f"these are the logs of {home.selection.subject.name} already")
+            return
         home.logs.whole_stack = not home.logs.whole_stack
         home.selection.shown()
 
@@ -94,12 +99,12 @@ class LogActions(Actions):
             return f"logs{times} {whose}{self._grep(answers)} > {shlex.quote(answers['path'])}"
 
         def then(answers: Answers) -> None:
-            path = whole(answers["path"])
-            text = LogText(engine, shown.sources, bool(answers["times"]), shown.only if answers.get("only") else None)
-            name = shown.name_shown
+            path, times = whole(answers["path"]), bool(answers["times"])
+            name, sources = shown.name_shown, shown.sources
+            only = shown.only if answers.get("only") else None
 
             def work(job: Job) -> str:
-                written = 0
+                text, written = LogText(engine, sources, times, only), 0
                 with told_as(f"write {path}"), open(path, "wb") as file:
                     for data in text:
                         file.write(data)
@@ -139,7 +144,7 @@ class LogActions(Actions):
             only = shown.only if answers.get("only") else None
             text = LogText(application.engine, shown.sources, False, only, safe_log)
             said, tone = host.run(
-                application, ("/bin/sh", "-c", command), safe(command), pause=command != pager, feed=iter(text)
+                application, ("/bin/sh", "-c", command), safe(command), pause=command != pager, feed=text
             )
             self._jobs.note(line(answers), said)
             self._home.notify_line(said, tone)
@@ -189,22 +194,29 @@ class LogText:
         only: Query | None = None,
         made: Callable[[str], str] = lambda text: text,
     ) -> None:
-        """``made``: what becomes of the text of a line. Raises EngineError for a container that is gone."""
-        self._logs = Logs([Log(engine.log_file(id)) for id, _ in sources])
+        """``made``: what becomes of the text of a line. Of a container that is gone there is nothing."""
+        self._logs = Logs([Log(_path(engine, id)) for id, _ in sources])
         width = max(len(name) for _, name in sources)
         self._names = [f"{name:<{width}} | " if len(sources) > 1 else "" for _, name in sources]
         self._times, self._made = times, made
-        self._only = Matcher(only) if only else None
-        self._open: set[tuple[int, str]] = set()
+        self._only = Matcher(only, lambda: not self._stopped) if only else None
+        self._held: dict[tuple[int, str], str] = {}
+        self._stopped = False
         self.lines = self.read = 0
         self.size = self._logs.between(self._logs.start, self._logs.end)
 
+    def stop(self) -> None:
+        """Nobody reads it any more; may be called from another thread."""
+        self._stopped = True
+
     def __iter__(self) -> Iterator[bytes]:
-        """Each piece. Raises EngineError when a pattern takes too long."""
+        """Each piece, empty ones too while nothing is found. Raises EngineError when a pattern takes too long."""
         try:
             yield from self._pieces()
         except TooSlow as error:
             raise EngineError(str(error)) from None
+        except Unwanted:
+            return
         finally:
             self._logs.close()
             if self._only is not None:
@@ -217,28 +229,46 @@ class LogText:
         edge = list(start)
         for step in self._logs.forwards(start, self._only):
             edge[step.source] = step.at
-            if step.at >= end[step.source]:
-                continue  # printed since
-            if isinstance(step, Entry):
+            if self._stopped:
+                return
+            if isinstance(step, Entry) and step.at < end[step.source]:  # what comes after it was printed since
                 out.append(self._line(step))
                 size += len(out[-1])
             if size >= PIECE or isinstance(step, Passed):
-                self.read = self._logs.between(start, tuple(edge))
+                self.read = min(self._logs.between(start, tuple(edge)), self.size)
                 yield b"".join(out)
                 out, size = [], 0
+            if all(at >= last for at, last in zip(edge, end, strict=True)):
+                break
+        out += [self._whole(source, text) for (source, _), text in self._held.items()]
         yield b"".join(out)
 
     def _line(self, entry: Entry) -> bytes:
-        """A line as text; a long one is several, of which each but the last goes on in the next."""
+        """A line as text. Of a long one, which is several records, nothing until its end has come.
+
+        Where only some lines are wanted each record is a line: its neighbours need not be among them.
+        """
         try:
             record = json.loads(entry.raw)
-            when, stream, text, goes_on = float(record["t"]), record["s"], str(record["m"]), bool(record.get("p"))
+            when, stream, text = float(record["t"]), str(record["s"]), str(record["m"])
+            goes_on = bool(record.get("p"))
         except (ValueError, KeyError, TypeError):
             when, stream, text, goes_on = 0.0, "", entry.raw.decode("utf-8", "replace"), False
         place = (entry.source, stream)
-        head = ""
-        if place not in self._open:
-            self.lines += 1
-            head = self._names[entry.source] + (f"{timestamp(when)} " if self._times else "")
-        (self._open.add if goes_on else self._open.discard)(place)
-        return f"{head}{self._made(text)}{'' if goes_on else chr(10)}".encode("utf-8", "surrogateescape")
+        head = f"{timestamp(when)} " if self._times and place not in self._held else ""
+        text = self._held.pop(place, "") + head + self._made(text)
+        if goes_on and self._only is None and len(text) < LONGEST:
+            self._held[place] = text
+            return b""
+        return self._whole(entry.source, text)
+
+    def _whole(self, source: int, text: str) -> bytes:
+        self.lines += 1
+        return f"{self._names[source]}{text}\n".encode("utf-8", "surrogateescape")
+
+
+def _path(engine: Engine, id: str) -> str:
+    try:
+        return engine.log_file(id)
+    except EngineError:
+        return ""

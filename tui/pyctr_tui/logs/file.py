@@ -16,8 +16,10 @@ from typing import NamedTuple
 from pyctr_tui.safe_text import safe_log
 
 BLOCK = 128 << 10
+SHORT = 2 << 10
+"""Bytes of a line of which many may be remembered."""
 LONGEST = 4 << 20
-"""A line longer than this is cut where a block ends."""
+"""A line longer than this is cut at its beginning, and ends what is read on."""
 
 
 class Block(NamedTuple):
@@ -41,15 +43,22 @@ class Parsed:
     text: str
 
 
-@lru_cache(maxsize=4096)
 def parse(raw: bytes) -> Parsed:
     """Read a line; one that is no JSON is shown as it is."""
+    return _parse_short(raw) if len(raw) <= SHORT else _parse_long(raw)
+
+
+def _parse(raw: bytes) -> Parsed:
     text = raw.decode("utf-8", "replace")
     try:
         record = json.loads(text)
         return Parsed(float(record["t"]), str(record["s"]), safe_log(str(record["m"]).rstrip("\n")))
     except (ValueError, KeyError, TypeError, RecursionError):
         return Parsed(0.0, "", safe_log(text))
+
+
+_parse_short = lru_cache(maxsize=4096)(_parse)
+_parse_long = lru_cache(maxsize=128)(_parse)
 
 
 def time_of(raw: bytes) -> float:
@@ -97,15 +106,16 @@ class LogFile:
         while True:
             start = max(0, end - length)
             data = self._read(start, end)
+            data = data[: data.rfind(b"\n") + 1]  # what is still being written is left for later
             if start:
                 cut = data.find(b"\n") + 1
-                if cut in (0, len(data)):  # the block is inside one line
+                if cut == len(data):  # the block is inside one line
                     if length < LONGEST:
                         length *= 4
                         continue
                     cut = 0
                 data, start = data[cut:], start + cut
-            return Block(start, data[: data.rfind(b"\n") + 1])
+            return Block(start, data)
 
     def after(self, start: int, size: int = BLOCK) -> Block:
         """About ``size`` bytes of lines from ``start`` (the beginning of one) on; none at the end."""

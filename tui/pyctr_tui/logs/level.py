@@ -60,9 +60,16 @@ _SIGNS = re.compile(
     r"|\"[A-Z]{3,7} [^\"]* HTTP/[\d.]+\" (?P<status>[45])\d\d\b"
 )
 _KLOG = {"I": Level.INFO, "W": Level.WARN, "E": Level.ERROR, "F": Level.FATAL}
-_PINO = {10: Level.TRACE, 20: Level.DEBUG, 30: Level.INFO, 40: Level.WARN, 50: Level.ERROR, 60: Level.FATAL}
+_NUMBERS = {
+    **dict.fromkeys((0, 1, 2), Level.FATAL), 3: Level.ERROR, 4: Level.WARN, 5: Level.INFO, 6: Level.INFO,
+    7: Level.DEBUG,
+    10: Level.TRACE, 20: Level.DEBUG, 30: Level.INFO, 40: Level.WARN, 50: Level.ERROR, 60: Level.FATAL,
+    100: Level.DEBUG, 200: Level.INFO, 250: Level.INFO, 300: Level.WARN, 400: Level.ERROR, 500: Level.FATAL,
+    550: Level.FATAL, 600: Level.FATAL,
+}  # fmt: skip
+"""Of syslog and GELF, of bunyan and pino, of Monolog."""
 
-LEVEL_KEYS = ("level", "lvl", "severity", "levelname", "log.level", "loglevel", "@level", "levelName")
+LEVEL_KEYS = ("level_name", "level", "lvl", "severity", "levelname", "log.level", "loglevel", "@level", "levelName")
 MESSAGE_KEYS = ("msg", "message", "@message", "event", "text")
 TIME_KEYS = ("time", "ts", "timestamp", "@timestamp", "t", "datetime", "asctime")
 
@@ -141,7 +148,7 @@ def _first(fields: Mapping[str, Any], keys: tuple[str, ...], kind: Any) -> str:
 
 def _level_in(value: object) -> Level:
     if isinstance(value, int):
-        return _PINO.get(value // 10 * 10, Level.NONE)
+        return _NUMBERS.get(value, Level.NONE)
     return named(value) if isinstance(value, str) else Level.NONE
 
 

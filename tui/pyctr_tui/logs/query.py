@@ -86,7 +86,8 @@ class Finder:
     def __init__(self, query: Query) -> None:
         self._query = query
         self._regex = _compiled(query.pattern)
-        literal = "" if query.leave_out else required_literal(query.pattern)
+        # a line that is passed over may tell the level of those after it
+        literal = "" if query.leave_out or query.level else required_literal(query.pattern)
         self._literal = literal.lower().encode()
         self._has_blank = " " in literal
 
@@ -95,16 +96,37 @@ class Finder:
         if self._literal and self._is_plain(block):
             return self._spans_with_literal(block)
         out, start = [], 0
+        latest: dict[str, Level] = {}
         for line in block.split(b"\n"):
             end = start + len(line)
-            if line and self.fits(line):
+            if line and self._might_fit(line) and self._fits_in_turn(line, latest):
                 out.append((start, end))
             start = end + 1
         return out
 
     def _is_plain(self, block: bytes) -> bool:
-        """Whether a text that is shown stands in the file just so: no colours in between, no blank that was a tab."""
-        return block.isascii() and b"\\u001b" not in block and not (self._has_blank and b"\\t" in block)
+        """Whether a text that is shown stands in the file just so.
+
+        No colours in between, no blank that was a tab, no JSON that is shown otherwise, nothing that isn't ASCII.
+        """
+        return (
+            block.isascii()
+            and b"\\u001b" not in block
+            and b'"m":"{' not in block
+            and b'"m": "{' not in block
+            and not (self._has_blank and b"\\t" in block)
+        )
+
+    def _might_fit(self, line: bytes) -> bool:
+        return not self._literal or self._literal in line.lower() or not self._is_plain(line)
+
+    def _fits_in_turn(self, line: bytes, latest: dict[str, Level]) -> bool:
+        """As `fits`; a line that tells no level goes on with what the one before it told, in the same stream."""
+        if not self._query.level:
+            return self.fits(line)
+        stream, text = stream_and_text(line)
+        level = latest[stream] = level_in(text) or latest.get(stream, Level.NONE)
+        return level >= self._query.level and self._fits_but_level(stream, text)
 
     def _spans_with_literal(self, block: bytes) -> list[tuple[int, int]]:
         out = []
@@ -121,13 +143,19 @@ class Finder:
 
     def fits(self, line: bytes) -> bool:
         """Whether a line of the file is wanted."""
-        query = self._query
         stream, text = stream_and_text(line)
+        return self._fits_but_level(stream, text) and (not self._query.level or level_in(text) >= self._query.level)
+
+    def _fits_but_level(self, stream: str, text: str) -> bool:
+        query = self._query
         if query.stream and stream != query.stream:
             return False
-        if query.pattern and (self._regex.search(text) is None) is not query.leave_out:
-            return False
-        return not query.level or level_in(text) >= query.level
+        if not query.pattern:
+            return True
+        found = self._regex.search(text) is not None
+        if not found and (record := record_of(text)) is not None:  # as it is shown
+            found = self._regex.search(safe_log(record.text)) is not None
+        return found is not query.leave_out
 
 
 def level_in(text: str) -> Level:
@@ -172,10 +200,10 @@ def required_literal(pattern: str) -> str:
         elif character == "[":
             at = _after_class(pattern, at)
             plain = ""
-        elif character in "*?{":
+        elif character in "*?":
             run, plain = run[:-1], ""
-            if character == "{":
-                at = pattern.find("}", at) + 1 or len(pattern)
+        elif character == "{" and (repeat := _REPEAT.match(pattern, at - 1)):
+            run, plain, at = run[:-1], "", repeat.end()
         else:
             depth += (character == "(") - (character == ")")
             plain = "" if character in "().^$+|" else character
@@ -185,6 +213,9 @@ def required_literal(pattern: str) -> str:
             runs.append(run)
             run = ""
     return max([*runs, run], key=len)
+
+
+_REPEAT = re.compile(r"\{\d*,?\d*\}")
 
 
 def _after_class(pattern: str, at: int) -> int:

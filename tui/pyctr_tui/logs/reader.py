@@ -2,7 +2,8 @@
 
 It looks for new bytes ten times a second. What came in between is read in one block; when that is more than a
 block, the middle is skipped (it is in the file, scrolling back finds it), so that a flood costs no more than a
-trickle. It reads on only when the interface has taken what was read before. A long look through a log is done in
+trickle. It reads on only when the interface has taken what was read before; what nobody takes for seconds, because
+another program has the terminal, is dropped and read again later. A long look through a log is done in
 steps, between which it goes on following and answers what is asked meanwhile.
 """
 
@@ -12,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pyctr_engine.errors import EngineError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
 
 TICK = 0.1
+UNTAKEN = 5.0
+"""Seconds after which news that nobody takes are dropped."""
 STEP = 0.05
 """Seconds for which a long look goes on before anything else is looked at."""
 TELL = 0.25
@@ -68,6 +71,8 @@ class Batch:
         rate: Lines a second, when following.
         busy: How much of it has been looked through, from 0 to 1; ``None`` when it isn't going on.
         over: Whether it ended with an error: nothing will follow.
+        live: Whether it came by following, and answers nothing that was asked.
+        serial: Of the last request that took the place of all before; see `LogReader.serial`.
     """
 
     sources: tuple[Source, ...]
@@ -82,6 +87,8 @@ class Batch:
     busy: float | None = None
     error: str = ""
     over: bool = False
+    live: bool = False
+    serial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +113,8 @@ class Rate:
 
     @property
     def is_flowing(self) -> bool:
-        """Whether some came the last time."""
-        return bool(self._seen and self._seen[-1][1])
+        """Whether some came lately."""
+        return any(count for _, count in self._seen)
 
 
 class LogReader:
@@ -130,7 +137,7 @@ class LogReader:
         self._keep: Matcher | None = None
         self._needle: Matcher | None = None
         self._walk: Iterator[None] | None = None
-        self._following = False
+        self._following = self._behind = False
         self._settled = True
         self._at: Place = ()
         self._rate = Rate()
@@ -155,11 +162,11 @@ class LogReader:
 
     def older(self, place: Place) -> None:
         """Read lines before a place."""
-        self._do("later", lambda: self._go(self._fetch(place, "prepend")))
+        self._do("later", lambda: self._more(place, "prepend"))
 
     def newer(self, place: Place) -> None:
         """Read lines from a place on."""
-        self._do("later", lambda: self._go(self._fetch(place, "append")))
+        self._do("later", lambda: self._more(place, "append"))
 
     def first(self) -> None:
         """Read the first lines."""
@@ -175,7 +182,7 @@ class LogReader:
 
     def find(self, needle: str, place: Place, backwards: bool) -> None:
         """Look for a line with a text in it, before a place or from it on."""
-        self._do("later", lambda: self._find(needle, place, backwards))
+        self._do("instead", lambda: self._find(needle, place, backwards))
 
     def seek(self, when: float) -> None:
         """Read around the first line printed at a time (seconds since the epoch) or later."""
@@ -188,6 +195,11 @@ class LogReader:
     def taken(self) -> None:
         """The last delivery has been shown: read on."""
         self._taken.set()
+
+    @property
+    def serial(self) -> int:
+        """Number of the last request that took the place of all before: what answers an older one is stale."""
+        return self._wanted
 
     @property
     def is_idle(self) -> bool:
@@ -227,12 +239,11 @@ class LogReader:
                 if self._following and self._settled:
                     self._guarded(self._look)
                 if self._strip.logs:
-                    self._guarded(self._look_strip)
+                    self._look_strip()
         self._logs.close()
         self._strip.close()
         self._query_with(Query())
-        if self._needle is not None:
-            self._needle.close()
+        self._drop_needle()
 
     def _take_jobs(self, waiting: deque[Callable[[], None]]) -> None:
         """Do what is to be done at once, and what waited for the end of a long look, if it has come."""
@@ -268,10 +279,13 @@ class LogReader:
         self._put(Batch(self._sources, "none", error=said, over=True))
 
     def _put(self, batch: Batch | Merged) -> None:
-        self._taken.wait(timeout=5)
+        """Deliver when the last delivery was taken; news that nobody takes for long are dropped, and read again."""
+        if not self._taken.wait(UNTAKEN) and (isinstance(batch, Merged) or batch.live):
+            self._behind = True
+            return
         self._taken.clear()
         if not self._stopped:
-            self._deliver(batch)
+            self._deliver(batch if isinstance(batch, Merged) else replace(batch, serial=self._serving))
 
     # -- a long look --------------------------------------------------------------------------------------------
 
@@ -297,6 +311,11 @@ class LogReader:
                 return
             self._keep.close()
         self._keep = Matcher(query, self._is_wanted) if query else None
+
+    def _drop_needle(self) -> None:
+        needle, self._needle = self._needle, None
+        if needle is not None:
+            needle.close()
 
     def _open(self, sources: tuple[Source, ...], query: Query) -> None:
         self._logs.close()
@@ -328,7 +347,21 @@ class LogReader:
             self._tail()
         else:
             self._stay()
-            self._go(self._around(self._logs.place_of(around), anything=True))
+            if self._is_as_it_was():
+                self._go(self._around(self._logs.place_of(around), anything=True))
+
+    def _more(self, place: Place, how: Literal["prepend", "append"]) -> None:
+        if self._is_as_it_was():
+            self._go(self._fetch(place, how))
+
+    def _is_as_it_was(self) -> bool:
+        """Look at the files again; when places have lost their meaning, begin anew at the end."""
+        self._logs.refresh()
+        if self._logs.restarts == self._restarts:
+            return True
+        self._restarts = self._logs.restarts
+        self._tail()
+        return False
 
     def _first(self) -> None:
         self._stay()
@@ -337,6 +370,9 @@ class LogReader:
 
     def _tail(self) -> None:
         self._logs.refresh()
+        self._restarts = self._logs.restarts
+        self._behind = False
+        self._drop_needle()
         self._at = self._logs.end
         self._following, self._settled = True, False
         self._rate = Rate()
@@ -348,7 +384,7 @@ class LogReader:
     def _give_up(self) -> None:
         if not self._settled:
             self._settled = True
-            self._put(Batch(self._sources, "replace", (), self._at, self._at, at_end=True))
+            self._put(Batch(self._sources, "replace", (), self._at, self._at, at_end=True, live=True))
         self._put(Batch(self._sources, "none", error=GIVEN_UP))
 
     def _fetch(self, place: Place, how: Literal["prepend", "append"], fresh: bool = False) -> Iterator[None]:
@@ -363,7 +399,8 @@ class LogReader:
         for step in steps:
             gathered.add(step)
             if isinstance(step, Entry):
-                if sent + len(gathered.lines) >= MOST or gathered.size >= MOST_BYTES:
+                count = sent + len(gathered.lines)
+                if count >= MOST or (gathered.size >= MOST_BYTES and count >= ENOUGH):
                     ended = False
                     break
                 continue
@@ -388,11 +425,12 @@ class LogReader:
         return min(done / max(whole, 1), 1.0)
 
     def _find(self, needle: str, place: Place, backwards: bool) -> None:
-        self._following = False
+        self._stay()
+        if not self._is_as_it_was():
+            return
         query = text_query(needle)
         if self._needle is None or self._needle.query != query:
-            if self._needle is not None:
-                self._needle.close()
+            self._drop_needle()
             self._needle = Matcher(query, self._is_wanted)
         self._go(self._search(place, backwards, _both(self._keep, self._needle)))
 
@@ -414,7 +452,7 @@ class LogReader:
     def _seek(self, when: float) -> None:
         self._stay()
         self._logs.refresh()
-        self._go(self._around(self._logs.find_time(when)))
+        self._go(self._around(self._logs.find_time(when), anything=True))
 
     def _around(self, place: Place, found: Entry | None = None, anything: bool = False) -> Iterator[None]:
         """Deliver lines on both sides of a place, as many as are found soon; the first behind it is what is shown.
@@ -446,16 +484,16 @@ class LogReader:
 
     def _look(self) -> None:
         """Deliver what has come."""
-        self._logs.refresh()
-        if self._logs.restarts != self._restarts:
-            self._restarts = self._logs.restarts
+        if self._behind:
             self._tail()
+        if not self._is_as_it_was() or not self._settled:
             return
         end = self._logs.end
         grown = self._logs.between(self._at, end)
         if not grown:
             if self._rate.is_flowing:
-                self._rate.count(0)
+                rate = self._rate.count(0)
+                self._put(Batch(self._sources, "append", (), self._at, self._at, at_end=True, rate=rate, live=True))
             return
         if grown > (FLOOD if self._keep is None else FLOOD_MATCHED):
             self._skip_to(end, grown)
@@ -467,10 +505,12 @@ class LogReader:
         lines = gathered.lines[-KEPT:]
         rate = self._rate.count(len(gathered.lines))
         if len(lines) == len(gathered.lines):
-            self._put(Batch(self._sources, "append", tuple(lines), start, self._at, at_end=True, rate=rate))
+            self._put(
+                Batch(self._sources, "append", tuple(lines), start, self._at, at_end=True, rate=rate, live=True)
+            )
         else:
             top = advanced(start, gathered.lines[:-KEPT])
-            self._put(Batch(self._sources, "replace", tuple(lines), top, self._at, at_end=True, rate=rate))
+            self._put(Batch(self._sources, "replace", tuple(lines), top, self._at, at_end=True, rate=rate, live=True))
 
     def _skip_to(self, end: Place, grown: int) -> None:
         """Deliver the newest lines only: too much has come."""
@@ -484,7 +524,7 @@ class LogReader:
         mean = max(1, gathered.size / max(1, len(gathered.lines)))
         rate = self._rate.count(grown / mean)
         lines = tuple(reversed(gathered.lines))
-        self._put(Batch(self._sources, "replace", lines, gathered.edge, end, at_end=True, rate=rate))
+        self._put(Batch(self._sources, "replace", lines, gathered.edge, end, at_end=True, rate=rate, live=True))
 
     # -- the strip ----------------------------------------------------------------------------------------------
 
@@ -500,9 +540,16 @@ class LogReader:
             self._put(Merged((), 0.0))
 
     def _look_strip(self) -> None:
+        try:
+            self._read_strip()
+        except OSError as error:
+            self._strip = Logs(())
+            self._put(Merged((("", Parsed(0.0, "", safe_error(told(error)))),), 0.0))
+
+    def _read_strip(self) -> None:
         self._strip.refresh()
         end = self._strip.end
-        if end == self._strip_end:
+        if end == self._strip_end and not self._strip_rate.is_flowing:
             return
         grown = self._strip.between(self._strip_end, end) if self._strip_end else 0
         gathered = _Gathered(end, back=True)

@@ -27,6 +27,11 @@ def clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds)) if seconds else " " * 8
 
 
+def date(seconds: float) -> str:
+    """A line's day; empty when it isn't known."""
+    return time.strftime("%A, %Y-%m-%d", time.localtime(seconds)) if seconds else ""
+
+
 def styled(text: str, palette: Palette) -> Line:
     """A line with its level in colour."""
     level, start, end = level_of(text)
@@ -96,6 +101,15 @@ def cut(line: Line, width: int) -> Line:
         if taken + step > width:
             return [*line[:index], cells(segment.text, width - taken, segment.style)]
         taken += step
+    return line
+
+
+def clipped(line: Line, count: int) -> Line:
+    """The line's first characters, and one more where there are more."""
+    for index, segment in enumerate(line):
+        if len(segment.text) > count:
+            return [*line[:index], Segment(segment.text[: count + 1], segment.style)]
+        count -= len(segment.text)
     return line
 
 

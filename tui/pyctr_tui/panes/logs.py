@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 from rich.segment import Segment
@@ -12,7 +13,19 @@ from pyctr_tui.logs.level import record_of
 from pyctr_tui.logs.query import Query, required_literal
 from pyctr_tui.logs.reader import advanced, retreated
 from pyctr_tui.panes.events import told
-from pyctr_tui.panes.log_lines import clock, cut, lit, names_column, record, rule, styled, without, wrapped
+from pyctr_tui.panes.log_lines import (
+    clipped,
+    clock,
+    cut,
+    date,
+    lit,
+    names_column,
+    record,
+    rule,
+    styled,
+    without,
+    wrapped,
+)
 from pyctr_tui.panes.tabbed import TabPane
 from pyctr_tui.widgets.draw import Line, gap, length, spread
 
@@ -26,6 +39,8 @@ if TYPE_CHECKING:
 
 KEPT = 5000
 """Lines kept in memory; more are in the files."""
+KEPT_BYTES = 8 << 20
+"""And bytes of them, where lines are very long."""
 MARGIN = 200
 """Lines from the edge of what is kept at which more are fetched."""
 TOLD = frozenset({"oom", "start", "restart", "die", "commit", "pause", "unpause", "update", "checkpoint", "restore"})
@@ -80,11 +95,13 @@ class LogsPane(TabPane):
         self.rate = 0.0
         self.message = ""
         self.busy: float | None = None
-        self._marks: dict[str, set[float]] = {}
+        self._marks: set[tuple[str, int, bytes]] = set()
         self._rules: list[Rule] = []
         self._rules_key: object = None
         self._top: Place = ()
         self._end: Place = ()
+        self._first_shown = 0
+        self._hidden_above = self._searched_from_end = False
         self._fetching = self._gave_up = False
 
     # -- what is shown ------------------------------------------------------------------------------------------
@@ -105,15 +122,19 @@ class LogsPane(TabPane):
 
     def take(self, batch: Batch) -> None:
         """Take lines from the reader."""
-        if batch.sources != self.sources:
-            return
-        self.busy = batch.busy
-        self.message = batch.error
+        if batch.sources != self.sources or batch.serial != self.reader.serial:
+            return  # what it answers is no longer asked
+        if not batch.live:
+            self.busy = batch.busy
+        if batch.error or batch.how == "found":
+            self.message = batch.error
         if batch.how == "none":
             self._fetching = False
             self.following = self.following and not batch.over
             self._gave_up = self._gave_up or batch.over
-            self.message = batch.error or self._nothing_found()
+            self.message = batch.error or f"no further line with “{self.needle}”"
+            if self._searched_from_end and not batch.over:
+                self.follow()
         elif batch.how == "prepend":
             self._prepend(batch)
         elif batch.how == "append":
@@ -124,11 +145,6 @@ class LogsPane(TabPane):
             self.bottom = len(self.lines) - 1
         self._fetch()
         self.repaint()
-
-    def _nothing_found(self) -> str:
-        if self.moment:
-            return f"nothing was printed after {clock(self.moment)}"
-        return f"no further line with “{self.needle}”" if self.needle else "no line is wanted from here on"
 
     def _replace(self, batch: Batch) -> None:
         self._fetching = batch.busy is not None
@@ -141,6 +157,8 @@ class LogsPane(TabPane):
             self.following = False
             index = self._index_found()
             self.bottom = len(self.lines) - 1
+            if index is None and self.moment:
+                self.message = f"nothing was printed after {clock(self.moment)}"
             if index is not None:
                 self.bottom = min(self.bottom, max(index + self._room() // 2, self._room() - 1))
         elif self.following:
@@ -155,7 +173,7 @@ class LogsPane(TabPane):
         self.lines[:0] = batch.lines
         self._top, self.at_start = batch.top, batch.at_start
         self.bottom += len(batch.lines)
-        surplus = len(self.lines) - max(self.bottom + MARGIN, KEPT)
+        surplus = self._surplus(max(self.bottom + self._margin(), KEPT), from_end=True)
         if surplus > 0 and not self.following:
             self._end = retreated(self._end, self.lines[: -surplus - 1 : -1])
             del self.lines[-surplus:]
@@ -170,14 +188,28 @@ class LogsPane(TabPane):
         self.bottom = max(self.bottom, min(self._room(), len(self.lines)) - 1)
         self._end, self.at_end = batch.bottom, batch.at_end
         self.rate = batch.rate
-        surplus = len(self.lines) - KEPT
+        surplus = self._surplus(KEPT)
         if not self.following:
-            surplus = min(surplus, max(0, self.bottom - 2 * MARGIN))
+            surplus = min(surplus, max(0, self.bottom - 2 * self._margin()))
         if surplus > 0:
             self._top = advanced(self._top, self.lines[:surplus])
             del self.lines[:surplus]
             self.bottom -= surplus
             self.at_start = False
+
+    def _margin(self) -> int:
+        """Lines beyond what is in sight that are wanted; few where they are rare, or long."""
+        size = sum(len(line.raw) for line in self.lines)
+        return 2 * self._room() if self.only or size > KEPT_BYTES // 2 else MARGIN
+
+    def _surplus(self, most: int, from_end: bool = False) -> int:
+        """How many lines, at the beginning or the end, are too many to keep: by their number or by their bytes."""
+        surplus = max(len(self.lines) - most, 0)
+        size = sum(len(line.raw) for line in self.lines)
+        while size > KEPT_BYTES and len(self.lines) - surplus > 4 * self._room():
+            size -= len(self.lines[-surplus - 1 if from_end else surplus].raw)
+            surplus += 1
+        return surplus
 
     # -- moving -------------------------------------------------------------------------------------------------
 
@@ -194,6 +226,8 @@ class LogsPane(TabPane):
             self.found, self.moment = None, 0.0
         wanted = self.bottom + by
         least = min(self._room(), len(self.lines)) - 1
+        if by < 0 and self.bottom <= least:  # the first lines: wrapped ones, marks and events may hide them yet
+            least = max(self.bottom - 1, 0) if self._hidden_above else self.bottom
         self.bottom = max(least, min(wanted, len(self.lines) - 1))
         if by < 0 and self.following:
             self._stay()
@@ -206,7 +240,7 @@ class LogsPane(TabPane):
         """Have the reader bring more when an edge of what is kept comes near."""
         if self._fetching or self._gave_up or self.following or self.busy is not None or not self._top:
             return
-        margin = 2 * self._room() if self.only else MARGIN  # to find wanted lines takes long where they are rare
+        margin = self._margin()
         if self.bottom - self._room() < margin and not self.at_start:
             self._fetching = True
             self.reader.older(self._top)
@@ -259,15 +293,16 @@ class LogsPane(TabPane):
         """Look for ``needle`` before what is in sight; ``again`` starts at the match."""
         self.needle = needle
         self.message, self.moment = "", 0.0
-        if not needle:
+        if not needle or not self._top:
             self.found = None
             self.repaint()
             return
-        index = self._index_found() if again else None
+        index = self._index_in_sight() if again else None
         if index is None:
             index = min(self.bottom, len(self.lines) - 1) + 1
         elif not backwards:
             index += 1
+        self._searched_from_end = self.following
         self.following = False
         self.busy = 0.0
         self.reader.find(needle, advanced(self._top, self.lines[:index]), backwards)
@@ -304,13 +339,18 @@ class LogsPane(TabPane):
         entry = self._entry_in_sight()
         return parse(entry.raw).text if entry else ""
 
+    def _index_in_sight(self) -> int | None:
+        """Index of what was found, unless it was scrolled away from."""
+        index = self._index_found()
+        return index if index is not None and self._first_shown <= index <= self.bottom else None
+
     def _index_found(self) -> int | None:
         if self.found is None:
             return None
         return next((n for n, line in enumerate(self.lines) if (line.source, line.at) == self.found), None)
 
     def _entry_in_sight(self) -> Entry | None:
-        index = self._index_found()
+        index = self._index_in_sight()
         if index is None:
             index = min(self.bottom, len(self.lines) - 1)
         return self.lines[index] if index >= 0 else None
@@ -322,16 +362,16 @@ class LogsPane(TabPane):
         entry = self._entry_in_sight()
         if entry is None:
             return None
-        marks = self._marks.setdefault(self.sources[entry.source][0], set())
-        marks ^= {time_of(entry.raw)}
-        self._rules_key = None
+        mark = (self.sources[entry.source][0], entry.at, entry.raw)
+        self._marks ^= {mark}
         self.repaint()
-        return time_of(entry.raw) in marks
+        return mark in self._marks
 
     def to_rule(self, by: int) -> bool:
         """Go to the next older (-1) or newer mark or event; whether there is one."""
         here = float("inf") if self.following else self.moment or self.moment_in_sight()
-        times = [one.time for one in self.rules()]
+        ids = {id for id, _ in self.sources}
+        times = [one.time for one in self.rules()] + [time_of(raw) for id, _, raw in self._marks if id in ids]
         ahead = [time for time in times if (time < here if by < 0 else time > here)]
         if not ahead:
             return False
@@ -339,7 +379,7 @@ class LogsPane(TabPane):
         return True
 
     def rules(self) -> list[Rule]:
-        """What happened to these containers, and the user's marks, oldest first."""
+        """What happened to these containers, oldest first."""
         events, past = self.store.events, self.store.past_events
         ids = [id for id, _ in self.sources]
         key = (self.sources, len(events), events[-1] if events else None, tuple(id in past for id in ids))
@@ -353,24 +393,32 @@ class LogsPane(TabPane):
             for event in told(sorted(known, key=lambda event: event.time))
             if event.action in TOLD or event.action.startswith("health_status")
         ]
-        for id in ids:
-            found += [Rule(time, glyphs.NAMED, "marked", "accent") for time in self._marks.get(id, ())]
         self._rules, self._rules_key = sorted(found), key
         return self._rules
 
-    def _rules_after(self, index: int, width: int) -> list[Line]:
-        """What happened between a line and the one after it, drawn."""
+    def _rules_after(self, index: int, width: int, drawn: set[Rule]) -> list[Line]:
+        """A mark, what happened between a line and the one after it, and where a day begins; drawn."""
         rules = self.rules()
-        if not rules:
-            return []
         since = time_of(self.lines[index].raw) if index >= 0 else 0.0
         until = time_of(self.lines[index + 1].raw) if index + 1 < len(self.lines) else float("inf")
         if (index >= 0 and not since) or (index + 1 == len(self.lines) and not self.at_end):
             return []
-        happened = [one for one in rules if since <= one.time < until]
+        happened = [
+            one for one in rules[bisect_left(rules, (since,)) : bisect_left(rules, (until,))] if one not in drawn
+        ]
+        drawn.update(happened)
         if index < 0:
             happened = happened[-1:]  # its last start; all that was before is on the page of events
-        return [self._rule(one, width) for one in happened[-self._room() // 2 :]]
+        lines = [self._rule(one, width) for one in happened[-self._room() // 2 :]]
+        if 0 <= index < len(self.lines) - 1 and (day := date(until)) != date(since):
+            lines.append(rule(glyphs.DOT, day, self.palette.dim, width, self.palette))
+        return lines
+
+    def _mark_after(self, index: int, width: int) -> list[Line]:
+        entry = self.lines[index]
+        if (self.sources[entry.source][0], entry.at, entry.raw) not in self._marks:
+            return []
+        return [self._rule(Rule(time_of(entry.raw), glyphs.NAMED, "marked", "accent"), width)]
 
     def _rule(self, one: Rule, width: int) -> Line:
         tone: Style = getattr(self.palette, one.tone)
@@ -388,12 +436,16 @@ class LogsPane(TabPane):
         shown: list[Line] = []
         index = min(self.bottom, len(self.lines) - 1)
         names = names_column([name for _, name in self.sources], self.palette) if len(self.sources) > 1 else []
+        drawn: set[Rule] = set()
+        limit, needles = (width * room if self.wrap else self.shifted + width), self._needles()
         while index >= 0 and len(shown) < room:
-            block = self._draw(self.lines[index], width, names)
-            shown[:0] = [*block, *self._rules_after(index, width)]
+            block = self._draw(self.lines[index], width, names, limit, needles)
+            shown[:0] = [*block, *self._mark_after(index, width), *self._rules_after(index, width, drawn)]
             index -= 1
         if index < 0 and self.at_start and self.lines:
-            shown[:0] = self._rules_after(-1, width)
+            shown[:0] = self._rules_after(-1, width, drawn)
+        self._first_shown = index + 1
+        self._hidden_above = index >= 0 or len(shown) > room
         shown = shown[-room:] if room else []
         if not self.lines:
             shown = [[gap(1), Segment(self._nothing(), self.palette.dim)]]
@@ -409,7 +461,10 @@ class LogsPane(TabPane):
             return f"no line is wanted by & {self.only_text}"
         return "nothing printed yet" if self.sources else "select a container to read its log"
 
-    def _draw(self, entry: Entry, width: int, names: list[Segment]) -> list[Line]:
+    def _draw(
+        self, entry: Entry, width: int, names: list[Segment], limit: int, needles: tuple[str, ...]
+    ) -> list[Line]:
+        """A line, of which no more than ``limit`` characters can come into sight."""
         palette = self.palette
         parsed = parse(entry.raw)
         head: Line = [gap(1)]
@@ -423,16 +478,16 @@ class LogsPane(TabPane):
             return [head]
         structured = None if self.as_printed else record_of(parsed.text)
         line = styled(parsed.text, palette) if structured is None else record(structured, palette)
+        line = lit(clipped(line, limit), needles, palette)
         if not self.wrap:
-            line = lit(without(line, self.shifted) if self.shifted else line, self._needles(), palette)
-            return [[*head, *cut(line, room)]]
-        first, *others = wrapped(lit(line, self._needles(), palette), room)
+            return [[*head, *cut(without(line, self.shifted) if self.shifted else line, room)]]
+        first, *others = wrapped(line, room)
         return [[*head, *first], *([gap(width - room - 1), *other] for other in others)]
 
     def _needles(self) -> tuple[str, ...]:
         """Texts that are shown in the match colour."""
         wanted = "" if self.only.leave_out else required_literal(self.only.pattern)
-        return (self.needle, wanted)
+        return (self.needle, wanted if len(wanted) > 2 or wanted == self.only.pattern else "")
 
     def _status(self, width: int) -> Line:
         palette = self.palette

@@ -114,11 +114,12 @@ class Selection:
         container = self.container
         home.term.show_subject(container.id if container else "")
         name = self._info_name()
+        logs, _ = self._of_logs()
         for pane in (home.diff, home.ps):
             pane.show_subject(container.name if container else "")
         home.info.show_subject(name)
         state = f"{container.id}{container.state}{container.started_at}" if container else ""
-        state += f"/{name}/{home.focus_name}/{home.tab}/{hash(subject.ids)}/{home.logs.whole_stack}"
+        state += f"/{name}/{home.focus_name}/{home.tab}/{hash((logs, self._of_strip()))}"
         if state != self._state and home.is_mounted:
             self._state = state
             self._ask()
@@ -221,14 +222,8 @@ class Selection:
 
     def _watch_logs(self) -> None:
         """Follow the logs of the selected container, of its whole stack, or of all that are marked."""
-        home, subject = self._home, self.subject
-        ids, name = subject.ids, subject.name
-        container = self.container
-        if subject.is_one and container is not None and home.logs.whole_stack and container.stack:
-            ids, name = (
-                tuple(one.id for one in home.store.containers if one.stack == container.stack),
-                container.stack,
-            )
+        home = self._home
+        ids, name = self._of_logs()
         members = [home.store.by_id[id] for id in ids[:LOGS_MOST] if id in home.store.by_id]
         if len(members) > 1:
             count = f"{len(members)} of {len(ids)}" if len(ids) > len(members) else str(len(members))
@@ -238,15 +233,27 @@ class Selection:
         names = [one.label if len(stacks) == 1 else one.name for one in members]
         home.logs.watch_logs(tuple(zip((one.id for one in members), names, strict=True)), name)
 
+    def _of_strip(self) -> tuple[str, ...]:
+        """Whose newest lines are wanted: of the whole stack, always."""
+        container = self.container
+        if container is None or not container.stack:
+            return self.subject.ids
+        return tuple(one.id for one in self._home.store.containers if one.stack == container.stack)
+
+    def _of_logs(self) -> tuple[tuple[str, ...], str]:
+        """Whose logs are wanted, and what they are called together."""
+        home, subject, container = self._home, self.subject, self.container
+        if subject.is_one and container is not None and home.logs.whole_stack and container.stack:
+            return tuple(one.id for one in home.store.containers if one.stack == container.stack), container.stack
+        return subject.ids, subject.name
+
     def _watch_strip(self) -> None:
         """Follow the logs of the selected stack, or container, in the strip."""
         home = self._home
         if not home.log_strip.shown:
             watched: tuple[tuple[str, str], ...] = ()
         else:
-            ids = self.subject.ids
-            if self.container is not None and self.container.stack:
-                ids = tuple(one.id for one in home.store.containers if one.stack == self.container.stack)
+            ids = self._of_strip()
             members = [home.store.by_id[id] for id in ids if id in home.store.by_id]
             watched = tuple((one.id, one.label) for one in members[:STRIP_MOST])
             about = self.container.stack or self.container.name if self.container else self.subject.name

@@ -9,10 +9,11 @@ import signal
 import subprocess
 import termios
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
-from pyctr_tui.safe_text import safe
+from pyctr_engine.errors import EngineError
+from pyctr_tui.safe_text import safe, safe_error
 from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def editor(environ: Mapping[str, str]) -> list[str]:
 
 
 def run(
-    application: Application, argv: Sequence[str], name: str, pause: bool = False, feed: Iterable[bytes] | None = None
+    application: Application, argv: Sequence[str], name: str, pause: bool = False, feed: Feed | None = None
 ) -> tuple[str, str]:
     """Run a program over the whole screen; a sentence about how it ended, and its tone.
 
@@ -46,6 +47,7 @@ def run(
     if not is_reading(application):
         return f"{name} needs a real terminal", "warn"
     attributes = termios.tcgetattr(KEYBOARD)
+    said: list[str] = []
     try:
         leave_terminal(application)
         try:
@@ -53,9 +55,11 @@ def run(
                 stdin = KEYBOARD if feed is None else subprocess.PIPE
                 with subprocess.Popen(argv, stdin=stdin, stdout=SCREEN, stderr=SCREEN) as process:
                     if process.stdin is not None:
-                        threading.Thread(target=_feed, args=(feed, process.stdin), daemon=True).start()
+                        threading.Thread(target=_feed, args=(feed, process.stdin, said), daemon=True).start()
                         process.stdin = None  # the thread's
                     code = process.wait()
+                if feed is not None:
+                    feed.stop()
             if pause:
                 _pause(code)
         finally:
@@ -64,13 +68,30 @@ def run(
             take_terminal(application)
     except OSError as error:
         return f"{name} can't be run: {(error.strerror or 'error').lower()}: {safe(argv[0])}", "bad"
+    if said:
+        return f"{name} did not read all: {said[0]}", "bad"
     return (f"{name} ended", "good") if code == 0 else (f"{name} ended with exit code {code}", "warn")
 
 
-def _feed(feed: Iterable[bytes], pipe: IO[bytes]) -> None:
-    with contextlib.suppress(OSError), pipe:  # it has read enough
-        for data in feed:
-            pipe.write(data)
+class Feed(Protocol):
+    """What a program reads."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Piece by piece; empty ones are nothing. Raises EngineError."""
+
+    def stop(self) -> None:
+        """No more is read."""
+
+
+def _feed(feed: Feed, pipe: IO[bytes], said: list[str]) -> None:
+    try:
+        with contextlib.suppress(OSError), pipe:  # it has read enough
+            for data in feed:
+                if data:
+                    pipe.write(data)
+                    pipe.flush()
+    except EngineError as error:
+        said.append(safe_error(error))
 
 
 @contextlib.contextmanager
