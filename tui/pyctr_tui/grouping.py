@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from pyctr_engine.record import dataclass
+from dataclasses import dataclass
 from pyctr_tui.query import Query
 from pyctr_tui.samples import Sample
 from pyctr_tui.view import ContainerView

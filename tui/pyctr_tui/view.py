@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.model.status import State
-from pyctr_engine.record import dataclass
+from dataclasses import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, exact_size
 from pyctr_tui.safe_text import safe
