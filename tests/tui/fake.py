@@ -491,6 +491,10 @@ class FakeEngine(Engine):
         self._steps(progress, cancel, "0123456789ab", "pushing", 40 * M)
         return Pushed(name, f"sha256:{digest(name)}", 1234)
 
+    def registry_tags(self, name: str) -> list[str]:
+        self._note("registry_tags", name)
+        return ["15", "16", "17-rc", "\x1b[2Jevil"]
+
     def login(self, server: str, username: str = "", password: str = "") -> str:
         self._note("login", server, username, password)
         return "~/.docker/config.json"

@@ -268,6 +268,23 @@ async def test_a_pull_shows_how_far_it_is_and_is_cancelled_from_anywhere() -> No
         assert "1 job" not in it.lines()[0]
 
 
+async def test_a_tag_of_the_registry_s_is_chosen_and_pulled() -> None:
+    async with running() as it:
+        await it.press("2")
+        it.app.home.images.select(next(one.id for one in it.app.store.images if one.label == "postgres:16"))
+        await it.press("colon", *(key(letter) for letter in "what tags"), "enter")
+        await called(it, "registry_tags", "postgres")
+        await it.until(lambda: "Tags of postgres · 4" in it.text())
+        lines = [line for line in it.lines() if "is here" in line]
+        assert len(lines) == 1
+        assert " 16 " in lines[0]
+        assert "\x1b[2J" not in it.text()
+        await it.press("down", "down", "enter")
+        assert "pyctr-tui pull postgres:17-rc" in it.text()
+        await it.press("enter")
+        await called(it, "pull", "postgres:17-rc", "")
+
+
 async def test_refusals_of_registries_are_said() -> None:
     async with running() as it:
         it.engine.fail["pull"] = RegistryError("the registry answers 500", "try later")

@@ -65,6 +65,7 @@ CONTAINERS: tuple[Command, ...] = (
 
 IMAGES: tuple[Command, ...] = (
     Command("pull", ("p",), "pull", "fetch an image from its registry", _only("images"), 10, "pull NAME"),
+    Command("registry_tags", (), "tags", "what tags its registry has, to pull one of them", _only("images")),
     Command("push", ("X",), "push", "send the image to the registry of its name", _only("images"), 11, "push {}"),
     Command("run", ("r", "ctrl+n"), "run", "run a new container from it", _only("images"), 12, "run -d {}"),
     Command("tag", ("T",), "tag", "give it one more name", _only("images"), 13, "tag {} NAME"),

@@ -19,6 +19,7 @@ import pyctr_engine
 import pyctr_tui
 import tests
 from tests.bench.figures import Figure, table
+from tests.bench.tui.logs import logs
 from tests.bench.tui.terminal import Terminal
 
 SELECTED = "48;2;28;58;69"
@@ -234,6 +235,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "slow": slow,
     "traffic": traffic,
     "memory": memory,
+    "logs": logs,
 }
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pyctr_engine.model.reference import Reference
 from pyctr_tui.actions.actions import Actions, optional, refusal
 from pyctr_tui.dialogs.form import Answers, Field
+from pyctr_tui.dialogs.menu import Item, MenuDialog
 from pyctr_tui.figures import exact_size
+from pyctr_tui.safe_text import safe
 
 if TYPE_CHECKING:
     from pyctr_tui.jobs import Job
@@ -19,9 +22,46 @@ class RegistryActions(Actions):
 
     def action_pull(self) -> None:
         """Fetch an image by name."""
-        engine, home = self._home.application.engine, self._home
+        home = self._home
         image = home.images.selected if home.focus_name == "images" else None
-        name = image.names[0] if image is not None and image.names else ""
+        self._ask_what_to_pull(image.names[0] if image is not None and image.names else "")
+
+    def action_registry_tags(self) -> None:
+        """List what tags the registry has of the selected image, to pull one of them."""
+        image = self._one_image()
+        if image is None:
+            return
+        if not image.names or refusal(lambda: Reference.parse(image.names[0])):
+            self._home.notify_line("it has no name, and so no registry · T gives it one", "warn")
+            return
+        home, name = self._home, Reference.parse(image.names[0]).familiar.rpartition(":")[0]
+
+        def listed(tags: Any) -> None:
+            here = {one for each in home.store.images for one in each.names}
+            items = [
+                Item(
+                    safe(tag), "is here" if f"{name}:{tag}" in here else "", "", partial(self._ask_what_to_pull, one)
+                )
+                for tag in tags
+                for one in (f"{name}:{tag}",)
+            ]
+
+            def chosen(call: Any) -> None:
+                if call is not None:
+                    call()
+
+            if items:
+                home.app.push_screen(MenuDialog(f"Tags of {name} · {len(items)}", items), chosen)
+            else:
+                home.notify_line(f"the registry has no tags of {name}", "warn")
+
+        engine = home.application.engine
+        self._jobs.run(
+            f"asking for the tags of {name}", lambda job: engine.registry_tags(name), f"tags of {name}", "", listed
+        )
+
+    def _ask_what_to_pull(self, name: str) -> None:
+        engine, home = self._home.application.engine, self._home
 
         def then(answers: Answers) -> None:
             name, platform = answers["name"], answers["platform"]
