@@ -41,6 +41,7 @@ from pyctr_tui.logs.query import BadQuery, Finder, Query, parse_query, required_
         ('10.0.0.1 - - [1/Jan] "GET / HTTP/1.1" 502 12', Level.ERROR, "502"),
         ('10.0.0.1 - - [1/Jan] "GET / HTTP/1.1" 404 12', Level.WARN, "404"),
         ('10.0.0.1 - - [1/Jan] "GET / HTTP/1.1" 200 12', Level.NONE, ""),
+        ("10.0.0.1 POST /x HTTP/2 503 1ms", Level.ERROR, "503"),
         ("no errors today, terror neither", Level.NONE, ""),
         ("DEBUG detail", Level.DEBUG, "DEBUG"),
         ("x" * 1000 + " ERROR", Level.NONE, ""),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 from rich.color import ColorSystem
@@ -13,7 +15,8 @@ from rich.style import Style
 from textual._compositor import ChopsUpdate
 from textual.strip import Strip
 
-from pyctr_tui.terminal.painting import change, codes, render
+from pyctr_tui.terminal.painting import change, codes, install, render
+from tests.tui.harness import running
 
 STYLES = (
     None, Style(), Style(color="#ff8800"), Style(bgcolor="#102030"), Style(bold=True, color="red"),
@@ -111,3 +114,21 @@ def test_only_what_differs_is_told() -> None:
 def test_nothing_is_written_without_colours() -> None:
     strip = Strip([Segment("ab", Style(color="red")), Segment("c")])
     assert render(ChopsUpdate([{0: strip}], [(0, 1, 3)], [[3]]), console(None)) == "\x1b[1;2Hbc"
+
+
+async def test_what_changes_under_a_dialog_is_all_that_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    install()
+    async with running() as it:
+        await it.press("K")
+        assert "Kill crawler-fetch-1?" in it.text()
+        drawn: list[object] = []
+        display = it.app._display
+        monkeypatch.setattr(it.app, "_display", lambda screen, what: (drawn.append(what), display(screen, what)))
+        it.app.home.top_line.jobs = 7
+        it.app.home.top_line.repaint()
+        await asyncio.sleep(1.0)
+        assert "7 jobs" in it.lines()[0]
+        changed = [what for what in drawn if what is not None]
+        assert changed
+        assert all(isinstance(what, ChopsUpdate) for what in changed), "never the whole screen"
+        assert sum(last - first for what in changed for _, first, last in what.spans) < 3 * it.app.size.width  # type: ignore[attr-defined]

@@ -178,13 +178,14 @@ def traffic(quick: bool) -> Iterator[Figure]:
     seconds = 6.0 if quick else 20.0
     cases = (
         ("nothing visible changes", "still", "7", 0.2, None),
+        ("nothing visible changes, under a dialog", "still", "7:", 0.2, None),
         ("10% of 100 rows change", "tenth", "7", 3.0, None),
         ("all of 100 rows change", "all", "7", None, None),
         ("all change, graphs open", "all", "", None, 3.0),
     )
     for name, case, pane, bytes_target, cpu_target in cases:
         with opened(case, 89) as terminal:
-            terminal.press(pane + "1")
+            terminal.press(pane if pane.endswith(":") else pane + "1")
             time.sleep(4.0)
             received, used, began = terminal.received, terminal.cpu(), time.perf_counter()
             time.sleep(seconds)

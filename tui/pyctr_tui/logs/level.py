@@ -57,7 +57,7 @@ _SIGNS = re.compile(
     rf"|(?i:(?:^|[:\]] )(?P<said>{_SAID}): )"
     r"|^(?P<klog>[IWEF])\d{4} \d\d:\d\d:\d\d"
     r"|^(?P<raised>Traceback \(most recent call last\)|Exception in thread|[\w.]*(?:Error|Exception)(?=:))"
-    r"|\"[A-Z]{3,7} [^\"]* HTTP/[\d.]+\" (?P<status>[45])\d\d\b"
+    r"|\bHTTP/\d(?:\.\d)?\"? (?P<status>[45])\d\d\b"
 )
 _KLOG = {"I": Level.INFO, "W": Level.WARN, "E": Level.ERROR, "F": Level.FATAL}
 _NUMBERS = {
