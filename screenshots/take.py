@@ -26,7 +26,7 @@ from tests.conftest import end_spawner
 from tests.e2e.tmux import Tmux
 
 from pyctr_engine.engine import Engine
-from pyctr_engine.model.spec import ExecRequest
+from pyctr_engine.model.spec import ContainerRequest, ExecRequest, Resources
 from pyctr_engine.paths import Paths
 from pyctr_tui.screenshot import svg
 
@@ -128,9 +128,35 @@ class Pictures:
         self.take("home", 200, 60)
         self.take("home", 80, 24)
         self.terminal.resize(120, 36)
+        self.take_limits()
         self.take_graphs()
         self.take_pages()
+        self.take_why(engine)
         self.take_terminal()
+
+    def take_limits(self) -> None:
+        """Limits that are moved by keys while the graphs show what becomes of it."""
+        self.keys("M")
+        self.terminal.wait_for("Limits of")
+        self.terminal.press("C-Up")
+        time.sleep(SETTLED)
+        self.take("limits", 120, 36)
+        self.keys("Escape")
+
+    def take_why(self, engine: Engine) -> None:
+        """What is told of one that was killed for its memory."""
+        program = "echo reading the catalogue; head -c 3000000 /dev/zero > /catalogue; sleep 3; tail /dev/zero"
+        request = ContainerRequest(
+            "pyctr/base", command=("sh", "-c", program), name="import", resources=Resources(memory=32 << 20)
+        )
+        made = engine.start(engine.create(request).id)
+        engine.wait(made.id)
+        self.go_to("import")
+        self.keys("4z")
+        self.terminal.wait_for("out of memory", "its last lines")
+        self.take("why", 120, 36)
+        self.keys("z1")
+        engine.remove(made.id)
 
     def take_graphs(self) -> None:
         """A cursor in the past of one container, and three containers as lines."""

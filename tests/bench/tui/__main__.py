@@ -19,6 +19,7 @@ import pyctr_engine
 import pyctr_tui
 import tests
 from tests.bench.figures import Figure, table
+from tests.bench.tui.explorer import explorer
 from tests.bench.tui.logs import logs
 from tests.bench.tui.terminal import Terminal
 
@@ -237,6 +238,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "traffic": traffic,
     "memory": memory,
     "logs": logs,
+    "explorer": explorer,
 }
 
 if __name__ == "__main__":
