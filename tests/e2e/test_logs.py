@@ -106,3 +106,4 @@ def test_a_stack_s_logs_are_followed_as_one_and_filtered_by_level(
     assert {"web-1 | INFO web 1", "db-1  | WARN db 1"} <= set(saved)
     webs = [line for line in saved if line.startswith("web")]
     assert webs == [f"web-1 | INFO web {number}" for number in range(1, len(webs) + 1)]
+    cli("down", str(path))
