@@ -368,7 +368,12 @@ def test_a_program_that_is_ended_leaves_nothing_half_done(
     faulty.wrong("GET", LAYER, stalls(3_000_000), times=1)
     program = [sys.executable, "-m", "pyctr_tui.cli.main", "--state-dir", paths.state, "--run-dir", paths.run]
     process = subprocess.Popen(
-        [*program, "pull", name], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [*program, "pull", name],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's `&` ignores it
     )
     while not os.path.isdir(partial.directory(store.layout.directory)) or not any(
         entry.stat().st_size == 3_000_000 for entry in os.scandir(partial.directory(store.layout.directory))
