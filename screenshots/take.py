@@ -147,11 +147,11 @@ class Pictures:
         """What is told of one that was killed for its memory."""
         program = "echo reading the catalogue; head -c 3000000 /dev/zero > /catalogue; sleep 3; tail /dev/zero"
         request = ContainerRequest(
-            "pyctr/base", command=("sh", "-c", program), name="import", resources=Resources(memory=32 << 20)
+            "pyctr/base", command=("sh", "-c", program), name="catalogue", resources=Resources(memory=32 << 20)
         )
         made = engine.start(engine.create(request).id)
         engine.wait(made.id)
-        self.go_to("import")
+        self.go_to("catalogue")
         self.keys("4z")
         self.terminal.wait_for("out of memory", "its last lines")
         self.take("why", 120, 36)

@@ -25,13 +25,14 @@ def explorer(quick: bool) -> Iterator[Figure]:
         paths = Paths(f"{directory}/state", f"{directory}/run")
         try:
             engine = Engine(paths)
-            _write(f"{directory}/root.tar", FILES // 10 if quick else FILES)
+            count = FILES // 10 if quick else FILES
+            _write(f"{directory}/root.tar", count)
             engine.import_image(f"{directory}/root.tar", "many")
             engine.close()
             taken = [_open(paths) for _ in range(2 if quick else 4)]
         finally:
             leaks.settled(paths, leaks.held(paths))
-    yield Figure(f"an image of {FILES:,} files opened, the first time", (taken[0],), target=1000)
+    yield Figure(f"an image of {count:,} files opened, the first time", (taken[0],), target=1000)
     yield Figure("and again, in new sessions", tuple(taken[1:]), target=1000)
 
 
@@ -45,7 +46,7 @@ def _write(path: str, count: int) -> None:
 
 def _open(paths: Paths) -> float:
     program = os.path.join(os.path.dirname(sys.executable), "pyctr-tui")
-    terminal = Terminal(("env", f"PYCTR_STATE_DIR={paths.state}", f"PYCTR_RUN_DIR={paths.run}", program))
+    terminal = Terminal(("/usr/bin/env", f"PYCTR_STATE_DIR={paths.state}", f"PYCTR_RUN_DIR={paths.run}", program))
     try:
         terminal.wait(lambda: "many" in terminal.text())
         terminal.press("2")
