@@ -150,13 +150,15 @@ class Pictures:
             "pyctr/base", command=("sh", "-c", program), name="catalogue", resources=Resources(memory=32 << 20)
         )
         made = engine.start(engine.create(request).id)
-        engine.wait(made.id)
-        self.go_to("catalogue")
-        self.keys("4z")
-        self.terminal.wait_for("out of memory", "its last lines")
-        self.take("why", 120, 36)
-        self.keys("z1")
-        engine.remove(made.id)
+        try:
+            engine.wait(made.id)
+            self.go_to("catalogue")
+            self.keys("4z")
+            self.terminal.wait_for("out of memory", "its last lines")
+            self.take("why", 120, 36)
+            self.keys("z1")
+        finally:  # else its network stays behind
+            engine.remove(made.id)
 
     def take_graphs(self) -> None:
         """A cursor in the past of one container, and three containers as lines."""

@@ -514,6 +514,32 @@ async def test_the_rate_falls_to_nothing_when_nothing_comes() -> None:
         await it.until(lambda: "lines/s" not in it.text())
 
 
+async def test_what_was_said_of_a_search_goes_with_it() -> None:
+    async with running() as it:
+        await it.press("5")
+        await it.until(lambda: "GET https" in it.text())
+        await it.press("slash", *"zzz", "enter")
+        await it.until(lambda: "no further line with “zzz”" in it.text() and "following" in it.text())
+        await it.press("slash", "ctrl+u", *"get", "enter")
+        await it.until(lambda: it.app.home.logs.found is not None)
+        it.app.home.logs.give_up()
+        await it.until(lambda: "given up" in it.text())
+        assert "staying" in it.text(), "what was found stays in sight"
+        await it.press("G")
+        await it.until(lambda: "following" in it.text())
+        assert "given up" not in it.text()
+
+
+async def test_a_line_without_a_time_begins_no_day() -> None:
+    async with running() as it:
+        with open(it.engine.log_file("crawler-fetch-1"), "w") as file:
+            file.write(it.engine.log_line("x", 1, START, "one") + "torn\n" + it.engine.log_line("x", 2, START, "two"))
+        await it.press("5")
+        await it.until(lambda: "torn" in it.text())
+        at = next(n for n, text in enumerate(drawn(it)) if text.endswith("one"))
+        assert [text.split()[-1] for text in drawn(it)[at : at + 3]] == ["one", "torn", "two"]
+
+
 async def test_where_a_day_begins_is_drawn() -> None:
     async with running() as it:
         write(it.engine, "crawler-fetch-1", (90_000, "yesterday"), (1, "today"))

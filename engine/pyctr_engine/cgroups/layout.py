@@ -244,7 +244,7 @@ class Layout:
             )
         if limit and self.unified and module.NAME in _available(self.unified):
             raise Unsupported(
-                f"the limit {limit} can't be kept: systemd, whose tree it is, hands down no {module.NAME} controller",
+                f"the limit {limit} can't be kept: systemd, or what else is above, hands down no {module.NAME}",
                 "leave the limit out (`pyctr-tui doctor` shows which controllers there are)",
             )
         if limit:

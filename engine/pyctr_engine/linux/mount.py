@@ -95,18 +95,11 @@ def open_tree(path: str, recursive: bool = False, directory: int = AT_FDCWD, pro
     tree = syscall("open_tree", directory, os.fsencode(path), flags, path=path)
     try:
         if propagation != MS_SHARED:  # as it is, where that of the host is
-            _part(tree, recursive, propagation)
+            set_attributes(tree, recursive=recursive, propagation=propagation)
     except OSError:
         os.close(tree)
         raise
     return tree
-
-
-def _part(tree: int, recursive: bool, propagation: int) -> None:
-    """Part a detached copy from what it was copied of. Source: mount_namespaces(7), on shared subtrees."""
-    attributes = _MountAttr(propagation=propagation)
-    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
-    syscall("mount_setattr", tree, b"", flags, attributes, ctypes.sizeof(attributes))
 
 
 def attach_tree(tree: int, target: str = "", directory: int = AT_FDCWD) -> None:
@@ -117,12 +110,14 @@ def attach_tree(tree: int, target: str = "", directory: int = AT_FDCWD) -> None:
     syscall("move_mount", tree, b"", directory, os.fsencode(target), flags, path=target)
 
 
-def set_attributes(tree: int, set: int = 0, clear: int = 0, userns: int = -1, recursive: bool = False) -> None:
-    """Change a detached mount's attributes; ``userns`` also maps its ids by that user namespace.
+def set_attributes(
+    tree: int, set: int = 0, clear: int = 0, userns: int = -1, recursive: bool = False, propagation: int = 0
+) -> None:
+    """Change a detached mount's attributes, and its propagation; ``userns`` also maps its ids by that user namespace.
 
     Source: mount_setattr(2).
     """
-    attributes = _MountAttr(attr_set=set, attr_clr=clear)
+    attributes = _MountAttr(attr_set=set, attr_clr=clear, propagation=propagation)
     if userns >= 0:
         attributes.attr_set |= MOUNT_ATTR_IDMAP
         attributes.userns_fd = userns

@@ -61,9 +61,10 @@ def open_bind(bind: Bind, userns: int) -> Iterator[Tree]:
 
 
 def _open_one(path: str, bind: Bind, target: str, userns: int, recursive: bool = False) -> Tree:
-    wanted = bind.propagation if target == bind.target or bind.propagation.startswith("r") else ""
+    is_bound = target == bind.target  # else a mount below: one that is not shared has nothing to follow
+    wanted = bind.propagation if is_bound or bind.propagation.startswith("r") else ""
     propagation = _PROPAGATIONS[wanted.removeprefix("r")]
-    if propagation != m.MS_PRIVATE and not is_shared(path):
+    if is_bound and propagation != m.MS_PRIVATE and not is_shared(path):
         raise OSError(errno.EINVAL, f"{wanted} needs a mount that is shared (mount --make-shared makes it one)", path)
     tree = m.open_tree(path, recursive, propagation=propagation)
     mapped = False

@@ -137,7 +137,14 @@ def test_what_is_mounted_inside_is_not_mounted_on_the_host(bench: Bench, weaken:
         told = attack(bench, MOUNT, mounts=mounts, security=security)
         assert told["mount"] == told["over a file"] == "done"
         assert mounted_on_the_host(shared) == set()
-    as_it_was = "from pyctr_engine.linux import mount; mount._part = lambda tree, recursive, propagation: None"
+    as_it_was = """
+from pyctr_engine.linux import mount
+real = mount.set_attributes
+def set_attributes(tree, set=0, clear=0, userns=-1, recursive=False, propagation=0):
+    if set or clear or userns >= 0:
+        real(tree, set, clear, userns, recursive)
+mount.set_attributes = set_attributes
+"""
     hold = MOUNT + "import time; time.sleep(0.5)\n"
     security = Security(cap_add=("SYS_ADMIN",), userns="host")
     attack(weaken(as_it_was), hold, mounts=mounts, security=security)
@@ -192,6 +199,15 @@ def test_only_shared_shows_the_host_what_is_mounted_inside(bench: Bench, shared:
         script = 'import time\nattempt("mount", call, "mount", b"none", b"/given/below", b"tmpfs", 0, None)\n'
         assert attack(bench, script, mounts=mounts, security=security)["mount"] == "done"
         assert mounted_on_the_host(shared) == there
+
+
+def test_one_below_that_is_not_shared_is_no_hindrance(bench: Bench, shared: Path) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "pyctr-test", str(shared / "below")], check=True)
+    subprocess.run(["mount", "--make-private", str(shared / "below")], check=True)
+    (shared / "below" / "file").write_text("private")
+    for propagation in ("rslave", "rshared"):
+        mounts = (Mount("bind", str(shared), "/given", propagation=propagation),)
+        assert bench.run("cat", "/given/below/file", mounts=mounts, security=Security(userns="host")).out == "private"
 
 
 def test_a_mount_that_is_not_shared_cannot_be_followed(bench: Bench, host_directory: Path) -> None:

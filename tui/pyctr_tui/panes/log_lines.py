@@ -93,17 +93,6 @@ def lit(line: Line, needles: Sequence[str], palette: Palette) -> Line:
     return out
 
 
-def cut(line: Line, width: int) -> Line:
-    """The line in at most ``width`` cells, with an ellipsis where it was cut."""
-    taken = 0
-    for index, segment in enumerate(line):
-        step = width_of(segment.text)
-        if taken + step > width:
-            return [*line[:index], cells(segment.text, width - taken, segment.style)]
-        taken += step
-    return line
-
-
 def clipped(line: Line, count: int) -> Line:
     """The line's first characters, and one more where there are more."""
     for index, segment in enumerate(line):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
-from pyctr_tui.panes.log_lines import clock, cut, names_column, styled
-from pyctr_tui.widgets.draw import Line, gap, length, spread
+from pyctr_tui.panes.log_lines import clock, names_column, styled
+from pyctr_tui.widgets.draw import Line, cut, gap, length, spread
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:

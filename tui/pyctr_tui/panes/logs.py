@@ -11,12 +11,11 @@ from pyctr_tui import glyphs
 from pyctr_tui.logs.file import parse, time_of
 from pyctr_tui.logs.level import record_of
 from pyctr_tui.logs.query import Query, required_literal
-from pyctr_tui.logs.reader import advanced, retreated
+from pyctr_tui.logs.reader import KEPT, advanced, retreated
 from pyctr_tui.panes.events import told
 from pyctr_tui.panes.log_lines import (
     clipped,
     clock,
-    cut,
     date,
     lit,
     names_column,
@@ -27,7 +26,7 @@ from pyctr_tui.panes.log_lines import (
     wrapped,
 )
 from pyctr_tui.panes.tabbed import TabPane
-from pyctr_tui.widgets.draw import Line, gap, length, spread
+from pyctr_tui.widgets.draw import Line, cut, gap, length, spread
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -37,10 +36,8 @@ if TYPE_CHECKING:
     from pyctr_tui.logs.reader import Batch, LogReader, Source
     from pyctr_tui.store import Store
 
-KEPT = 5000
-"""Lines kept in memory; more are in the files."""
 KEPT_BYTES = 8 << 20
-"""And bytes of them, where lines are very long."""
+"""Bytes kept in memory where lines are very long; else `KEPT` lines. More are in the files."""
 MARGIN = 200
 """Lines from the edge of what is kept at which more are fetched."""
 TOLD = frozenset({"oom", "start", "restart", "die", "commit", "pause", "unpause", "update", "checkpoint", "restore"})
@@ -126,15 +123,17 @@ class LogsPane(TabPane):
             return  # what it answers is no longer asked
         if not batch.live:
             self.busy = batch.busy
+        if batch.how == "found":
+            self._searched_from_end = False
         if batch.error or batch.how == "found":
             self.message = batch.error
         if batch.how == "none":
             self._fetching = False
             self.following = self.following and not batch.over
             self._gave_up = self._gave_up or batch.over
-            self.message = batch.error or f"no further line with “{self.needle}”"
             if self._searched_from_end and not batch.over:
                 self.follow()
+            self.message = batch.error or f"no further line with “{self.needle}”"
         elif batch.how == "prepend":
             self._prepend(batch)
         elif batch.how == "append":
@@ -156,7 +155,6 @@ class LogsPane(TabPane):
             self.found = batch.found
             self.following = False
             index = self._index_found()
-            self.bottom = len(self.lines) - 1
             if index is None and self.moment:
                 self.message = f"nothing was printed after {clock(self.moment)}"
             if index is not None:
@@ -254,7 +252,7 @@ class LogsPane(TabPane):
 
     def follow(self) -> None:
         """Show the end, and keep showing it."""
-        self.following = True
+        self.following, self._searched_from_end, self.message = True, False, ""
         self.found, self.moment = None, 0.0
         self.reader.follow()
 
@@ -397,7 +395,7 @@ class LogsPane(TabPane):
         return self._rules
 
     def _rules_after(self, index: int, width: int, drawn: set[Rule]) -> list[Line]:
-        """A mark, what happened between a line and the one after it, and where a day begins; drawn."""
+        """What happened between a line and the one after it, and where a day begins; drawn."""
         rules = self.rules()
         since = time_of(self.lines[index].raw) if index >= 0 else 0.0
         until = time_of(self.lines[index + 1].raw) if index + 1 < len(self.lines) else float("inf")
@@ -410,7 +408,7 @@ class LogsPane(TabPane):
         if index < 0:
             happened = happened[-1:]  # its last start; all that was before is on the page of events
         lines = [self._rule(one, width) for one in happened[-self._room() // 2 :]]
-        if 0 <= index < len(self.lines) - 1 and (day := date(until)) != date(since):
+        if 0 <= index < len(self.lines) - 1 and until and (day := date(until)) != date(since):
             lines.append(rule(glyphs.DOT, day, self.palette.dim, width, self.palette))
         return lines
 

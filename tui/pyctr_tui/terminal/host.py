@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pyctr_tui.application import Application
 
 KEYBOARD, SCREEN = 0, 1
+FEEDER_ENDS = 2.0
+"""Seconds after which who feeds a program that has ended must have noticed."""
 _SANE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1047l\x1b[?25h\x1b[0m"
 """Mouse off, main screen, cursor on, colours off: a program may have left the terminal in any state.
 
@@ -48,6 +50,7 @@ def run(
         return f"{name} needs a real terminal", "warn"
     attributes = termios.tcgetattr(KEYBOARD)
     said: list[str] = []
+    feeder = threading.Thread(target=_feed, daemon=True)
     try:
         leave_terminal(application)
         try:
@@ -55,11 +58,13 @@ def run(
                 stdin = KEYBOARD if feed is None else subprocess.PIPE
                 with subprocess.Popen(argv, stdin=stdin, stdout=SCREEN, stderr=SCREEN) as process:
                     if process.stdin is not None:
-                        threading.Thread(target=_feed, args=(feed, process.stdin, said), daemon=True).start()
+                        feeder = threading.Thread(target=_feed, args=(feed, process.stdin, said), daemon=True)
+                        feeder.start()
                         process.stdin = None  # the thread's
                     code = process.wait()
                 if feed is not None:
                     feed.stop()
+                    feeder.join(FEEDER_ENDS)  # what it has to say
             if pause:
                 _pause(code)
         finally:

@@ -58,14 +58,21 @@ def length(line: Sequence[Segment]) -> int:
     return sum(width_of(segment.text) for segment in line)
 
 
-def fill(line: Line, width: int) -> Line:
-    """The line in exactly ``width`` cells: padded, or cut with an ellipsis."""
+def cut(line: Line, width: int) -> Line:
+    """The line in at most ``width`` cells, with an ellipsis where it was cut."""
     taken = 0
     for index, segment in enumerate(line):
         step = width_of(segment.text)
         if taken + step > width:
             return [*line[:index], cells(segment.text, width - taken, segment.style)]
         taken += step
+    return line
+
+
+def fill(line: Line, width: int) -> Line:
+    """The line in exactly ``width`` cells: padded, or cut with an ellipsis."""
+    line = cut(line, width)
+    taken = length(line)
     return [*line, gap(width - taken)] if taken < width else line
 
 
