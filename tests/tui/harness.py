@@ -26,9 +26,11 @@ PATIENCE = 10.0
 class StillFeed(Feed):
     """A feed that reads when it is told to, so that a test sees the same thing every time."""
 
-    def refresh(self, images: bool = False) -> None:
+    def refresh(self, images: bool = False, then: Callable[[], object] | None = None) -> None:
         if images:
             self._images_due = True
+        if then is not None:
+            then()
 
     def start(self) -> None:
         pass

@@ -82,6 +82,27 @@ def test_trouble_is_told_and_got_over(reader: Reader) -> None:
     eventually(lambda: not reader.snapshots()[-1].error)
 
 
+def test_what_waits_for_a_reading_is_called_after_one_that_began_later(reader: Reader) -> None:
+    eventually(lambda: len(reader.snapshots()) >= 3)
+    gate, asked, seen = threading.Event(), threading.Event(), list[set[str]]()
+    containers = reader.engine.containers
+
+    def slow() -> object:
+        found = containers()
+        asked.set()
+        gate.wait(PATIENCE)
+        return found
+
+    reader.engine.containers = slow  # type: ignore[assignment]
+    reader.feed.refresh()
+    assert asked.wait(PATIENCE)
+    reader.engine._add("", "newcomer", "debian:12", 1, 0.1, 1 << 20, None, 0, 0, 0)
+    reader.feed.refresh(then=lambda: seen.append({one.name for one in reader.snapshots()[-1].containers}))
+    gate.set()
+    eventually(lambda: seen)
+    assert "newcomer" in seen[0]
+
+
 def test_an_interface_that_is_away_costs_bounded_memory() -> None:
     feed = Feed(FakeEngine())
     for _ in range(2000):

@@ -119,6 +119,10 @@ class Application(App[int], inherit_bindings=False):
         if self.is_running:
             self.home.call_next(call, *arguments)
 
+    def catch_up(self) -> None:
+        """Show what the feed has found, however slow the line is."""
+        self._deliver()
+
     def _deliver(self) -> None:
         first = not self.store.loaded
         self.home.deliver(self.feed.take())

@@ -143,6 +143,7 @@ class Feed:
         self._stopped = False
         self._images_due = True
         self._readings = 0
+        self._awaited: deque[Callable[[], object]] = deque()
         self._before: dict[str, Stats] = {}
         self._host_before: HostStats | None = None
 
@@ -164,10 +165,12 @@ class Feed:
         self._told = False
         return self._backlog.take()
 
-    def refresh(self, images: bool = False) -> None:
-        """Read again at once."""
+    def refresh(self, images: bool = False, then: Callable[[], object] | None = None) -> None:
+        """Read again at once; ``then`` is called, from a thread, when a reading that began later can be taken."""
         if images:
             self._images_due = True
+        if then is not None:
+            self._awaited.append(then)
         self._wake.set()
 
     def stop(self) -> None:
@@ -198,7 +201,10 @@ class Feed:
                 wait = PERIOD if self._readings else PERIOD / 4
                 self._readings += 1
                 due = max(due + wait, time.monotonic() + wait / 2)
+            awaited = len(self._awaited)
             self._put(self.read(figures))
+            for _ in range(awaited):
+                self._awaited.popleft()()
             self._wake.wait(max(0.0, due - time.monotonic()))
             if self._wake.is_set():
                 time.sleep(0.02)  # one reading for a burst of events

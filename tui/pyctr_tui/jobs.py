@@ -198,17 +198,18 @@ class Jobs:
             job.again = lambda: self.run(title, work, done, cli, None, None, cancellable, images, True, expected)
 
         def body() -> None:
+            end: tuple[JobState, str, Callable[[Any], object] | None, Any]
             try:
                 value = work(job)
             except Cancelled as error:
-                application.from_thread(self._ended, job, "cancelled", f"cancelled: {title}", failed, error)
+                end = "cancelled", f"cancelled: {title}", failed, error
             except Exception as error:  # noqa: BLE001 - it is told
                 trouble = told(error)
-                application.from_thread(self._ended, job, "failed", safe_error(trouble), failed, trouble)
+                end = "failed", safe_error(trouble), failed, trouble
             else:
-                said = safe(value) if isinstance(value, str) else done
-                application.from_thread(self._ended, job, "done", said, then, value)
-            application.feed.refresh(images=images)
+                end = "done", safe(value) if isinstance(value, str) else done, then, value
+            # Told when the lists show what came of it: the next key is for what is seen then.
+            application.feed.refresh(images, lambda: application.from_thread(self._ended, job, *end))
 
         self.all.append(job)
         self.changed(job)
@@ -246,6 +247,7 @@ class Jobs:
             self.changed(job)
 
     def _ended(self, job: Job, state: JobState, said: str, after: Callable[[Any], object] | None, value: Any) -> None:
+        self._application.catch_up()
         job.take_steps(self.ticks())
         job.state, job.said, job.ended = state, said, self._application.clock()
         self.changed(job)

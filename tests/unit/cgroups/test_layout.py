@@ -128,7 +128,7 @@ class TestDelegatedByTheServiceManager:
         trees.fill(tmp_path / "cgroup" / SCOPE, cgroup__controllers="cpu memory pids\n")
         after = layout.within(SCOPE)
         assert after.available == {"cpu", "memory", "pids"}
-        with pytest.raises(Unsupported, match=r"limit cpuset .* no cpuset controller"):
+        with pytest.raises(Unsupported, match=r"limit cpuset .* hands down no cpuset"):
             after.plan(SCOPE, ID, Resources(cpuset="0"))
 
     def test_a_users_are_those_of_the_users_manager(self, tmp_path: Path) -> None:
