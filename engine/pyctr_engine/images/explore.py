@@ -3,21 +3,58 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Conflict, InvalidValue, NotFound, from_os_error
 from pyctr_engine.images import strata
+from pyctr_engine.images.index import Index
 from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.layers import layer_tar, single_tar
 from pyctr_engine.images.streams import read_file
 from pyctr_engine.images.unpack import Unpacker
 from pyctr_engine.linux import stack
 from pyctr_engine.linux.tree import remove_tree
-from pyctr_engine.model.explore import Efficiency, LayerChange, TreeEntry
+from pyctr_engine.model.explore import Efficiency, FileState, LayerChange, StateEntry, TreeEntry
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import Image, ImageStore
+
+
+class State:
+    """An image's state after a layer; see `model.explore.State`."""
+
+    def __init__(self, state: strata.State, number: int) -> None:
+        self._state = state
+        self._number = number
+
+    @property
+    def root(self) -> StateEntry:
+        """The top; its own mode and owner are not known."""
+        place = self._state.root
+        size, paths, changed, changes = self._state.sum(place)
+        return StateEntry("/", self._number, None, _ROOT, size, paths, changed, changes, place.now, place.before)
+
+    def inside(self, entry: StateEntry) -> tuple[StateEntry, ...]:
+        """What is directly in a directory, or was, sorted by name."""
+        place = strata.Inside(_relative(entry.path), entry.merged, entry.merged_before)
+        return tuple(map(self._told, self._state.inside(place)))
+
+    def _told(self, found: strata.Found) -> StateEntry:
+        path, now, before, inside = found
+        kind = found.kind
+        held = now or before
+        assert held is not None
+        if kind == "D":
+            gone = self._state.sum(strata.Inside(path, inside.before, inside.before))
+            return StateEntry(strata.shown(path), self._number, kind, strata.state(held[1]), held[1].size + gone.size)
+        size, paths, changed, changes = self._state.sum(inside)
+        own = held[1].size
+        return StateEntry(
+            strata.shown(path), held[0], kind, strata.state(held[1]),
+            own + size, paths, changed + (own if kind else 0), changes, inside.now, inside.before,
+        )  # fmt: skip
 
 
 class Explorer:
@@ -29,26 +66,42 @@ class Explorer:
 
     def __init__(self, store: ImageStore) -> None:
         self._store = store
+        self._indexes: weakref.WeakValueDictionary[str, Index] = weakref.WeakValueDictionary()
+
+    def state(self, ref: str, marked: bool = True) -> State:
+        """The state, directory by directory; unless not ``marked``, with what its highest layer changed.
+
+        It stays what it is, also when the image is removed.
+        """
+        image = self._store.resolve(ref)
+        number = len(image.config.diff_ids)
+        return State(strata.State(self._layers(image), number, marked), number)
 
     def tree(self, ref: str, path: str = "/") -> Iterator[TreeEntry]:
         """The state: every path at and below ``path``, in the order of a walk."""
         image = self._store.resolve(ref)
-        wanted = strata.below(_relative(path))
-        return strata.tree(filter(wanted, self._paths(image)), len(image.config.diff_ids))
+        state = strata.State(self._layers(image), len(image.config.diff_ids), marked=False)
+        found = (one for one in state.walk(_relative(path)))
+        return (TreeEntry(strata.shown(one.path), one.now[0], strata.state(one.now[1])) for one in found if one.now)
 
     def changes(self, ref: str, number: int, path: str = "/") -> Iterator[LayerChange]:
-        """What one layer adds, changes and deletes, at and below ``path``."""
+        """What one layer adds, changes and deletes, at and below ``path``.
+
+        Of what is deleted with all in it, the top alone. A directory that is as it was is no change.
+        """
         image = self._store.resolve(ref)
         if not 1 <= number <= len(image.config.diff_ids):
             raise InvalidValue(
                 f"{ref} has no layer {number}", f"it has {len(image.config.diff_ids)}; `pyctr-tui layers` lists them"
             )
-        return strata.changes(filter(strata.below(_relative(path)), self._paths(image)), number)
+        state = strata.State(self._layers(image), number)
+        told = (strata.change(found, number) for found in state.walk(_relative(path), changed_only=True))
+        return (change for change in told if change is not None)
 
     def versions(self, ref: str, path: str) -> list[LayerChange]:
         """Every version of one path, lowest layer first, its deletions too. Symlinks are not followed."""
         image = self._store.resolve(ref)
-        found = strata.versions(self._paths(image), _relative(path), len(image.config.diff_ids))
+        found = strata.versions(self._layers(image), _relative(path), len(image.config.diff_ids))
         if not found:
             raise NotFound(f"no layer of {ref} holds {path}", "paths are absolute, and symlinks in them not followed")
         return found
@@ -57,7 +110,7 @@ class Explorer:
         """How much of what the layers hold is seen, and what wastes the most."""
         image = self._store.resolve(ref)
         sizes = [self._record_size(chain) for chain in chain_ids(image.config.diff_ids)]
-        return strata.efficiency(self._paths(image), sum(sizes[1:]))
+        return strata.efficiency(self._layers(image), sum(sizes[1:]))
 
     def read(self, ref: str, path: str) -> Iterator[bytes]:
         """The contents of a file, in pieces; symlinks lead wherever they do inside."""
@@ -119,11 +172,18 @@ class Explorer:
         with stack.View(self._lowers(ref)) as view, view.find(path, follow=False) as found:
             return "" if found.status is None or found.inside else os.fsdecode(found.name)
 
-    def _paths(self, image: Image) -> Iterator[strata.Path]:
+    def _layers(self, image: Image) -> strata.Layers:
+        """Those of an image; indexes that somebody still looks into are not opened again."""
         store = self._store.layers_on_disk
         chains = chain_ids(image.config.diff_ids)
-        cuts = [number for number, chain in enumerate(chains, 1) if (record := store.read(chain)) and record.opaque]
-        return strata.paths([f"{store.directory}/{chain}" for chain in chains], cuts)
+        opaque = [number for number, chain in enumerate(chains, 1) if (record := store.read(chain)) and record.opaque]
+        indexes = []
+        for chain in chains:
+            index = self._indexes.get(chain)
+            if index is None:
+                index = self._indexes[chain] = Index(f"{store.directory}/{chain}")
+            indexes.append(index)
+        return strata.Layers(indexes, opaque)
 
     def _lowers(self, ref: str) -> Sequence[str]:
         directory = self._store.layers_on_disk.directory
@@ -132,6 +192,9 @@ class Explorer:
     def _record_size(self, chain: str) -> int:
         record = self._store.layers_on_disk.read(chain)
         return record.size if record else 0
+
+
+_ROOT = FileState("directory", 0o755, 0, 0, 0, 0)
 
 
 def _relative(path: str) -> bytes:

@@ -24,6 +24,9 @@ MAGIC = b"pyctr layer index 1\n"
 FILE, DIRECTORY, SYMLINK, FIFO, DEVICE, SOCKET, LINK, WHITEOUT = range(8)
 
 _RECORD = struct.Struct("<IIIBBHIIQq")  # shared, rest, target, kind, opaque, mode, uid, gid, size, mtime
+_GLANCE = struct.Struct("<IIIB11xQ8x")
+"""Of the same: shared, rest, target, kind, size."""
+_SLASH = ord("/")
 _MAX_TIME = (1 << 63) - 1
 """Nanoseconds: in the year 2262; file systems know later ones."""
 _KINDS = {
@@ -78,45 +81,113 @@ def build(layer: str) -> None:
     write_file(f"{layer}/{NAME}", b"".join(pieces))
 
 
-def read(layer: str) -> Iterator[Entry]:
-    """The entries of a layer directory, from its index, which is made if it isn't there.
+class Extent(NamedTuple):
+    """Where in an index what is inside a directory stands, in bytes, and what it comes to.
 
-    Raises:
-        OSError, StoreError: the layer can't be read, or its index is damaged.
+    Attributes:
+        size: Bytes of all files inside, each counted at its first name.
+        paths: How many are inside, whiteouts left out.
     """
-    path = f"{layer}/{NAME}"
-    if not os.path.exists(path):
-        build(layer)
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        data = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-    finally:
-        os.close(fd)
-    if data[: len(MAGIC)] != MAGIC:
-        raise StoreError(f"{path} is no layer index", "remove it: the next look makes it again")
-    at, end, before = len(MAGIC), len(data), b""
-    unpack, length = _RECORD.unpack_from, _RECORD.size
-    try:
+
+    start: int
+    end: int
+    size: int
+    paths: int
+
+
+class Index:
+    """A layer's index, open: where each directory's part of it stands is known; records are read when asked for.
+
+    May be used from several threads.
+
+    Attributes:
+        directories: All directories; the root is empty.
+    """
+
+    def __init__(self, layer: str) -> None:
+        """Open that of a layer directory, which is made if it isn't there.
+
+        Raises:
+            OSError, StoreError: the layer can't be read, or its index is damaged.
+        """
+        path = f"{layer}/{NAME}"
+        if not os.path.exists(path):
+            build(layer)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._data = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
+        finally:
+            os.close(fd)
+        if self._data[: len(MAGIC)] != MAGIC:
+            raise StoreError(f"{path} is no layer index", "remove it: the next look makes it again")
+        try:
+            self.directories = _survey(self._data)
+        except (struct.error, IndexError) as error:
+            raise StoreError(f"{path} is cut short", "remove it: the next look makes it again") from error
+
+    def inside(self, directory: bytes) -> Iterator[Entry]:
+        """What is directly in a directory, sorted by name; nothing if there is none of that path."""
+        extent = self.directories.get(directory)
+        if extent is None:
+            return
+        data, unpack, length, directories = self._data, _RECORD.unpack_from, _RECORD.size, self.directories
+        prefix = directory + b"/" if directory else b""
+        at, end, _, _ = extent
         while at < end:
-            shared, rest, target, kind, opaque, mode, uid, gid, size, mtime = unpack(data, at)
+            _, rest, target, kind, opaque, mode, uid, gid, size, mtime = unpack(data, at)
             at += length
-            before = before[:shared] + data[at : at + rest]
+            path = prefix + data[at : at + rest].removeprefix(b"/")
             at += rest
-            yield Entry(before, kind, mode, uid, gid, size, mtime, data[at : at + target], bool(opaque))
-            at += target
-    except struct.error as error:
-        raise StoreError(f"{path} is cut short", "remove it: the next look makes it again") from error
+            yield Entry(path, kind, mode, uid, gid, size, mtime, data[at : at + target], bool(opaque))
+            at = directories[path].end if kind == DIRECTORY else at + target
+
+    def find(self, path: bytes) -> Entry | None:
+        """What the layer holds at a path."""
+        return next((entry for entry in self.inside(path.rpartition(b"/")[0]) if entry.path == path), None)
+
+
+def _survey(data: mmap.mmap) -> dict[bytes, Extent]:
+    """Go through all records once, with an eye for directories alone."""
+    glance, length = _GLANCE.unpack_from, _RECORD.size
+    directories: dict[bytes, Extent] = {}
+    at, end = len(MAGIC), len(data)
+    # The directory that records are in, and those above it, each with the length of what paths in it begin with.
+    path, prefix, start, size, paths = b"", 0, at, 0, 0
+    above: list[tuple[bytes, int, int, int, int]] = []
+    while at < end:
+        shared, rest, target, kind, bytes_ = glance(data, at)
+        name = at + length
+        first = data[name] == _SLASH  # of what is in the directory before it
+        within = shared + first
+        while prefix > within:
+            directories[path] = Extent(start, at, size, paths)
+            inner_size, inner_paths = size, paths
+            path, prefix, start, size, paths = above.pop()
+            size, paths = size + inner_size, paths + inner_paths
+        after = name + rest + target
+        size += bytes_
+        paths += kind != WHITEOUT
+        if kind == DIRECTORY:
+            above.append((path, prefix, start, size, paths))
+            own = data[name + first : name + rest]
+            path = path + b"/" + own if path else own
+            prefix, start, size, paths = len(path) + 1, after, 0, 0
+        at = after
+    if at != end:
+        raise IndexError
+    while True:
+        directories[path] = Extent(start, at, size, paths)
+        if not above:
+            return directories
+        inner_size, inner_paths = size, paths
+        path, prefix, start, size, paths = above.pop()
+        size, paths = size + inner_size, paths + inner_paths
 
 
 def _shared(before: bytes, path: bytes) -> int:
     """How much of ``path`` the one before it in the walk has: its directory, which may be that one itself."""
     directory = path.rfind(b"/") + 1
     return directory if before[:directory] == path[:directory] else max(directory - 1, 0)
-
-
-def order(path: bytes) -> bytes:
-    """What sorts paths as a walk does."""
-    return path.replace(b"/", b"\0")
 
 
 def _walk(directory: int, path: bytes, links: dict[tuple[int, int], bytes], depth: int) -> Iterator[Entry]:

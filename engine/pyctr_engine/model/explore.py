@@ -5,7 +5,7 @@ Paths are absolute inside; bytes that aren't UTF-8 are surrogate escapes, and no
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from pyctr_engine.model.image import ChangeKind, FileType
 from pyctr_engine.record import dataclass
@@ -59,6 +59,44 @@ class LayerChange:
     kind: ChangeKind
     state: FileState
     replaces: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StateEntry:
+    """One path of a state that is looked at directory by directory, with what all in it comes to.
+
+    Attributes:
+        layer: The number of the layer that it comes from; of what was deleted, of the one that did it.
+        kind: What the state's highest layer did to it, if that is marked: added, changed, deleted; or ``None``.
+        state: As it is; of what was deleted, as it was.
+        size: Bytes of it and of all files in it; of what was deleted, as it was.
+        paths: How many are in it, those in its directories too.
+        changed: Bytes of it and those in it that were added or changed.
+        changes: How many in it were added, changed or deleted.
+        merged, merged_before: The layers that a directory is merged from, in this state and in the one before it.
+    """
+
+    path: str
+    layer: int
+    kind: ChangeKind | None
+    state: FileState
+    size: int
+    paths: int = 0
+    changed: int = 0
+    changes: int = 0
+    merged: tuple[int, ...] = ()
+    merged_before: tuple[int, ...] = ()
+
+
+class State(Protocol):
+    """A state of an image, directory by directory. May be asked by several threads."""
+
+    @property
+    def root(self) -> StateEntry:
+        """The top."""
+
+    def inside(self, entry: StateEntry) -> tuple[StateEntry, ...]:
+        """What is directly in a directory of it, or was, sorted by name; nothing if it is none."""
 
 
 @dataclass(frozen=True, slots=True)
