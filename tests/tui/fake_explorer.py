@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pyctr_engine.errors import NotFound
@@ -13,6 +13,7 @@ from pyctr_engine.model.explore import (
     FileDifference,
     FileState,
     LayerChange,
+    StateEntry,
     TreeEntry,
     Waste,
 )
@@ -42,6 +43,42 @@ def state(size: int, type: FileType, target: str = "") -> FileState:
     return FileState(type, 0o755 if type == "directory" else 0o644, 0, 0, size, 10**18, target)
 
 
+class FakeState:
+    """A state made of all its entries at once, and of what changed in it."""
+
+    def __init__(self, number: int, entries: Iterable[TreeEntry], changes: Iterable[LayerChange] = ()) -> None:
+        self._number = number
+        self._entries = {entry.path: entry for entry in entries}
+        self._changes = {change.path: change for change in changes}
+        self._inside: dict[str, set[str]] = {}
+        for path in [*self._entries, *self._changes]:
+            while path != "/":
+                above = path.rpartition("/")[0] or "/"
+                self._inside.setdefault(above, set()).add(path)
+                path = above
+
+    @property
+    def root(self) -> StateEntry:
+        return self._told("/")
+
+    def inside(self, entry: StateEntry) -> tuple[StateEntry, ...]:
+        return tuple(map(self._told, sorted(self._inside.get(entry.path, ()))))
+
+    def _told(self, path: str) -> StateEntry:
+        change, entry = self._changes.get(path), self._entries.get(path)
+        what = change.state if change else entry.state if entry else state(0, "directory")
+        layer = change.layer if change else entry.layer if entry else 1
+        inside = [self._told(below) for below in self._inside.get(path, ())]
+        left = [one for one in inside if one.kind != "D"]
+        return StateEntry(
+            path, layer, change.kind if change else None, what,
+            what.size + sum(one.size for one in left),
+            len(inside) + sum(one.paths for one in inside),
+            sum(one.changed for one in left) + (what.size if change and change.kind != "D" else 0),
+            sum(one.changes + (one.kind is not None) for one in inside),
+        )  # fmt: skip
+
+
 class FakeExplorer:
     """The engine's explorer, of `FILES` and four layers, whatever the image."""
 
@@ -56,6 +93,10 @@ class FakeExplorer:
         if "nothing" in ref:
             raise NotFound(f"there is no container or image {ref}", "`pyctr-tui images` lists them")
         return int(ref.rpartition("@")[2]) if "@" in ref else self.layers
+
+    def state(self, ref: str, marked: bool = True) -> FakeState:
+        number = self._number(ref)
+        return FakeState(number, self.tree(ref), self.changes(ref, number) if marked else ())
 
     def tree(self, ref: str, path: str = "/") -> Iterator[TreeEntry]:
         number = self._number(ref)

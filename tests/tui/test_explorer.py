@@ -10,7 +10,7 @@ from pyctr_tui.explorer import tree
 from pyctr_tui.pages.explorer import ExplorerPage
 from pyctr_tui.panes.viewer import is_text
 from tests.tui.fake import FakeEngine
-from tests.tui.fake_explorer import FakeExplorer, state
+from tests.tui.fake_explorer import FakeExplorer, FakeState, state
 from tests.tui.harness import Running, running
 from tests.tui.hostile import CORPUS
 from tests.tui.snapshot import check
@@ -32,44 +32,51 @@ async def shown(it: Running, *texts: str) -> None:
     await it.until(lambda: all(text in it.text() for text in texts))
 
 
+def node(found: tree.Tree, path: str) -> tree.Node:
+    known = found.find(path)
+    assert known is not None
+    return known
+
+
 # -- the tree -------------------------------------------------------------------------------------------------------
 
 
 def test_directories_add_up_what_is_below_them() -> None:
-    found = tree.of_state(FakeExplorer().tree("x"))
-    assert found.by_path["/usr/lib"].size == 7 << 20
-    assert found.root.size == sum(node.size for node in found.root.children.values())  # type: ignore[union-attr]
+    found = tree.Tree(FakeExplorer().state("x", marked=False))
+    assert node(found, "/usr/lib").size == 7 << 20
+    assert found.root.size == sum(one.size for one in found.root.children.values())
     assert [row.node.path for row in tree.rows(found, set())] == ["/app", "/etc", "/usr", "/var", "/bin"]
 
 
 def test_what_a_layer_did_is_marked_up_to_the_root() -> None:
-    fake = FakeExplorer()
-    found = tree.of_state(fake.tree("x@3"), fake.changes("x", 3))
-    assert (found.by_path["/usr/lib/libssl.so"].kind, found.by_path["/usr"].kind) == ("A", "c")
-    assert found.by_path["/usr/share/doc"].kind == "D"
-    assert found.by_path["/app"].kind == ""
+    found = tree.Tree(FakeExplorer().state("x@3"))
+    assert (node(found, "/usr/lib/libssl.so").kind, node(found, "/usr").kind) == ("A", "c")
+    assert node(found, "/usr/share/doc").kind == "D"
+    assert node(found, "/app").kind == ""
+    assert (found.changes, found.changed) == (2, 5 << 20)
     rows = tree.rows(found, {"/usr", "/usr/lib"}, changed_only=True)
     assert [row.node.name for row in rows] == ["usr", "lib", "libssl.so", "share"]
 
 
 def test_what_a_container_deleted_is_gone_with_all_below_it() -> None:
     changes = [Change("/usr", "D", 0, "directory"), Change("/new", "A", 7)]
-    found = tree.with_live(FakeExplorer().tree("x"), changes, 5)
-    assert found.by_path["/usr/bin/bash"].kind == "D"
-    assert found.by_path["/new"].layer == 5
-    assert found.root.size == sum(n.size for n in found.root.children.values() if n.kind != "D")  # type: ignore[union-attr]
+    found = tree.with_live(FakeExplorer().state("x", marked=False), changes, 5)
+    assert node(found, "/usr/bin/bash").kind == "D"
+    assert node(found, "/new").layer == 5
+    assert found.root.size == sum(one.size for one in found.root.children.values() if one.kind != "D")
+    assert (found.changes, found.changed) == (2, 7)
 
 
 def test_growth_goes_up_to_the_root() -> None:
-    before = tree.sizes(tree.with_live((), [Change("/a/log", "C", 10)], 5))
-    now = tree.with_live((), [Change("/a/log", "C", 25), Change("/a/b", "A", 4)], 5)
+    before = tree.sizes(tree.with_live(None, [Change("/a/log", "C", 10)], 5))
+    now = tree.with_live(None, [Change("/a/log", "C", 25), Change("/a/b", "A", 4)], 5)
     tree.grown(now, before)
     assert [now.by_path[path].growth for path in ("/a/log", "/a/b", "/a", "/")] == [15, 4, 19, 19]
     assert [row.node.name for row in tree.rows(now, {"/a"}, "growth")] == ["a", "log", "b"]
 
 
 def test_a_needle_shows_what_has_it_under_its_parents() -> None:
-    found = tree.of_state(FakeExplorer().tree("x"))
+    found = tree.Tree(FakeExplorer().state("x", marked=False))
     assert [row.node.path for row in tree.rows(found, set(), needle="LIBSSL")] == [
         "/usr", "/usr/lib", "/usr/lib/libssl.so",
     ]  # fmt: skip
@@ -77,10 +84,13 @@ def test_a_needle_shows_what_has_it_under_its_parents() -> None:
 
 def test_a_hundred_thousand_paths() -> None:
     entries = (TreeEntry(f"/d{n // 1000}/f{n}", 1, state(n, "file")) for n in range(100_000))
-    found = tree.of_state(entries)
-    assert len(found.by_path) == 100_101
+    found = tree.Tree(FakeState(1, entries))
     assert found.root.size == sum(range(100_000))
     assert len(tree.rows(found, set(), "size")) == 100
+    assert len(found.by_path) == 101
+    assert len(tree.rows(found, {"/d7"})) == 1_100
+    assert len(tree.rows(found, set(), needle="/f99")) > 1_100
+    assert len(found.by_path) == 100_101
 
 
 # -- the page -------------------------------------------------------------------------------------------------------

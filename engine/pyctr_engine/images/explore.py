@@ -66,7 +66,9 @@ class Explorer:
 
     def __init__(self, store: ImageStore) -> None:
         self._store = store
+        # By chain id, while somebody looks into them: what they are made of does not change.
         self._indexes: weakref.WeakValueDictionary[str, Index] = weakref.WeakValueDictionary()
+        self._states: weakref.WeakValueDictionary[tuple[str, bool], State] = weakref.WeakValueDictionary()
 
     def state(self, ref: str, marked: bool = True) -> State:
         """The state, directory by directory; unless not ``marked``, with what its highest layer changed.
@@ -74,8 +76,12 @@ class Explorer:
         It stays what it is, also when the image is removed.
         """
         image = self._store.resolve(ref)
-        number = len(image.config.diff_ids)
-        return State(strata.State(self._layers(image), number, marked), number)
+        key = "".join(chain_ids(image.config.diff_ids)[-1:]), marked
+        state = self._states.get(key)
+        if state is None:
+            number = len(image.config.diff_ids)
+            state = self._states[key] = State(strata.State(self._layers(image), number, marked), number)
+        return state
 
     def tree(self, ref: str, path: str = "/") -> Iterator[TreeEntry]:
         """The state: every path at and below ``path``, in the order of a walk."""
@@ -173,7 +179,7 @@ class Explorer:
             return "" if found.status is None or found.inside else os.fsdecode(found.name)
 
     def _layers(self, image: Image) -> strata.Layers:
-        """Those of an image; indexes that somebody still looks into are not opened again."""
+        """Those of an image."""
         store = self._store.layers_on_disk
         chains = chain_ids(image.config.diff_ids)
         opaque = [number for number, chain in enumerate(chains, 1) if (record := store.read(chain)) and record.opaque]

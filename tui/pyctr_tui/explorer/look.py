@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.record import dataclass
@@ -14,7 +13,6 @@ from pyctr_tui.view import made_by
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
     from pyctr_engine.model.explore import FileDifference
-    from pyctr_engine.model.image import Change
 
 MOST_BYTES = 4 << 20
 """Of a file that is looked at."""
@@ -94,24 +92,12 @@ def strata(engine: Engine, subject: Subject) -> Strata:
     return Strata(tuple(reversed(layers)), found.score, found.wasted, waste)
 
 
-def state(engine: Engine, subject: Subject, number: int, layers: int) -> tree.Tree:
-    """The whole state after a layer, with what that layer did marked."""
+def files(engine: Engine, subject: Subject, number: int, layers: int, whole: bool) -> tree.Tree:
+    """The whole state after a layer, with what that layer did marked; or only what it did."""
     if number > layers:
-        return tree.with_live(engine.explore.tree(subject.image), engine.changes(subject.ref), number)
-    ref = f"{subject.image}@{number}"
-    return tree.of_state(engine.explore.tree(ref), engine.explore.changes(subject.image, number))
-
-
-def layer(engine: Engine, subject: Subject, number: int, layers: int) -> tree.Tree:
-    """What one layer did, alone."""
-    if number > layers:
-        return live(engine.changes(subject.ref), number)
-    return tree.of_changes(engine.explore.changes(subject.image, number))
-
-
-def live(changes: Sequence[Change], number: int) -> tree.Tree:
-    """What a container changed, alone."""
-    return tree.with_live((), changes, number)
+        below = engine.explore.state(subject.image, marked=False) if whole else None
+        return tree.with_live(below, engine.changes(subject.ref), number)
+    return tree.Tree(engine.explore.state(f"{subject.image}@{number}"), whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,17 +154,15 @@ def compare(engine: Engine, one: str, other: str) -> Differences:
     told: dict[str, str] = {}
     differences = engine.explore.compare(one, other)
     for difference in itertools.islice(differences, MOST_DIFFERENCES):
-        node = found.put(difference.path)
-        node.kind = difference.kind
-        shown = difference.after or difference.before
+        before, after = difference.before, difference.after
+        shown = after or before
         if shown is not None:
-            node.type, node.target = shown.type, safe(shown.target)
-            before = difference.before.size if difference.before else 0
-            after = difference.after.size if difference.after else 0
-            node.size, node.growth = after or before, after - before
-        told[difference.path] = how(difference)
+            size, was = after.size if after else 0, before.size if before else 0
+            found.mark(
+                difference.path, difference.kind, shown.type, size or was, target=shown.target, growth=size - was
+            )
+            told[difference.path] = how(difference)
     rest = next(iter(differences), None)
-    found.add_up()
     return Differences(one, other, found, told, rest is None)
 
 

@@ -1,18 +1,20 @@
-"""A tree of files as the layer explorer shows it: made from the engine's flat walks, folded, sorted, filtered.
+"""A tree of files as the layer explorer shows it: read directory by directory as they are opened, sorted, filtered.
 
-Nodes are plain objects with slots: a hundred thousand of them are made in a few tenths of a second, in a thread.
+What lies under it, if anything, is a state of an image, which knows what each directory comes to; on top of it are
+changes: a container's, or what differs between two states.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Set
 from typing import TYPE_CHECKING
 
 from pyctr_engine.record import dataclass
 from pyctr_tui.safe_text import safe
 
 if TYPE_CHECKING:
-    from pyctr_engine.model.explore import LayerChange, TreeEntry
+    from pyctr_engine.model.explore import State, StateEntry
     from pyctr_engine.model.image import Change
 
 SORTS = ("name", "size", "growth")
@@ -27,15 +29,32 @@ class Node:
         layer: Number of the layer that it comes from; 0 where that isn't known.
         kind: ``A``, ``C`` or ``D`` when it is a change; of a directory also when something below it is (``c``).
         growth: Bytes since the tree was first looked at.
+        below: How many paths are below it.
+        entry: What the state knows of it, while what is directly in it has not been read.
     """
 
-    __slots__ = ("children", "growth", "kind", "layer", "name", "parent", "path", "size", "target", "type")
+    __slots__ = (
+        "below",
+        "children",
+        "entry",
+        "growth",
+        "kind",
+        "layer",
+        "name",
+        "parent",
+        "path",
+        "size",
+        "target",
+        "type",
+    )
 
     def __init__(self, path: str, name: str, parent: Node | None) -> None:
         self.path = path
         self.name = name
         self.parent = parent
-        self.children: dict[str, Node] | None = None
+        self.children: dict[str, Node] = {}
+        self.entry: StateEntry | None = None
+        self.below = 0
         self.size = 0
         self.layer = 0
         self.kind = ""
@@ -48,11 +67,17 @@ class Node:
         """Whether it may have others below it."""
         return self.type == "directory"
 
-    def walk(self) -> Iterator[Node]:
-        """It and all below it, parents first."""
-        yield self
-        for child in (self.children or {}).values():
-            yield from child.walk()
+    @property
+    def holds(self) -> bool:
+        """Whether it has others below it."""
+        return self.below > 0
+
+    def above(self) -> Iterator[Node]:
+        """The directories that it is in, up to the root."""
+        node = self.parent
+        while node is not None:
+            yield node
+            node = node.parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,141 +90,182 @@ class Row:
 
 
 class Tree:
-    """All nodes of one state, by path."""
+    """Files of one state. May be read by several threads, and changed by one before others have it.
 
-    def __init__(self) -> None:
+    Attributes:
+        by_path: The nodes that there are by now.
+        changes: How many paths were added, changed or deleted; of what was deleted with all in it, the top alone.
+        changed: Bytes of the files that were added or changed.
+        marked: What `mark` was told.
+    """
+
+    def __init__(self, state: State | None = None, whole: bool = True) -> None:
+        """On top of a state, or of nothing; unless ``whole``, only of what changed in it."""
         self.root = Node("/", "/", None)
         self.by_path: dict[str, Node] = {"/": self.root}
+        self.changes = self.changed = 0
+        self.marked: dict[str, Node] = {}
+        self._state, self._whole = state, whole
+        self._lock = threading.Lock()
+        if state is not None:
+            entry = state.root
+            self._tell(self.root, entry)
+            self.changes, self.changed = entry.changes, entry.changed
 
-    def put(self, path: str) -> Node:
-        """The node of a path, made with its parents if need be."""
-        known = self.by_path.get(path)
+    def _tell(self, node: Node, entry: StateEntry) -> None:
+        """Let a node be what the state knows of it."""
+        whole = self._whole
+        node.type, node.target = entry.state.type, safe(entry.state.target)
+        node.kind = entry.kind or ("c" if entry.changes else "")
+        node.size = entry.size if whole or entry.kind == "D" else entry.changed
+        node.layer = entry.layer if whole or entry.kind else 0
+        node.below = entry.paths if whole else entry.changes
+        node.entry = entry if node.below else None
+
+    def read(self, node: Node) -> dict[str, Node]:
+        """What is directly in a directory, by its name."""
+        if node.entry is None or self._state is None:
+            return node.children
+        with self._lock:
+            if node.entry is not None:
+                children = {}
+                for found in self._state.inside(node.entry):
+                    if self._whole or found.kind or found.changes:
+                        name = found.path.rpartition("/")[2]
+                        child = children[name] = self.by_path[found.path] = Node(found.path, safe(name), node)
+                        self._tell(child, found)
+                        if node.kind == "D":
+                            child.kind = "D"
+                node.children, node.entry = children, None
+        return node.children
+
+    def read_all(self) -> None:
+        """All that there is."""
+        waiting = [self.root]
+        while waiting:
+            waiting.extend(self.read(waiting.pop()).values())
+
+    def find(self, path: str) -> Node | None:
+        """The node of a path, if there is such a path."""
+        if path not in self.by_path and path != "/":
+            above = self.find(path.rpartition("/")[0] or "/")
+            if above is not None:
+                self.read(above)
+        return self.by_path.get(path)
+
+    def _put(self, path: str, type: str) -> Node:
+        """The node of a path, made with those above it if need be."""
+        known = self.find(path)
         if known is not None:
             return known
         above, _, name = path.rpartition("/")
-        parent = self.by_path.get(above or "/") or self.put(above)
-        node = Node(path, safe(name), parent)
-        if parent.children is None:
-            parent.children = {}
-        parent.children[name] = node
-        self.by_path[path] = node
+        parent = self._put(above or "/", "directory")
+        node = parent.children[name] = self.by_path[path] = Node(path, safe(name), parent)
+        node.type = type
+        for directory in node.above():
+            directory.below += 1
         return node
 
-    def add_up(self) -> None:
-        """Sum the sizes of directories, and tell them what changed below them. Once, after all are there."""
-        for node in reversed(list(self.by_path.values())):
-            parent = node.parent
-            if parent is None:
-                continue
-            if node.kind != "D":
-                parent.size += node.size
-            if node.kind and not parent.kind:
-                parent.kind = "c"
+    def mark(
+        self, path: str, kind: str, type: str, size: int, layer: int = 0, target: str = "", growth: int = 0
+    ) -> None:
+        """Put a change on top: what a path is now, or for a deletion was. The directories above it are told.
 
-    @property
-    def changed(self) -> int:
-        """How many paths are changes."""
-        return sum(node.kind in ("A", "C", "D") for node in self.by_path.values())
-
-
-def of_state(entries: Iterable[TreeEntry], changes: Iterable[LayerChange] = ()) -> Tree:
-    """A whole state, with what one layer did to it marked."""
-    tree = Tree()
-    for entry in entries:
-        node = tree.put(entry.path)
-        state = entry.state
-        node.layer, node.type, node.size, node.target = entry.layer, state.type, state.size, safe(state.target)
-    _mark(tree, changes)
-    tree.add_up()
-    return tree
-
-
-def of_changes(changes: Iterable[LayerChange]) -> Tree:
-    """What one layer did, alone."""
-    tree = Tree()
-    _mark(tree, changes)
-    tree.add_up()
-    return tree
-
-
-def _mark(tree: Tree, changes: Iterable[LayerChange]) -> None:
-    for change in changes:
-        node = tree.put(change.path)
-        state = change.state
-        node.kind, node.type, node.size, node.target = change.kind, state.type, state.size, safe(state.target)
-        node.layer = change.layer
-
-
-def with_live(entries: Iterable[TreeEntry], changes: Iterable[Change], number: int) -> Tree:
-    """An image's state with what a container changed on top, as layer ``number``."""
-    tree = Tree()
-    for entry in entries:
-        node = tree.put(entry.path)
-        state = entry.state
-        node.layer, node.type, node.size, node.target = entry.layer, state.type, state.size, safe(state.target)
-    for change in changes:
-        node = tree.put(change.path)
-        node.kind, node.layer = change.kind, number
-        if change.kind == "D":
-            for below in node.walk():
+        ``size`` is a file's: a directory's is that of what is in it. With a directory goes all that is in it.
+        """
+        node = self._put(path, type)
+        counted = 0 if node.kind == "D" else node.size
+        if kind == "D":
+            node.size = node.size or size
+            for below in self._known_below(node):
                 below.kind = "D"
+        elif type == "directory":
+            node.type = type
         else:
-            node.type, node.size = change.file_type, change.size
-    tree.add_up()
+            for below in self._known_below(node):
+                del self.by_path[below.path]
+            for directory in node.above():
+                directory.below -= node.below
+            node.children, node.entry, node.below = {}, None, 0
+            node.type, node.size = type, size
+            self.changed += size
+        node.kind, node.layer, node.target = kind, layer, safe(target) or node.target
+        node.growth += growth
+        by = (0 if kind == "D" else node.size) - counted
+        for directory in node.above():
+            directory.size += by
+            directory.growth += growth
+            directory.kind = directory.kind or "c"
+        self.changes += path not in self.marked
+        self.marked[path] = node
+
+    def _known_below(self, node: Node) -> Iterator[Node]:
+        for child in node.children.values():
+            yield child
+            yield from self._known_below(child)
+
+
+def with_live(state: State | None, changes: Iterable[Change], number: int) -> Tree:
+    """An image's state, or nothing, with what a container changed on top, as layer ``number``."""
+    tree = Tree(state)
+    for change in changes:
+        tree.mark(change.path, change.kind, change.file_type, change.size, number)
     return tree
 
 
 def grown(tree: Tree, before: dict[str, int]) -> None:
-    """Tell each changed file of a tree how it grew since ``before`` (path → bytes), and the directories above it."""
-    for node in tree.by_path.values():
-        if node.kind in ("A", "C") and not node.is_directory:
-            by = node.size - before.get(node.path, 0)
-            above: Node | None = node
-            while by and above is not None:
+    """Tell each file that is marked how it grew since ``before`` (path → bytes), and the directories above it."""
+    for node in tree.marked.values():
+        if node.kind != "D" and not node.is_directory and (by := node.size - before.get(node.path, 0)):
+            node.growth += by
+            for above in node.above():
                 above.growth += by
-                above = above.parent
 
 
 def sizes(tree: Tree) -> dict[str, int]:
-    """Bytes of each changed file, for `grown`."""
-    return {
-        node.path: node.size for node in tree.by_path.values() if node.kind in ("A", "C") and not node.is_directory
-    }
+    """Bytes of each file that is marked, for `grown`."""
+    return {path: node.size for path, node in tree.marked.items() if node.kind != "D" and not node.is_directory}
 
 
-def rows(tree: Tree, opened: set[str], sort: str = "name", changed_only: bool = False, needle: str = "") -> list[Row]:
-    """The lines in sight: what is open, or with a ``needle`` every path that has it, under its parents."""
+def rows(tree: Tree, opened: Set[str], sort: str = "name", changed_only: bool = False, needle: str = "") -> list[Row]:
+    """The lines in sight: what is open, or with a ``needle`` every path that has it, under its parents.
+
+    Directories that are open are read, for a needle all.
+    """
     shown: set[str] | None = None
     if needle:
+        tree.read_all()
         wanted = needle.lower()
         shown = set()
-        for node in tree.by_path.values():
+        for node in list(tree.by_path.values()):
             if wanted in node.path.lower() and not (changed_only and not node.kind):
-                above: Node | None = node
-                while above is not None and above.path not in shown:
+                shown.add(node.path)
+                for above in node.above():
+                    if above.path in shown:
+                        break
                     shown.add(above.path)
-                    above = above.parent
     out: list[Row] = []
-    _descend(tree.root, 0, out, opened, _order(sort), changed_only, shown)
+    _descend(tree, tree.root, 0, out, opened, _order(sort), changed_only, shown)
     return out
 
 
 def _descend(
+    tree: Tree,
     node: Node,
     depth: int,
     out: list[Row],
-    opened: set[str],
+    opened: Set[str],
     order: Callable[[Node], tuple[object, ...]],
     changed_only: bool,
     shown: set[str] | None,
 ) -> None:
-    for child in sorted((node.children or {}).values(), key=order):
+    for child in sorted(tree.read(node).values(), key=order):
         if (changed_only and not child.kind) or (shown is not None and child.path not in shown):
             continue
-        is_open = bool(child.children) and (child.path in opened or shown is not None)
+        is_open = child.holds and (child.path in opened or shown is not None)
         out.append(Row(child, depth, is_open))
         if is_open:
-            _descend(child, depth + 1, out, opened, order, changed_only, shown)
+            _descend(tree, child, depth + 1, out, opened, order, changed_only, shown)
 
 
 def _order(sort: str) -> Callable[[Node], tuple[object, ...]]:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from pyctr_tui.widgets.pane import Pane
 
 KEPT = 6
-"""Trees in memory: a hundred thousand paths take about 40 MB."""
+"""Trees in memory, as far as they were opened."""
+AT_ONCE = 5000
+"""Paths up to which a directory is opened, and the lines are arranged, on the interface's own thread: 30 ms."""
 LIVE_EVERY = 2.0
 """Seconds between two looks at what a container is changing; longer when looking takes long."""
 EFFORT = 10
@@ -50,8 +52,7 @@ class ExplorerPage(Page):
         self._opened: set[str] = set()
         self._trees: OrderedDict[tuple[str, int, bool], tree.Tree] = OrderedDict()
         self._shown: tree.Tree | None = None
-        self._first: dict[str, int] = {}
-        self._since = 0.0
+        self._first: dict[str, int] | None = None
         self._live_due = 0.0
 
     # -- where the panes stand ----------------------------------------------------------------------------------
@@ -95,7 +96,7 @@ class ExplorerPage(Page):
         """Explore this."""
         if subject != self.subject:
             self.subject, self.compared, self.viewing, self.needle = subject, None, False, ""
-            self._opened, self._first, self._since = set(), {}, self.store.clock()
+            self._opened, self._first = set(), None
             self.strata.subject = subject.name
             self.strata.show(())
             self.tree.show_waiting(f"Files of {subject.name}")
@@ -147,21 +148,28 @@ class ExplorerPage(Page):
             self._show(known)
             return
         engine, layers = self.application.engine, self.layers
-        read = look.state if self.whole else look.layer
+        shape, first = self._shape(), self._first if stratum.live else None
+
+        def read() -> tuple[tree.Tree, list[tree.Row]]:
+            found = look.files(engine, subject, key[1], layers, key[2])
+            if first is not None:
+                tree.grown(found, first)
+            return found, tree.rows(found, *shape)
 
         def then(answer: Answer) -> None:
             if answer.error:
                 self.tree.show_waiting(self._heading(), answer.error)
                 return
-            self._keep(key, answer.value)
+            found, lines = answer.value
+            self._keep(key, found)
             self._live_due = time.monotonic() + max(LIVE_EVERY, EFFORT * answer.seconds)
             now = self.strata.selected
             if now is not None and now.number == stratum.number and self.compared is None:
-                self._show(answer.value)
+                self._show(found, lines if shape == self._shape() else None)
 
         if not self.tree.items:
             self.tree.show_waiting(self._heading())
-        self._ask("tree", lambda: read(engine, subject, stratum.number, layers), then)
+        self._ask("tree", read, then)
 
     def _keep(self, key: tuple[str, int, bool], found: tree.Tree) -> None:
         self._trees[key] = found
@@ -169,28 +177,29 @@ class ExplorerPage(Page):
         while len(self._trees) > KEPT:
             self._trees.popitem(last=False)
         if key[1] > self.layers:
-            self.strata.show_live(
-                sum(node.size for node in found.by_path.values() if node.kind in ("A", "C") and node.type == "file"),
-                found.changed,
-            )
-            if not self._first:
+            self.strata.show_live(found.changed, found.changes)
+            if self._first is None:
                 self._first = tree.sizes(found)
-            tree.grown(found, self._first)
 
-    def _show(self, found: tree.Tree) -> None:
+    def _shape(self) -> tuple[frozenset[str], str, bool, str]:
+        """What decides which lines there are, and in which order."""
+        return frozenset(self._opened), self.tree.sort, self.changed_only, self.needle
+
+    def _show(self, found: tree.Tree, lines: list[tree.Row] | None = None) -> None:
         self._shown = found
         live = self.strata.selected is not None and self.strata.selected.live
         self.tree.growing = live or self.compared is not None
         self.tree.told = self.compared.told if self.compared is not None else {}
-        shown = tree.rows(found, self._opened, self.tree.sort, self.changed_only, self.needle)
+        if lines is None:
+            lines = tree.rows(found, *self._shape())
         note = f"{exact_size(found.root.size)}"
-        if changed := found.changed:
-            note += f" {glyphs.DOT} {count(changed, 'change')}"
+        if found.changes:
+            note += f" {glyphs.DOT} {count(found.changes, 'change')}"
         if self.needle:
             note += f" {glyphs.DOT} /{safe(self.needle)}"
         if self.tree.sort != "name":
             note += f" {glyphs.DOT} by {self.tree.sort}"
-        self.tree.show_rows(shown, self._heading(), note)
+        self.tree.show_rows(lines, self._heading(), note)
 
     def _heading(self) -> str:
         if self.compared is not None:
@@ -202,9 +211,24 @@ class ExplorerPage(Page):
             return f"{name}, now" if self.whole else f"What {name} changed"
         return f"{name} after layer {stratum.number}" if self.whole else f"Layer {stratum.number} of {name}"
 
-    def _again(self) -> None:
-        if self._shown is not None:
-            self._show(self._shown)
+    def _again(self, many: int = 0, then: Callable[[], object] = lambda: None) -> None:
+        """Arrange the lines anew, then do what follows; in a thread when there are ``many``."""
+        found, shape = self._shown, self._shape()
+        if found is None:
+            return
+        if max(many, len(self.tree.items)) <= AT_ONCE and not self.needle:
+            self._show(found)
+            then()
+            return
+
+        def answered(answer: Answer) -> None:
+            if answer.error:
+                self.home.notify_line(answer.error, "bad")
+            elif found is self._shown and shape == self._shape():
+                self._show(found, answer.value)
+                then()
+
+        self._ask("lines", lambda: tree.rows(found, *shape), answered)
 
     def reveal(self, path: str) -> None:
         """Open the tree down to a path, and put the cursor there."""
@@ -212,8 +236,7 @@ class ExplorerPage(Page):
         while above and above != "/":
             above = above.rpartition("/")[0]
             self._opened.add(above)
-        self._again()
-        self.tree.select(path)
+        self._again(then=lambda: self.tree.select(path))
 
     def refreshed(self) -> None:
         """A container's own changes are looked at again and again."""
@@ -267,7 +290,9 @@ class ExplorerPage(Page):
         node = row.node
         if is_open:
             self._opened.add(node.path)
-        elif node.path in self._opened:
+            self._again(node.below)
+            return
+        if node.path in self._opened:
             self._opened.discard(node.path)
         elif node.parent is not None and node.parent.parent is not None:
             self._opened.discard(node.parent.path)
@@ -455,7 +480,7 @@ class ExplorerPage(Page):
                 self._again()
                 return
             self.compared = answer.value
-            self._opened = {node.path for node in answer.value.tree.by_path.values() if node.kind == "c"}
+            self._opened = {node.path for node in answer.value.tree.by_path.values() if node.holds}
             self._show(answer.value.tree)
             if not answer.value.told:
                 self.home.notify_line("nothing differs", "good")

@@ -179,7 +179,7 @@ class TreePane(ListPane[Row]):
         """One path: how it changed, its place in the tree, its layer, its size."""
         palette, node = self.palette, item.node
         symbol, tone = MARKS.get(node.kind, (" ", "dim"))
-        fold = (glyphs.OPEN if item.is_open else glyphs.CLOSED) if node.children else " "
+        fold = (glyphs.OPEN if item.is_open else glyphs.CLOSED) if node.holds else " "
         room = max(width - 15 - 9 * self.growing, 6)
         name = node.name + TYPES.get(node.type, "")
         if node.target:
