@@ -119,6 +119,42 @@ async def test_a_container_shows_what_it_changes_now() -> None:
         await shown(it, "GROWTH", "+5.0M")
 
 
+async def test_what_one_that_had_changed_nothing_writes_is_growth() -> None:
+    async with running() as it:
+        it.engine.changes = lambda ref: []  # type: ignore[method-assign,assignment,misc]
+        await it.press("f", "m")
+        await shown(it, "What crawler-fetch-1 changed", "nothing here")
+        it.engine.changes = lambda ref: [Change("/app/cache/pages.db", "A", 5 << 20)]  # type: ignore[method-assign,assignment,misc]
+        page(it)._live_due = 0.0
+        await it.read()
+        await shown(it, "app/", "+5.0M")
+
+
+async def test_going_back_to_one_tells_its_waste_again() -> None:
+    async with running() as it:
+        await it.press("2", "f")
+        await shown(it, "87.0% efficient")
+        await it.press("escape", "j", "f")
+        await shown(it, "87.0% efficient")
+        await it.press("escape", "k")
+        await it.press("f")
+        await shown(it, "usr", "87.0% efficient")
+
+
+async def test_a_wide_directory_opens_and_is_sorted_in_a_thread() -> None:
+    async with running(height=24) as it:
+        explorer(it).extra = [TreeEntry(f"/wide/f{n:05}", 1, state(n, "file")) for n in range(6000)]
+        await it.press("f")
+        await shown(it, "wide/")
+        page(it).tree.select("/wide")
+        await it.press("enter")
+        await it.until(lambda: len(page(it).tree.items) > 6000)
+        await it.press("o")
+        await it.until(lambda: "f05998" in it.text())
+        page(it).reveal("/wide/f05999")
+        await it.until(lambda: page(it).tree.selected is not None and page(it).tree.selected.node.size == 5999)
+
+
 async def test_layers_and_whole_states() -> None:
     async with running() as it:
         await it.press("f")

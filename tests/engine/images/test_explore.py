@@ -8,7 +8,7 @@ import stat
 import struct
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,10 @@ from pyctr_engine.images import index
 from pyctr_engine.images.commit import store_image
 from pyctr_engine.images.explore import Explorer
 from pyctr_engine.images.ingest import ingest
+from pyctr_engine.images.layer_store import chain_ids
 from pyctr_engine.images.store import Image, ImageStore
 from pyctr_engine.linux import stack
+from pyctr_engine.model.explore import FileState, State, StateEntry
 from pyctr_engine.model.oci import History, ImageConfig
 from tests.engine.images.tars import Entry, entry, tar
 from tests.engine.images.view import look
@@ -219,6 +221,36 @@ def test_an_index_is_made_when_it_is_missing_and_refused_when_damaged(store: Ima
         list(explorer.tree("img"))
 
 
+def every(state: State, entry: StateEntry) -> Iterator[StateEntry]:
+    for found in state.inside(entry):
+        yield found
+        yield from every(state, found)
+
+
+def test_a_state_is_read_directory_by_directory(store: ImageStore) -> None:
+    made = image(store, *THREE)
+    explorer = Explorer(store)
+    state = explorer.state("img@2")
+    root = {found.path: found for found in state.inside(state.root)}
+    assert (state.root.changes, state.root.changed) == (6, 15)
+    srv = root["/srv"]
+    assert (srv.layer, srv.kind, srv.size, srv.paths, srv.changed, srv.changes) == (2, "C", 3, 2, 3, 2)
+    assert [(found.path, found.kind, found.layer, found.size) for found in state.inside(srv)] == [
+        ("/srv/new", "A", 2, 3), ("/srv/old", "D", 2, 3)
+    ]  # fmt: skip
+    assert (root["/opt"].kind, root["/opt"].size, root["/opt"].paths, root["/opt"].changes) == (None, 30, 3, 0)
+    assert root["/usr"].state.mode == 0o755
+    plain = explorer.state("img@2", marked=False)
+    assert (plain.root.changes, plain.root.size) == (0, state.root.size)
+    assert not any(found.kind for found in every(plain, plain.root))
+    last = explorer.state("img")
+    gone = next(found for found in last.inside(last.root) if found.path == "/opt")
+    assert (gone.kind, gone.size, last.inside(gone)) == ("D", 30, ())
+    assert explorer.state(made.id) is last
+    store.remove("img")
+    assert [found.path for found in state.inside(root["/opt"])] == ["/opt/a", "/opt/sub"]
+
+
 NAMES = st.sampled_from(["a", "b", "a/x", "a/y", "b/x", "a/x/deep", "a.b"])
 ONE = st.one_of(
     st.builds(lambda name, data: entry(name, data=data), NAMES, st.binary(max_size=3)),
@@ -315,3 +347,63 @@ def test_any_layers_are_told_as_the_kernel_shows_them(store: ImageStore, layers:
                 old, new = before[path], after[path]
                 same = (old.type, old.mode, old.size, old.target) == (new.type, new.mode, new.size, new.target)
                 assert same or path in pairs
+
+
+def dive_counts(layers: list[list[index.Entry]], states: list[dict[str, FileState]]) -> dict[str, list[int]]:
+    """The sizes of all that layers hold of each path, as `efficiency` says, path by path without any shortcut."""
+    sizes: dict[str, list[int]] = {}
+    for number, entries in enumerate(layers, 1):
+        for held in entries:
+            path, size = f"/{os.fsdecode(held.path)}", held.size
+            if held.kind == index.WHITEOUT:
+                before = states[number - 1]
+                if path in before and before[path].type == "directory":
+                    size = sum(state.size for name, state in before.items() if name.startswith(f"{path}/"))
+            if held.kind != index.DIRECTORY:
+                sizes.setdefault(path, []).append(size)
+    return sizes
+
+
+def walked(layer: index.Index, directory: bytes = b"") -> Iterator[index.Entry]:
+    for held in layer.inside(directory):
+        yield held
+        if held.kind == index.DIRECTORY:
+            yield from walked(layer, held.path)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.lists(ONE, max_size=8).map(honest), min_size=1, max_size=4).map(effective))
+def test_what_directories_come_to_is_what_is_in_them(store: ImageStore, layers: list[list[Entry]]) -> None:
+    made = image(store, *layers)
+    explorer = Explorer(store)
+    states: list[dict[str, FileState]] = [{}]
+    for number in range(1, len(layers) + 1):
+        ref = f"{made.id}@{number}"
+        flat = {found.path: found for found in explorer.tree(ref)}
+        changes = {change.path: change for change in explorer.changes(ref, number)}
+        states.append({path: found.state for path, found in flat.items()})
+        state = explorer.state(ref)
+        told = {found.path: found for found in [state.root, *every(state, state.root)]}
+        assert set(told) == {"/", *flat, *changes}
+        for path, one in told.items():
+            inside = f"{path.rstrip('/')}/"
+            below = [found for name, found in flat.items() if name.startswith(inside)]
+            changed = [change for name, change in changes.items() if name.startswith(inside)]
+            own = changes.get(path)
+            assert one.kind == (own.kind if own else None)
+            if one.kind == "D":
+                assert one.size == sum(f.size for n, f in states[-2].items() if n == path or n.startswith(inside))
+                continue
+            gone = sum(change.kind == "D" for change in changed)
+            assert (one.paths, one.changes) == (len(below) + gone, len(changed))
+            assert one.size == one.state.size + sum(found.state.size for found in below)
+            marked = [change.state.size for change in [*changed, *([own] if own else [])] if change.kind != "D"]
+            assert one.changed == sum(marked)
+    indexes = [index.Index(f"{store.layers_on_disk.directory}/{chain}") for chain in chain_ids(made.config.diff_ids)]
+    sizes = dive_counts([list(walked(one)) for one in indexes], states)
+    found = explorer.efficiency(made.id)
+    everything = sum(map(sum, sizes.values()))
+    assert found.score == (sum(map(min, sizes.values())) / everything if everything else 1.0)
+    assert {waste.path: (waste.count, waste.bytes) for waste in found.paths} == {
+        path: (len(all_), sum(all_)) for path, all_ in sizes.items() if len(all_) > 1
+    }

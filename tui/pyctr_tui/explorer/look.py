@@ -63,17 +63,16 @@ class Wasted:
 
 
 @dataclass(frozen=True, slots=True)
-class Strata:
-    """The layers, topmost first, and how well they are used: ``score`` 0 to 1, bytes wasted, and where."""
+class Waste:
+    """How well the layers are used: ``score`` 0 to 1, bytes wasted, and where."""
 
-    layers: tuple[Stratum, ...]
     score: float
     wasted: int
-    waste: tuple[Wasted, ...]
+    paths: tuple[Wasted, ...]
 
 
-def strata(engine: Engine, subject: Subject) -> Strata:
-    """All layers of the subject's image, and for a container one more."""
+def strata(engine: Engine, subject: Subject) -> tuple[Stratum, ...]:
+    """All layers of the subject's image, topmost first, and for a container one more."""
     steps = [step for step in engine.layers(subject.image) if not step.empty]
     layers = [
         Stratum(
@@ -87,9 +86,14 @@ def strata(engine: Engine, subject: Subject) -> Strata:
     ]
     if subject.container:
         layers.append(Stratum(len(layers) + 1, None, 0, "not committed", live=True))
+    return tuple(reversed(layers))
+
+
+def waste(engine: Engine, subject: Subject) -> Waste:
+    """What the subject's image wastes."""
     found = engine.explore.efficiency(subject.image)
-    waste = tuple(Wasted(safe(one.path), one.path, one.count, one.bytes) for one in found.paths)
-    return Strata(tuple(reversed(layers)), found.score, found.wasted, waste)
+    paths = tuple(Wasted(safe(one.path), one.path, one.count, one.bytes) for one in found.paths)
+    return Waste(found.score, found.wasted, paths)
 
 
 def files(engine: Engine, subject: Subject, number: int, layers: int, whole: bool) -> tree.Tree:

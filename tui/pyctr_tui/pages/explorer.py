@@ -99,6 +99,7 @@ class ExplorerPage(Page):
             self._opened, self._first = set(), None
             self.strata.subject = subject.name
             self.strata.show(())
+            self.waste.show_waste(None)
             self.tree.show_waiting(f"Files of {subject.name}")
         engine = self.application.engine
         self._ask("strata", lambda: look.strata(engine, subject), self._strata_read)
@@ -117,11 +118,26 @@ class ExplorerPage(Page):
             self.strata.error = answer.error
             self.strata.repaint()
             self.tree.show_waiting(self.tree.heading, answer.error)
+            self.waste.show_waste(None, answer.error)
             return
         self.strata.show_strata(answer.value)
-        self.waste.show_strata(answer.value)
         self.home.rearrange()
-        self._show_layer()
+        if answer.value:
+            self._show_layer()
+        else:
+            self.tree.show_rows((), self.tree.heading, "")
+            self._ask_waste()
+
+    def _ask_waste(self) -> None:
+        """Once, and after the tree, which is what people wait for."""
+        subject, engine = self.subject, self.application.engine
+        if subject is None or self.waste.about is not None or self.waste.error:
+            return
+        self._ask(
+            "waste",
+            lambda: look.waste(engine, subject),
+            lambda answer: self.waste.show_waste(answer.value, answer.error),
+        )
 
     @property
     def layers(self) -> int:
@@ -146,6 +162,7 @@ class ExplorerPage(Page):
         if known is not None and not stratum.live:
             self._trees.move_to_end(key)
             self._show(known)
+            self._ask_waste()
             return
         engine, layers = self.application.engine, self.layers
         shape, first = self._shape(), self._first if stratum.live else None
@@ -157,6 +174,7 @@ class ExplorerPage(Page):
             return found, tree.rows(found, *shape)
 
         def then(answer: Answer) -> None:
+            self._ask_waste()
             if answer.error:
                 self.tree.show_waiting(self._heading(), answer.error)
                 return

@@ -9,7 +9,7 @@ from rich.segment import Segment
 
 from pyctr_engine.record import replace
 from pyctr_tui import glyphs
-from pyctr_tui.explorer.look import Strata, Stratum, Wasted
+from pyctr_tui.explorer.look import Stratum, Waste, Wasted
 from pyctr_tui.explorer.tree import Row
 from pyctr_tui.figures import exact_size, size
 from pyctr_tui.panes.details import KINDS, TYPES
@@ -31,16 +31,15 @@ class StrataPane(ListPane[Stratum]):
         super().__init__(id="strata")
         self.subject = ""
         self.error = ""
-        self.about: Strata | None = None
 
     def key(self, item: Stratum) -> str:
         """Its number."""
         return str(item.number)
 
-    def show_strata(self, about: Strata) -> None:
+    def show_strata(self, strata: Sequence[Stratum]) -> None:
         """Show these."""
-        self.about, self.error = about, ""
-        self.show(about.layers)
+        self.error = ""
+        self.show(strata)
 
     def show_live(self, size: int, files: int) -> None:
         """Tell how much the container's own changes are by now."""
@@ -91,16 +90,17 @@ class WastePane(ListPane[Wasted]):
 
     def __init__(self) -> None:
         super().__init__(id="waste")
-        self.about: Strata | None = None
+        self.about: Waste | None = None
+        self.error = ""
 
     def key(self, item: Wasted) -> str:
         """The path."""
         return item.raw
 
-    def show_strata(self, about: Strata) -> None:
-        """Show where this one wastes."""
-        self.about = about
-        self.show(about.waste)
+    def show_waste(self, about: Waste | None, error: str = "") -> None:
+        """Show where this one wastes; ``None`` while that is not known."""
+        self.about, self.error = about, error
+        self.show(about.paths if about is not None else ())
 
     def title(self) -> Line:
         """What it is about."""
@@ -127,10 +127,11 @@ class WastePane(ListPane[Wasted]):
         ]
 
     def empty(self, width: int) -> list[Line]:
-        """Nothing is wasted, which is good."""
-        if self.about is None:
-            return []
-        return [[gap(1), Segment("no path is held by two layers", self.palette.dim)]]
+        """Nothing is wasted, which is good; or it isn't known, or why it can't be."""
+        if self.error:
+            return [[gap(1), Segment(self.error, self.palette.bad)]]
+        text = "no path is held by two layers" if self.about is not None else f"reading {glyphs.ELLIPSIS}"
+        return [[gap(1), Segment(text, self.palette.dim)]]
 
 
 class TreePane(ListPane[Row]):
