@@ -63,7 +63,9 @@ class Terminal:
             os.execve(argv[0], list(argv), environment)
         self._line: deque[bytes] = deque()
         self._held = 0
-        threading.Thread(target=self._read, daemon=True).start()
+        self._closed = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         if speed:
             threading.Thread(target=self._drain, daemon=True).start()
 
@@ -116,7 +118,8 @@ class Terminal:
         else:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
-        self.speed = 0
+        self.speed, self._closed = 0, True
+        self._reader.join()  # or it would read what the next terminal, with the same descriptor, is to show
         os.close(self._master)
 
     def cpu(self) -> float:
@@ -133,11 +136,11 @@ class Terminal:
     # -- what comes in ------------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        while True:
+        while not self._closed:
             with contextlib.suppress(OSError, ValueError):
-                while self._held >= BUFFER:
+                while self._held >= BUFFER and not self._closed:
                     time.sleep(0.002)
-                if not select.select([self._master], [], [], 1.0)[0]:
+                if not select.select([self._master], [], [], 0.1)[0]:
                     continue
                 data = os.read(self._master, 1 << 16)
                 if data:

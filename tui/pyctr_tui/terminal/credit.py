@@ -10,6 +10,7 @@ answer but the oddest; those get a fixed rate. Source: the VT510 manual; the spe
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections import deque
@@ -32,6 +33,10 @@ PATIENCE = 5.0
 """Seconds until a terminal that used to answer is taken to have lost the question."""
 FASTEST = 0.05
 """Seconds between two live frames, on the fastest line."""
+TYPING = 1.0
+"""Seconds since the last key in which another one is likely."""
+BREATH = 0.002
+"""Seconds between two panes of a frame: what a key's way through the program takes."""
 BLIND = 1.0
 """Seconds between two live frames for a terminal that never answers."""
 SLOW = 0.15
@@ -49,6 +54,7 @@ class Credit:
         self._application = application
         self._waiting: dict[str, Callable[[], object]] = {}
         self._panes: deque[Pane] = deque()
+        self._next: deque[Pane] = deque()
         self._under_way = False
         self._answered_by: set[str] = set()
         self._written = 0
@@ -67,15 +73,32 @@ class Credit:
             self._go()
 
     def paint(self, panes: Iterable[Pane]) -> None:
-        """Repaint panes as part of a live frame: one by one, keys in between; on a slow line a frame each."""
-        driven = self._driver() is not None
+        """Repaint panes as part of a live frame: while somebody types, with room for keys in between; on a slow line,
+        a frame each."""
+        driver = self._driver()
+        typing = driver is not None and monotonic() - driver.typed < TYPING
         for pane in panes:
-            if not driven:
+            if driver is None:
                 pane.repaint()
-            elif not self._slow:
+            elif self._slow:
+                if pane not in self._panes:
+                    self._panes.append(pane)
+            elif not typing:
                 self._application.home.call_later(pane.repaint)
-            elif pane not in self._panes:
-                self._panes.append(pane)
+            elif pane not in self._next:
+                self._next.append(pane)
+                if len(self._next) == 1:
+                    self._soon()
+
+    def _soon(self) -> None:
+        """Paint the next pane when keys that have come have had their turn."""
+        home = self._application.home
+        asyncio.get_running_loop().call_later(BREATH, home.call_later, self._paint_next)
+
+    def _paint_next(self) -> None:
+        self._next.popleft().repaint()
+        if self._next:
+            self._soon()
 
     def filter(self, data: str) -> str:
         """What came from the terminal, without its answers; for the driver's input thread."""

@@ -39,7 +39,7 @@ class Driver(LinuxDriver):
 
     Attributes:
         written: Characters written so far.
-        typed: When something came in last, by the monotonic clock.
+        typed: When something came in last that `filter` let through, by the monotonic clock.
         filter: Called in the input thread with all that comes in; what it gives back is parsed.
         means: Called in the input thread: whether a key with Alt does something.
         settle: Called before the terminal is given away, while its input is still read.
@@ -71,10 +71,9 @@ class Driver(LinuxDriver):
                     if not raw:
                         os.kill(os.getpid(), signal.SIGHUP)  # the terminal is gone, whether or not the kernel says so
                         return
-                    data = decode(raw)
-                    self.typed = time.monotonic()
-                    alert_until = self.typed + ALERT
-                    if data := self.filter(data):  # an empty string would be the end for the parser
+                    if data := self.filter(decode(raw)):  # an empty string would be the end for the parser
+                        self.typed = time.monotonic()
+                        alert_until = self.typed + ALERT
                         for event in parser.feed(data):
                             self.process_message(event)
                 for event in parser.tick():

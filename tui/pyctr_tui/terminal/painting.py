@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from rich.style import Style
+from textual import screen as textual_screen
 from textual._compositor import ChopsUpdate
 from textual.screen import Screen
 
@@ -22,6 +23,8 @@ Codes = tuple[str, str, str]
 """SGR parameters of attributes, foreground and background; empty for none."""
 
 RESET = "\x1b[0m"
+FRAME = 1 / 120
+"""Seconds between two frames. Textual's 1/60 holds up what a key did for up to two frames after the one before."""
 
 
 @lru_cache(maxsize=4096)
@@ -94,5 +97,6 @@ _refresh = Screen._compositor_refresh
 
 def install() -> None:
     """Have Textual write updates so."""
+    textual_screen.UPDATE_PERIOD = FRAME  # type: ignore[misc]
     ChopsUpdate.render_segments = render  # type: ignore[method-assign,assignment]
     Screen._compositor_refresh = refresh  # type: ignore[method-assign,assignment]
