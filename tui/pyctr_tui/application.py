@@ -63,6 +63,8 @@ class Application(App[int], inherit_bindings=False):
         settings: Settings | None = None,
     ) -> None:
         super().__init__(driver_class=Driver, ansi_color=depth != "true")
+        # Nothing shows Textual's toasts or tooltips: without them, each screen has two widgets less to lay out.
+        self._disable_notifications = self._disable_tooltips = True
         self.settings = settings if settings is not None else Settings()
         self.ascii_asked = ascii_only
         adopt(self, depth, ascii_only or self.settings.value("ascii"))

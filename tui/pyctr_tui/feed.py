@@ -12,10 +12,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError
+from pyctr_engine.record import dataclass, replace
 from pyctr_tui.safe_text import safe_error
 from pyctr_tui.samples import HostSample, Sample, host_sample, sample
 from pyctr_tui.trouble import told

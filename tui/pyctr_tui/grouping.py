@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.query import Query
 from pyctr_tui.samples import Sample
 from pyctr_tui.view import ContainerView

@@ -7,8 +7,10 @@ part, ``field=value`` for the whole; ``mem>100m`` and ``age<2h`` compare figures
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
+
+from pyctr_engine.record import dataclass, field
 
 if TYPE_CHECKING:
     from pyctr_tui.samples import Sample

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from pyctr_engine.model.rates import between
+from pyctr_engine.record import dataclass, field
 
 if TYPE_CHECKING:
     from pyctr_engine.model.stats import HostStats, Stats

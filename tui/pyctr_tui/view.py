@@ -7,10 +7,10 @@ only raw ones, made of hex digits, and serve to call the engine back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.model.status import State
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.figures import age, exact_size
 from pyctr_tui.safe_text import safe

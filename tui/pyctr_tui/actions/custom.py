@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import selectors
 import signal
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Cancelled, Conflict, EngineError, NotFound
 from pyctr_engine.model.spec import ExecRequest
+from pyctr_engine.record import dataclass
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.dialogs.menu import Item, MenuDialog
 from pyctr_tui.jobs import ELSEWHERE
@@ -38,7 +39,7 @@ class Selected:
     container: str = ""
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Output:
     """What a command printed: the beginning to read, and the end to tell."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.safe_text import safe_log
 
 BLOCK = 128 << 10

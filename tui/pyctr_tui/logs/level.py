@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from functools import lru_cache
 from typing import Any, Literal
+
+from pyctr_engine.record import dataclass
 
 LOOKED_AT = 240
 """Characters from the beginning of a line in which its level is looked for."""

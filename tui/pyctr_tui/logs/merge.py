@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import inf
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.logs.file import BLOCK, time_of
 from pyctr_tui.logs.log import Log
 

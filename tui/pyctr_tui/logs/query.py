@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass
 
+from pyctr_engine.record import asdict, dataclass
 from pyctr_tui.logs.level import Level, level_of, named, record_of
 from pyctr_tui.safe_text import safe_log
 

@@ -13,10 +13,10 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from pyctr_engine.errors import EngineError
+from pyctr_engine.record import dataclass, replace
 from pyctr_tui.logs.file import BLOCK, Parsed, parse
 from pyctr_tui.logs.log import Log
 from pyctr_tui.logs.matching import Matcher, TooSlow, Unwanted

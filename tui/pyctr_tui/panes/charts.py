@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 from rich.style import Style
 
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
 from pyctr_tui.figures import nice_bytes, nice_top, percent, size
 from pyctr_tui.panes.events import told

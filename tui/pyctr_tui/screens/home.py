@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.events import Key as KeyEvent
 from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
+from textual.reactive import Reactive
 from textual.screen import Screen
 
 from pyctr_tui import pages
@@ -40,7 +41,7 @@ from pyctr_tui.panes.viewer import ViewerPane
 from pyctr_tui.query import parse
 from pyctr_tui.screens.prompt import Prompt
 from pyctr_tui.screens.selection import Selection
-from pyctr_tui.terminal.driver import arrange_again
+from pyctr_tui.terminal.driver import arrange_again, laid_out_next
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
     CSS = "HomeScreen { overflow: hidden hidden; }"
     AUTO_FOCUS = "#containers"
     ALLOW_SELECT = False
+    virtual_size = Reactive(Size(0, 0))  # see `Pane`
 
     def __init__(self, application: Application) -> None:
         super().__init__(id="home")
@@ -149,7 +151,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         yield from (self.events_strip, self.log_strip, self.footer)
 
     def on_mount(self) -> None:
-        """Look regularly at what has to be asked for."""
+        """Show what is known by now, and look regularly at what has to be asked for."""
+        self.application.catch_up()
         self.rearrange()
         self.set_interval(1.0, self.selection.tick)
 
@@ -192,13 +195,16 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             if pane.id in PANES:
                 pane.framed = framed
         self.tab_bar.show_active(self.focus_name if self.focus_name in PANES else self.tab)
-        arrange_again(self)
-        self.call_after_refresh(self.repaint_all)
+        if (
+            self.size
+        ):  # else nothing has been placed yet: that comes, and each pane paints itself when it has its size
+            arrange_again(self)
+            self.call_after_refresh(self.repaint_all)
         self.selection.shown()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The terminal has another size."""
-        self._shape = ()
+        """The terminal has another size, perhaps: at the beginning this comes three times with the same one."""
+        laid_out_next(self)
         self.rearrange()
 
     def repaint_all(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.grouping import COLUMNS, SORTS
 from pyctr_tui.palette import ROLES
 from pyctr_tui.store import BASES
@@ -112,12 +113,12 @@ SETTINGS: tuple[Setting, ...] = (
 BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 
 
-@dataclass(slots=True)
+@dataclasses.dataclass(slots=True)
 class Values:
     """What a file says: only the settings it names."""
 
     path: str = ""
-    values: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def _schema_of(setting: Setting) -> dict[str, Any]:

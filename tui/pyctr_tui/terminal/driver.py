@@ -179,6 +179,11 @@ def arrange_again(screen: Screen[Any]) -> None:
     screen.refresh(layout=True)
 
 
+def laid_out_next(screen: Screen[Any]) -> None:
+    """Textual lays the screen out next, for its size: what asked for that before, has it by then."""
+    screen._layout_required = False
+
+
 def leave_terminal(app: App[Any]) -> None:
     """Give the terminal back to somebody else; `take_terminal` undoes it."""
     driver = app._driver

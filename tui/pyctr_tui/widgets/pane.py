@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
-from textual.geometry import Region
+from textual.geometry import Region, Size
+from textual.reactive import Reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -39,6 +40,9 @@ class Pane(Widget, can_focus=True):
     ALLOW_SELECT = False
     scope = "pane"
     """Which keys it answers to; see `pyctr_tui.keymap`."""
+
+    virtual_size = Reactive(Size(0, 0))
+    """As every widget's, but nobody has to be laid out anew for it: at the start that drew the whole screen twice."""
 
     def __init__(self, *, framed: bool = True, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
