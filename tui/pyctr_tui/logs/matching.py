@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyctr_engine
 from pyctr_tui.logs.matcher import LENGTH
 from pyctr_tui.logs.query import Query
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 50
 """Milliseconds between two looks at whether the answer is still wanted."""
-_MAIN = "import sys; sys.path.insert(0, sys.argv.pop()); from pyctr_tui.logs.matcher import main; main()"
+_MAIN = "import sys; sys.path[:0] = sys.argv[2:]; from pyctr_tui.logs.matcher import main; main()"
 
 
 class TooSlow(Exception):
@@ -55,8 +56,8 @@ class Matcher:
     def _start(self) -> subprocess.Popen[bytes]:
         import subprocess
 
-        root = str(Path(__file__).parents[2])
-        command = [sys.executable, "-I", "-S", "-c", _MAIN, self.query.dump(), root]
+        roots = {str(Path(__file__).parents[2]), str(Path(pyctr_engine.__file__).parents[1])}
+        command = [sys.executable, "-I", "-S", "-c", _MAIN, self.query.dump(), *roots]
         self._child = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, close_fds=True
         )
