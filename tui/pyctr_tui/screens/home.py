@@ -195,9 +195,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             if pane.id in PANES:
                 pane.framed = framed
         self.tab_bar.show_active(self.focus_name if self.focus_name in PANES else self.tab)
-        if (
-            self.size
-        ):  # else nothing has been placed yet: that comes, and each pane paints itself when it has its size
+        # At the beginning nothing has been placed yet, and each pane paints itself when it gets its size.
+        if self.size:
             arrange_again(self)
             self.call_after_refresh(self.repaint_all)
         self.selection.shown()
