@@ -76,6 +76,7 @@ class FakeState:
             len(inside) + sum(one.paths for one in inside),
             sum(one.changed for one in left) + (what.size if change and change.kind != "D" else 0),
             sum(one.changes + (one.kind is not None) for one in inside),
+            len(inside),
         )  # fmt: skip
 
 

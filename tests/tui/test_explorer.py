@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from pyctr_engine.model.explore import TreeEntry
@@ -65,6 +67,16 @@ def test_what_a_container_deleted_is_gone_with_all_below_it() -> None:
     assert node(found, "/new").layer == 5
     assert found.root.size == sum(one.size for one in found.root.children.values() if one.kind != "D")
     assert (found.changes, found.changed) == (2, 7)
+
+
+def test_what_takes_the_place_of_something_else() -> None:
+    base = FakeExplorer().state("x", marked=False)
+    found = tree.with_live(base, [Change("/usr/bin/bash", "C", 0, "directory"), Change("/usr/bin/bash/x", "A", 5)], 5)
+    assert (node(found, "/usr/bin/bash").size, node(found, "/usr/bin").size) == (5, 5 + (6 << 20))
+    found = tree.with_live(base, [Change("/usr", "C", 7), Change("/bin", "C", 3)], 5)
+    assert (node(found, "/usr").size, node(found, "/usr").holds, found.find("/usr/bin")) == (7, False, None)
+    assert (node(found, "/bin").target, node(found, "/bin").type) == ("", "file")
+    assert found.root.size == sum(one.size for one in found.root.children.values())
 
 
 def test_growth_goes_up_to_the_root() -> None:
@@ -152,7 +164,25 @@ async def test_a_wide_directory_opens_and_is_sorted_in_a_thread() -> None:
         await it.press("o")
         await it.until(lambda: "f05998" in it.text())
         page(it).reveal("/wide/f05999")
+        explorer(it).extra.clear()
         await it.until(lambda: page(it).tree.selected is not None and page(it).tree.selected.node.size == 5999)
+
+
+async def test_a_late_answer_is_not_shown_for_another_view() -> None:
+    async with running() as it:
+        await it.press("2", "f")
+        await shown(it, "usr")
+        gate, state_of = threading.Event(), explorer(it).state
+
+        def slow(ref: str, marked: bool = True) -> FakeState:
+            gate.wait(10)
+            return state_of(ref, marked)
+
+        explorer(it).state = slow  # type: ignore[method-assign]
+        await it.pilot.press("m", "m")
+        gate.set()
+        await it.settle()
+        await shown(it, "after layer 4", "usr/")
 
 
 async def test_layers_and_whole_states() -> None:

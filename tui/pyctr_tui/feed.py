@@ -191,7 +191,7 @@ class Feed:
 
     def _sample(self) -> None:
         self._put(self.read(figures=False))
-        with contextlib.suppress(EngineError):
+        with contextlib.suppress(Exception):  # what is wrong is told by the readings, which must go on
             self._put(Known(self._engine.host()))
         due = time.monotonic()
         while not self._stopped:

@@ -34,7 +34,10 @@ class State:
         """The top; its own mode and owner are not known."""
         place = self._state.root
         size, paths, changed, changes = self._state.sum(place)
-        return StateEntry("/", self._number, None, _ROOT, size, paths, changed, changes, place.now, place.before)
+        entries = self._state.entries(place)
+        return StateEntry(
+            "/", self._number, None, _ROOT, size, paths, changed, changes, entries, place.now, place.before
+        )
 
     def inside(self, entry: StateEntry) -> tuple[StateEntry, ...]:
         """What is directly in a directory, or was, sorted by name."""
@@ -53,7 +56,8 @@ class State:
         own = held[1].size
         return StateEntry(
             strata.shown(path), held[0], kind, strata.state(held[1]),
-            own + size, paths, changed + (own if kind else 0), changes, inside.now, inside.before,
+            own + size, paths, changed + (own if kind else 0), changes,
+            self._state.entries(inside), inside.now, inside.before,
         )  # fmt: skip
 
 

@@ -26,6 +26,8 @@ FILE, DIRECTORY, SYMLINK, FIFO, DEVICE, SOCKET, LINK, WHITEOUT = range(8)
 _RECORD = struct.Struct("<IIIBBHIIQq")  # shared, rest, target, kind, opaque, mode, uid, gid, size, mtime
 _GLANCE = struct.Struct("<IIIB11xQ8x")
 """Of the same: shared, rest, target, kind, size."""
+IN_MEMORY = 1 << 20
+"""Bytes up to which an index is read as a whole: a mapped one holds a descriptor, and images have many layers."""
 _SLASH = ord("/")
 _MAX_TIME = (1 << 63) - 1
 """Nanoseconds: in the year 2262; file systems know later ones."""
@@ -87,12 +89,14 @@ class Extent(NamedTuple):
     Attributes:
         size: Bytes of all files inside, each counted at its first name.
         paths: How many are inside, whiteouts left out.
+        entries: How many records stand directly in it.
     """
 
     start: int
     end: int
     size: int
     paths: int
+    entries: int
 
 
 class Index:
@@ -113,16 +117,14 @@ class Index:
         path = f"{layer}/{NAME}"
         if not os.path.exists(path):
             build(layer)
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            self._data = mmap.mmap(fd, 0, prot=mmap.PROT_READ)
-        finally:
-            os.close(fd)
+        with open(path, "rb") as file:
+            small = os.fstat(file.fileno()).st_size <= IN_MEMORY
+            self._data = file.read() if small else mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ)
         if self._data[: len(MAGIC)] != MAGIC:
             raise StoreError(f"{path} is no layer index", "remove it: the next look makes it again")
         try:
             self.directories = _survey(self._data)
-        except (struct.error, IndexError) as error:
+        except (struct.error, IndexError, ValueError) as error:
             raise StoreError(f"{path} is cut short", "remove it: the next look makes it again") from error
 
     def inside(self, directory: bytes) -> Iterator[Entry]:
@@ -132,7 +134,7 @@ class Index:
             return
         data, unpack, length, directories = self._data, _RECORD.unpack_from, _RECORD.size, self.directories
         prefix = directory + b"/" if directory else b""
-        at, end, _, _ = extent
+        at, end = extent.start, extent.end
         while at < end:
             _, rest, target, kind, opaque, mode, uid, gid, size, mtime = unpack(data, at)
             at += length
@@ -146,41 +148,44 @@ class Index:
         return next((entry for entry in self.inside(path.rpartition(b"/")[0]) if entry.path == path), None)
 
 
-def _survey(data: mmap.mmap) -> dict[bytes, Extent]:
+def _survey(data: bytes | mmap.mmap) -> dict[bytes, Extent]:
     """Go through all records once, with an eye for directories alone."""
     glance, length = _GLANCE.unpack_from, _RECORD.size
     directories: dict[bytes, Extent] = {}
     at, end = len(MAGIC), len(data)
     # The directory that records are in, and those above it, each with the length of what paths in it begin with.
-    path, prefix, start, size, paths = b"", 0, at, 0, 0
-    above: list[tuple[bytes, int, int, int, int]] = []
+    path, prefix, start, size, paths, entries = b"", 0, at, 0, 0, 0
+    above: list[tuple[bytes, int, int, int, int, int]] = []
     while at < end:
         shared, rest, target, kind, bytes_ = glance(data, at)
         name = at + length
         first = data[name] == _SLASH  # of what is in the directory before it
         within = shared + first
         while prefix > within:
-            directories[path] = Extent(start, at, size, paths)
+            directories[path] = Extent(start, at, size, paths, entries)
             inner_size, inner_paths = size, paths
-            path, prefix, start, size, paths = above.pop()
+            path, prefix, start, size, paths, entries = above.pop()
             size, paths = size + inner_size, paths + inner_paths
         after = name + rest + target
+        if kind > WHITEOUT:
+            raise IndexError
         size += bytes_
+        entries += 1
         paths += kind != WHITEOUT
         if kind == DIRECTORY:
-            above.append((path, prefix, start, size, paths))
+            above.append((path, prefix, start, size, paths, entries))
             own = data[name + first : name + rest]
             path = path + b"/" + own if path else own
-            prefix, start, size, paths = len(path) + 1, after, 0, 0
+            prefix, start, size, paths, entries = len(path) + 1, after, 0, 0, 0
         at = after
     if at != end:
         raise IndexError
     while True:
-        directories[path] = Extent(start, at, size, paths)
+        directories[path] = Extent(start, at, size, paths, entries)
         if not above:
             return directories
         inner_size, inner_paths = size, paths
-        path, prefix, start, size, paths = above.pop()
+        path, prefix, start, size, paths, entries = above.pop()
         size, paths = size + inner_size, paths + inner_paths
 
 

@@ -156,12 +156,17 @@ class State:
         if not now and not before:
             return _NOTHING
         if len(now) == 1 and (now == before or not before):
-            _, _, size, paths = self._layers.indexes[now[0] - 1].directories[path]
+            _, _, size, paths, _ = self._layers.indexes[now[0] - 1].directories[path]
             return Sum(size, paths, 0, 0) if before else Sum(size, paths, size, paths)
         known = self._sums.get(place)
         if known is None:
             known = self._sums[place] = self._add_up(place)
         return known
+
+    def entries(self, place: Inside) -> int:
+        """How many paths are directly in a directory, or were, at most."""
+        path, now, before = place
+        return sum(self._layers.indexes[number - 1].directories[path].entries for number in {*now, *before})
 
     def _add_up(self, place: Inside) -> Sum:
         size = paths = changed = changes = 0

@@ -73,6 +73,7 @@ class StateEntry:
         paths: How many are in it, those in its directories too.
         changed: Bytes of it and those in it that were added or changed.
         changes: How many in it were added, changed or deleted.
+        entries: How many are directly in it, or were, at most.
         merged, merged_before: The layers that a directory is merged from, in this state and in the one before it.
     """
 
@@ -84,6 +85,7 @@ class StateEntry:
     paths: int = 0
     changed: int = 0
     changes: int = 0
+    entries: int = 0
     merged: tuple[int, ...] = ()
     merged_before: tuple[int, ...] = ()
 

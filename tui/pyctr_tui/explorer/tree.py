@@ -180,7 +180,8 @@ class Tree:
             for below in self._known_below(node):
                 below.kind = "D"
         elif type == "directory":
-            node.type = type
+            if not node.is_directory:
+                node.type, node.size = type, 0
         else:
             for below in self._known_below(node):
                 del self.by_path[below.path]
@@ -189,7 +190,9 @@ class Tree:
             node.children, node.entry, node.below = {}, None, 0
             node.type, node.size = type, size
             self.changed += size
-        node.kind, node.layer, node.target = kind, layer, safe(target) or node.target
+        node.kind, node.layer = kind, layer
+        if target or kind != "D":
+            node.target = safe(target)
         node.growth += growth
         by = (0 if kind == "D" else node.size) - counted
         for directory in node.above():
@@ -203,6 +206,14 @@ class Tree:
         for child in node.children.values():
             yield child
             yield from self._known_below(child)
+
+
+def effort(tree: Tree, opened: Set[str], needle: str = "") -> int:
+    """How many paths `rows` has to go through, at most, at first: what is known, and what it has to read."""
+    if needle:
+        return tree.root.below
+    unread = (node.entry for path in opened if (node := tree.by_path.get(path)) is not None)
+    return len(tree.by_path) + sum(entry.entries for entry in unread if entry is not None)
 
 
 def with_live(state: State | None, changes: Iterable[Change], number: int) -> Tree:

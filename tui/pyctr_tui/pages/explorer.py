@@ -52,6 +52,7 @@ class ExplorerPage(Page):
         self._opened: set[str] = set()
         self._trees: OrderedDict[tuple[str, int, bool], tree.Tree] = OrderedDict()
         self._shown: tree.Tree | None = None
+        self._revealed = ""
         self._first: dict[str, int] | None = None
         self._live_due = 0.0
 
@@ -96,7 +97,7 @@ class ExplorerPage(Page):
         """Explore this."""
         if subject != self.subject:
             self.subject, self.compared, self.viewing, self.needle = subject, None, False, ""
-            self._opened, self._first = set(), None
+            self._opened, self._first, self._shown, self._revealed = set(), None, None, ""
             self.strata.subject = subject.name
             self.strata.show(())
             self.waste.show_waste(None)
@@ -121,6 +122,8 @@ class ExplorerPage(Page):
             self.waste.show_waste(None, answer.error)
             return
         self.strata.show_strata(answer.value)
+        if self.waste.error:
+            self.waste.show_waste(None)
         self.home.rearrange()
         if answer.value:
             self._show_layer()
@@ -161,7 +164,8 @@ class ExplorerPage(Page):
         known = self._trees.get(key)
         if known is not None and not stratum.live:
             self._trees.move_to_end(key)
-            self._show(known)
+            self._shown = known
+            self._again()
             self._ask_waste()
             return
         engine, layers = self.application.engine, self.layers
@@ -175,15 +179,20 @@ class ExplorerPage(Page):
 
         def then(answer: Answer) -> None:
             self._ask_waste()
+            now = self.strata.selected
+            wanted = now is not None and (now.number, self.whole) == key[1:] and self.compared is None
             if answer.error:
-                self.tree.show_waiting(self._heading(), answer.error)
+                if wanted:
+                    self.tree.show_waiting(self._heading(), answer.error)
                 return
             found, lines = answer.value
             self._keep(key, found)
             self._live_due = time.monotonic() + max(LIVE_EVERY, EFFORT * answer.seconds)
-            now = self.strata.selected
-            if now is not None and now.number == stratum.number and self.compared is None:
-                self._show(found, lines if shape == self._shape() else None)
+            if wanted and shape == self._shape():
+                self._show(found, lines)
+            elif wanted:
+                self._shown = found
+                self._again()
 
         if not self.tree.items:
             self.tree.show_waiting(self._heading())
@@ -218,6 +227,9 @@ class ExplorerPage(Page):
         if self.tree.sort != "name":
             note += f" {glyphs.DOT} by {self.tree.sort}"
         self.tree.show_rows(lines, self._heading(), note)
+        if self._revealed:
+            self.tree.select(self._revealed)
+            self._revealed = ""
 
     def _heading(self) -> str:
         if self.compared is not None:
@@ -229,14 +241,13 @@ class ExplorerPage(Page):
             return f"{name}, now" if self.whole else f"What {name} changed"
         return f"{name} after layer {stratum.number}" if self.whole else f"Layer {stratum.number} of {name}"
 
-    def _again(self, many: int = 0, then: Callable[[], object] = lambda: None) -> None:
-        """Arrange the lines anew, then do what follows; in a thread when there are ``many``."""
+    def _again(self) -> None:
+        """Arrange the lines anew; in a thread when there is much to go through."""
         found, shape = self._shown, self._shape()
         if found is None:
             return
-        if max(many, len(self.tree.items)) <= AT_ONCE and not self.needle:
+        if tree.effort(found, self._opened, self.needle) <= AT_ONCE:
             self._show(found)
-            then()
             return
 
         def answered(answer: Answer) -> None:
@@ -244,7 +255,6 @@ class ExplorerPage(Page):
                 self.home.notify_line(answer.error, "bad")
             elif found is self._shown and shape == self._shape():
                 self._show(found, answer.value)
-                then()
 
         self._ask("lines", lambda: tree.rows(found, *shape), answered)
 
@@ -254,7 +264,8 @@ class ExplorerPage(Page):
         while above and above != "/":
             above = above.rpartition("/")[0]
             self._opened.add(above)
-        self._again(then=lambda: self.tree.select(path))
+        self._revealed = path
+        self._again()
 
     def refreshed(self) -> None:
         """A container's own changes are looked at again and again."""
@@ -308,9 +319,7 @@ class ExplorerPage(Page):
         node = row.node
         if is_open:
             self._opened.add(node.path)
-            self._again(node.below)
-            return
-        if node.path in self._opened:
+        elif node.path in self._opened:
             self._opened.discard(node.path)
         elif node.parent is not None and node.parent.parent is not None:
             self._opened.discard(node.parent.path)
@@ -495,7 +504,7 @@ class ExplorerPage(Page):
         def then(answer: Answer) -> None:
             if answer.error:
                 self.home.notify_line(answer.error, "bad", 12.0)
-                self._again()
+                self._show_layer() if self.compared is None else self._again()
                 return
             self.compared = answer.value
             self._opened = {node.path for node in answer.value.tree.by_path.values() if node.holds}

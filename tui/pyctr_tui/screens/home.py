@@ -138,6 +138,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self._layout = HomeLayout()
         self._notice_timer: Timer | None = None
         self._shape: tuple[object, ...] = ()
+        self._drawn = False
 
     @property
     def layout(self) -> Layout:
@@ -154,7 +155,11 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         """Show what is known by now, and look regularly at what has to be asked for."""
         self.application.catch_up()
         self.rearrange()
+        self.call_after_refresh(self._is_drawn)
         self.set_interval(1.0, self.selection.tick)
+
+    def _is_drawn(self) -> None:
+        self._drawn = True
 
     # -- layout -------------------------------------------------------------------------------------------------
 
@@ -202,8 +207,14 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.selection.shown()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The terminal has another size, perhaps: at the beginning this comes three times with the same one."""
-        laid_out_next(self)
+        """The terminal has another size, or all has to be drawn anew, as when a shell has had it.
+
+        At the beginning this comes three times, and the layout that follows from it is the first.
+        """
+        if self._drawn:
+            self._shape = ()
+        else:
+            laid_out_next(self)
         self.rearrange()
 
     def repaint_all(self) -> None:
