@@ -175,7 +175,8 @@ def test_limits_are_changed_while_it_runs(opened: Callable[..., Tmux], cli: Cli)
     tmux.wait_for("$ pyctr-tui update -m 64m box")
     tmux.press("Enter")
     tmux.wait_gone("Limits of box")
-    assert cli("inspect", "-f", "{{.HostConfig.Memory}}", "box").stdout.strip() == str(64 << 20)
+    limit = str(64 << 20)
+    tmux.wait_until(lambda _: cli("inspect", "-f", "{{.HostConfig.Memory}}", "box").stdout.strip() == limit, limit)
 
 
 def test_a_stack_is_brought_up_from_its_file_and_taken_down(
