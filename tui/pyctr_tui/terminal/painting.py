@@ -89,7 +89,10 @@ def refresh(screen: Screen[Any]) -> None:
         regions = tuple(changed)
         changed.clear()
         screen._dirty_widgets.clear()
-        app.screen.refresh(*regions)
+        top = app.screen  # not its `refresh`: that forgets what else of the dialog waits to be drawn
+        top._set_dirty(*regions)
+        top._dirty_widgets.add(top)
+        top._update_timer.resume()
 
 
 _refresh = Screen._compositor_refresh
