@@ -132,3 +132,21 @@ async def test_what_changes_under_a_dialog_is_all_that_is_drawn(monkeypatch: pyt
         assert changed
         assert all(isinstance(what, ChopsUpdate) for what in changed), "never the whole screen"
         assert sum(last - first for what in changed for _, first, last in what.spans) < 3 * it.app.size.width  # type: ignore[attr-defined]
+
+
+async def test_a_dialog_draws_what_it_has_to_when_what_is_under_it_changes_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    install()
+    async with running() as it:
+        await it.press("K")
+        top, home = it.app.screen, it.app.home
+        inside = next(child for child in top.query("*") if child in top._compositor.visible_widgets)
+        drawn: list[object] = []
+        update = top._compositor.update_widgets
+        monkeypatch.setattr(top._compositor, "update_widgets", lambda some: (drawn.extend(some), update(some)))
+        top._dirty_widgets.add(inside)
+        home._compositor._dirty_regions.add(home.top_line.region)
+        home._compositor_refresh()
+        top._on_timer_update()
+        assert inside in drawn

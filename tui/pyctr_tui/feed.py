@@ -7,7 +7,6 @@ has time for it, in bounded memory however long that is: while a shell has the t
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -191,8 +190,10 @@ class Feed:
 
     def _sample(self) -> None:
         self._put(self.read(figures=False))
-        with contextlib.suppress(Exception):  # what is wrong is told by the readings, which must go on
+        try:
             self._put(Known(self._engine.host()))
+        except Exception as trouble:  # noqa: BLE001 - it is told, and the readings go on
+            self._put(Snapshot(self._clock(), (), {}, None, None, safe_error(told(trouble))))
         due = time.monotonic()
         while not self._stopped:
             figures = time.monotonic() >= due

@@ -91,7 +91,7 @@ class Explorer:
         """The state: every path at and below ``path``, in the order of a walk."""
         image = self._store.resolve(ref)
         state = strata.State(self._layers(image), len(image.config.diff_ids), marked=False)
-        found = (one for one in state.walk(_relative(path)))
+        found = state.walk(_relative(path))
         return (TreeEntry(strata.shown(one.path), one.now[0], strata.state(one.now[1])) for one in found if one.now)
 
     def changes(self, ref: str, number: int, path: str = "/") -> Iterator[LayerChange]:

@@ -124,7 +124,7 @@ class Index:
             raise StoreError(f"{path} is no layer index", "remove it: the next look makes it again")
         try:
             self.directories = _survey(self._data)
-        except (struct.error, IndexError, ValueError) as error:
+        except (struct.error, IndexError) as error:
             raise StoreError(f"{path} is cut short", "remove it: the next look makes it again") from error
 
     def inside(self, directory: bytes) -> Iterator[Entry]:

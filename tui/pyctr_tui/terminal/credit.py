@@ -36,7 +36,7 @@ FASTEST = 0.05
 TYPING = 1.0
 """Seconds since the last key in which another one is likely."""
 BREATH = 0.002
-"""Seconds between two panes of a frame: what a key's way through the program takes."""
+"""Seconds between two panes of a frame, in which a key finds its way through the program."""
 BLIND = 1.0
 """Seconds between two live frames for a terminal that never answers."""
 SLOW = 0.15
