@@ -24,6 +24,13 @@ def page(it: Running) -> ExplorerPage:
     return found
 
 
+def page_of(it: Running) -> ExplorerPage:
+    """The same when it has been left."""
+    found = it.app.home._pages["explorer"]
+    assert isinstance(found, ExplorerPage)
+    return found
+
+
 def explorer(it: Running) -> FakeExplorer:
     found = it.engine.explore
     assert isinstance(found, FakeExplorer)
@@ -140,17 +147,21 @@ async def test_what_one_that_had_changed_nothing_writes_is_growth() -> None:
         page(it)._live_due = 0.0
         await it.read()
         await shown(it, "app/", "+5.0M")
+        it.engine.changes = lambda ref: [Change("/app/cache/pages.db", "C", 7 << 20)]  # type: ignore[method-assign,assignment,misc]
+        page(it)._live_due = 0.0
+        await it.read()
+        await it.until(lambda: page(it).tree.items[0].node.size == 7 << 20)
+        assert page(it).tree.items[0].node.growth == 7 << 20
 
 
 async def test_going_back_to_one_tells_its_waste_again() -> None:
     async with running() as it:
-        await it.press("2", "f")
-        await shown(it, "87.0% efficient")
-        await it.press("escape", "j", "f")
-        await shown(it, "87.0% efficient")
-        await it.press("escape", "k")
-        await it.press("f")
-        await shown(it, "usr", "87.0% efficient")
+        for keys in (("2",), ("2", "j"), ("2", "k")):
+            await it.press(*keys, "f")
+            await shown(it, "usr", "87.0% efficient")
+            await it.press("escape")
+        subjects = {ref for ref, _, _ in page_of(it)._trees}
+        assert len(subjects) == 2
 
 
 async def test_a_wide_directory_opens_and_is_sorted_in_a_thread() -> None:
