@@ -51,6 +51,15 @@ def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def links(pid: int) -> list[str]:
+    """What its descriptors are of."""
+    found = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+    return found
+
+
 def test_a_reserve_whose_first_process_was_killed_is_not_used(bench: Bench) -> None:
     bench.run("true")
     until(lambda: reserved_init(bench))
@@ -169,11 +178,16 @@ def test_nothing_is_kept_of_starts_that_are_over(bench: Bench, host_directory: P
                     assert command == ("/nope",), error
         for asks in (False, True):
             connection = spawner.connect(bench.engine.paths)
+            offered = ""
             if asks:
                 spawner.ask_for_id(connection)
-                assert len(spawner.offered_id(connection)) == 64
+                offered = spawner.offered_id(connection)
+                assert len(offered) == 64
             connection.close()
+        until(lambda: spawner.reserved_id(bench.engine.paths) != offered)  # that one goes, unused
         until(lambda: reserved_init(bench) and len(processes(bench, "pyctr-monitor")) == 2)  # it and its init
+        (starter,) = processes(bench, "pyctr-starter")
+        until(lambda: "anon_inode:[pidfd]" in links(starter))  # and that it is told so
 
     some()
     pids = [*processes(bench, "pyctr-spawner"), *processes(bench, "pyctr-starter")]
