@@ -11,7 +11,7 @@ import pytest
 from pyctr_tui.logs.file import BLOCK, Block, LogFile, parse
 from pyctr_tui.logs.log import Log
 from pyctr_tui.logs.merge import Entry, Logs, Passed, Place
-from pyctr_tui.logs.reader import advanced, retreated
+from pyctr_tui.logs.news import advanced, retreated
 
 
 def line(number: float, text: str = "") -> str:

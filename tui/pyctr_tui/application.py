@@ -15,7 +15,8 @@ from pyctr_tui.configured import Configured
 from pyctr_tui.details import Answer, Details
 from pyctr_tui.feed import Feed
 from pyctr_tui.jobs import Jobs
-from pyctr_tui.logs.reader import Batch, LogReader, Merged
+from pyctr_tui.logs.news import Batch, Merged
+from pyctr_tui.logs.reader import LogReader
 from pyctr_tui.screens.home import HomeScreen
 from pyctr_tui.settings.settings import Settings
 from pyctr_tui.store import Store

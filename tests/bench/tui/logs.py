@@ -10,8 +10,9 @@ import time
 from collections.abc import Iterator
 from typing import Any, cast
 
+from pyctr_tui.logs.news import Batch, Merged
 from pyctr_tui.logs.query import Query, parse_query
-from pyctr_tui.logs.reader import Batch, LogReader, Merged
+from pyctr_tui.logs.reader import LogReader
 from tests.bench.figures import Figure, ratio
 
 LINES = 10_000_000

@@ -23,8 +23,8 @@ from pyctr_tui.safe_text import safe, safe_log
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
     from pyctr_tui.jobs import Job
+    from pyctr_tui.logs.news import Source
     from pyctr_tui.logs.query import Query
-    from pyctr_tui.logs.reader import Source
 
 PIECE = 64 << 10
 """Bytes that are written at once."""

@@ -12,16 +12,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from pyctr_engine.errors import EngineError
-from pyctr_engine.record import dataclass, replace
-from pyctr_tui.logs.file import BLOCK, Parsed, parse
+from pyctr_engine.record import replace
+from pyctr_tui.logs import strip
+from pyctr_tui.logs.file import BLOCK
 from pyctr_tui.logs.log import Log
 from pyctr_tui.logs.matching import Matcher, TooSlow, Unwanted
-from pyctr_tui.logs.merge import Entry, Keep, Logs, Passed, Place, Step
+from pyctr_tui.logs.merge import Entry, Keep, Logs, Passed, Place
+from pyctr_tui.logs.news import KEPT, Batch, Gathered, Merged, Rate, Source, advanced
 from pyctr_tui.logs.query import Query, text_query
+from pyctr_tui.logs.strip import Strip
 from pyctr_tui.safe_text import safe_error
 from pyctr_tui.trouble import told
 
@@ -43,78 +46,10 @@ MOST = 1000
 ENOUGH = 100
 """Lines after which it is enough, when to find them takes long."""
 MOST_BYTES = 512 << 10
-KEPT = 5000
-"""Lines the pane keeps: no more are delivered at once."""
-STRIP_LINES = 40
-STRIP_BLOCK = 16 << 10
 GIVEN_UP = "given up"
 
 When = Literal["now", "instead", "later"]
 """When a job is done: at once, instead of the long look that is going on, or after it."""
-Source = tuple[str, str]
-"""A container: its id and its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Lines for the log pane, and where they stand.
-
-    Attributes:
-        sources: Whose.
-        how: ``replace`` all, ``append`` newer ones, ``prepend`` older ones; ``found``: replace all and show the
-            line ``found``; ``none``: no line was found; ``busy``: looked this far, nothing to show yet.
-        lines: In the order of time.
-        top: Where the first of them begins: what is before it has not been delivered.
-        bottom: Behind the last one.
-        at_start: Whether nothing is before them.
-        at_end: Whether nothing was behind them.
-        rate: Lines a second, when following.
-        busy: How much of it has been looked through, from 0 to 1; ``None`` when it isn't going on.
-        over: Whether it ended with an error: nothing will follow.
-        live: Whether it came by following, and answers nothing that was asked.
-        serial: Of the last request that took the place of all before; see `LogReader.serial`.
-    """
-
-    sources: tuple[Source, ...]
-    how: Literal["replace", "append", "prepend", "found", "none", "busy"]
-    lines: tuple[Entry, ...] = ()
-    top: Place = ()
-    bottom: Place = ()
-    at_start: bool = False
-    at_end: bool = False
-    rate: float = 0.0
-    found: tuple[int, int] | None = None
-    busy: float | None = None
-    error: str = ""
-    over: bool = False
-    live: bool = False
-    serial: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """The last lines of several containers in the order of their times: (container's label, line)."""
-
-    lines: tuple[tuple[str, Parsed], ...]
-    rate: float
-
-
-class Rate:
-    """Lines a second, over the last two seconds."""
-
-    def __init__(self) -> None:
-        self._seen: deque[tuple[float, float]] = deque(maxlen=20)
-
-    def count(self, lines: float) -> float:
-        """Count some more; how many a second there are now."""
-        now = time.monotonic()
-        self._seen.append((now, lines))
-        return sum(count for _, count in self._seen) / max(now - self._seen[0][0], 1.0)
-
-    @property
-    def is_flowing(self) -> bool:
-        """Whether some came lately."""
-        return any(count for _, count in self._seen)
 
 
 class LogReader:
@@ -141,10 +76,7 @@ class LogReader:
         self._settled = True
         self._at: Place = ()
         self._rate = Rate()
-        self._strip_sources: tuple[Source, ...] = ()
-        self._strip = Logs(())
-        self._strip_end: Place = ()
-        self._strip_rate = Rate()
+        self._strip = Strip()
 
     # -- for the interface --------------------------------------------------------------------------------------
 
@@ -238,8 +170,7 @@ class LogReader:
                 looked = now
                 if self._following and self._settled:
                     self._guarded(self._look)
-                if self._strip.logs:
-                    self._look_strip()
+                self._look_strip()
         self._logs.close()
         self._strip.close()
         self._query_with(Query())
@@ -278,14 +209,15 @@ class LogReader:
         self._walk, self._following = None, False
         self._put(Batch(self._sources, "none", error=said, over=True))
 
-    def _put(self, batch: Batch | Merged) -> None:
-        """Deliver when the last delivery was taken; news that nobody takes for long are dropped, and read again."""
+    def _put(self, batch: Batch | Merged) -> bool:
+        """Deliver when the last was taken. News that nobody takes for long are dropped (False), and read again."""
         if not self._taken.wait(UNTAKEN) and (isinstance(batch, Merged) or batch.live):
-            self._behind = True
-            return
+            self._behind = self._behind or isinstance(batch, Batch)
+            return False
         self._taken.clear()
         if not self._stopped:
             self._deliver(batch if isinstance(batch, Merged) else replace(batch, serial=self._serving))
+        return True
 
     # -- a long look --------------------------------------------------------------------------------------------
 
@@ -394,7 +326,7 @@ class LogReader:
         """
         back = how == "prepend"
         steps = (self._logs.backwards if back else self._logs.forwards)(place, self._keep)
-        gathered = _Gathered(place, back)
+        gathered = Gathered(place, back)
         told, ended, sent = time.monotonic(), True, 0
         for step in steps:
             gathered.add(step)
@@ -436,7 +368,7 @@ class LogReader:
 
     def _search(self, place: Place, back: bool, keep: Keep) -> Iterator[None]:
         steps = (self._logs.backwards if back else self._logs.forwards)(place, keep)
-        gathered = _Gathered(place, back)
+        gathered = Gathered(place, back)
         told = time.monotonic()
         for step in steps:
             if isinstance(step, Entry):
@@ -462,7 +394,7 @@ class LogReader:
         sides = []
         for back in (False, True):
             until = time.monotonic() + TELL
-            gathered, ended = _Gathered(place, back), True
+            gathered, ended = Gathered(place, back), True
             for step in (self._logs.backwards if back else self._logs.forwards)(place, self._keep):
                 gathered.add(step)
                 if isinstance(step, Passed):
@@ -498,7 +430,7 @@ class LogReader:
         if grown > (FLOOD if self._keep is None else FLOOD_MATCHED):
             self._skip_to(end, grown)
             return
-        gathered = _Gathered(self._at, back=False)
+        gathered = Gathered(self._at, back=False)
         for step in self._logs.forwards(self._at, self._keep):
             gathered.add(step)
         start, self._at = self._at, gathered.edge
@@ -515,7 +447,7 @@ class LogReader:
     def _skip_to(self, end: Place, grown: int) -> None:
         """Deliver the newest lines only: too much has come."""
         self._walk = None
-        gathered = _Gathered(end, back=True)
+        gathered = Gathered(end, back=True)
         for step in self._logs.backwards(end, self._keep):
             gathered.add(step)
             if len(gathered.lines) >= MOST or gathered.size > FLOOD:
@@ -530,94 +462,16 @@ class LogReader:
 
     def _open_strip(self, sources: tuple[Source, ...]) -> None:
         self._strip.close()
-        self._strip_sources = sources
-        self._strip, _ = self._opened(sources, STRIP_BLOCK)
-        self._strip_end = ()
-        self._strip_rate = Rate()
-        if self._strip.logs:
+        self._strip = Strip(sources, self._opened(sources, strip.BLOCK)[0])
+        if sources:
             self._look_strip()
         else:
             self._put(Merged((), 0.0))
 
     def _look_strip(self) -> None:
-        try:
-            self._read_strip()
-        except OSError as error:
-            self._strip = Logs(())
-            self._put(Merged((("", Parsed(0.0, "", safe_error(told(error)))),), 0.0))
-
-    def _read_strip(self) -> None:
-        self._strip.refresh()
-        end = self._strip.end
-        if end == self._strip_end and not self._strip_rate.is_flowing:
-            return
-        grown = self._strip.between(self._strip_end, end) if self._strip_end else 0
-        gathered = _Gathered(end, back=True)
-        for step in self._strip.backwards(end):
-            gathered.add(step)
-            if len(gathered.lines) >= STRIP_LINES:
-                break
-        self._strip_end = end
-        mean = max(1, gathered.size / max(1, len(gathered.lines)))
-        lines = tuple((self._strip_sources[one.source][1], parse(one.raw)) for one in reversed(gathered.lines))
-        self._put(Merged(lines, self._strip_rate.count(grown / mean)))
-
-
-class _Gathered:
-    """Lines that were walked over, and the place reached."""
-
-    def __init__(self, place: Place, back: bool) -> None:
-        self.lines: list[Entry] = []
-        self.size = 0
-        self._back = back
-        self._from = place
-        self._edge = list(place)
-
-    @property
-    def edge(self) -> Place:
-        """How far it went."""
-        return tuple(self._edge)
-
-    def add(self, step: Step) -> None:
-        """Take a step."""
-        if isinstance(step, Entry):
-            self.lines.append(step)
-            self.size += len(step.raw) + 1
-            self._edge[step.source] = step.at if self._back else step.end
-        else:
-            self._edge[step.source] = step.at
-
-    def batch(
-        self,
-        sources: tuple[Source, ...],
-        how: Literal["replace", "prepend", "append"],
-        ended: bool,
-        busy: float | None,
-        follows: bool = False,
-    ) -> Batch:
-        """What was gathered since the last time, to be delivered."""
-        lines, self.lines = self.lines, []
-        start, self._from = self._from, self.edge
-        if self._back:
-            at_end = follows or how == "replace"
-            return Batch(sources, how, tuple(reversed(lines)), self._from, start, ended, at_end, busy=busy)
-        return Batch(sources, how, tuple(lines), start, self._from, how == "replace", ended, busy=busy)
-
-
-def advanced(place: Place, lines: Iterable[Entry]) -> Place:
-    """A place after some lines that come next."""
-    edge = list(place)
-    for line in lines:
-        edge[line.source] = line.end
-    return tuple(edge)
-
-
-def retreated(place: Place, lines: Iterable[Entry]) -> Place:
-    """A place before some lines that came last, the newest of them first."""
-    edge = list(place)
-    for line in lines:
-        edge[line.source] = line.at
-    return tuple(edge)
+        news = self._strip.read()
+        if news is not None and not self._put(news):
+            self._strip.again()
 
 
 def _both(keep: Keep | None, needle: Keep) -> Keep:

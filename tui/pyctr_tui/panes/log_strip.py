@@ -13,7 +13,7 @@ from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
     from pyctr_tui.logs.file import Parsed
-    from pyctr_tui.logs.reader import Merged
+    from pyctr_tui.logs.news import Merged
 
 
 class LogStrip(Pane, can_focus=False):

@@ -10,8 +10,8 @@ from rich.segment import Segment
 from pyctr_tui import glyphs
 from pyctr_tui.logs.file import parse, time_of
 from pyctr_tui.logs.level import record_of
+from pyctr_tui.logs.news import KEPT, advanced, retreated
 from pyctr_tui.logs.query import Query, required_literal
-from pyctr_tui.logs.reader import KEPT, advanced, retreated
 from pyctr_tui.panes.events import told
 from pyctr_tui.panes.log_lines import (
     clipped,
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from textual import events
 
     from pyctr_tui.logs.merge import Entry, Place
-    from pyctr_tui.logs.reader import Batch, LogReader, Source
+    from pyctr_tui.logs.news import Batch, Source
+    from pyctr_tui.logs.reader import LogReader
     from pyctr_tui.store import Store
 
 KEPT_BYTES = 8 << 20

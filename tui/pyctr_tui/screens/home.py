@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from pyctr_tui.feed import Message
     from pyctr_tui.jobs import Job
     from pyctr_tui.keymap import Command
-    from pyctr_tui.logs.reader import Batch
+    from pyctr_tui.logs.news import Batch
     from pyctr_tui.pages.page import Page
 
 NOTICE = 6.0

@@ -1,0 +1,58 @@
+"""The ends of several containers' logs, merged, for the strip that stands below the lists."""
+
+from __future__ import annotations
+
+from pyctr_tui.logs.file import Parsed, parse
+from pyctr_tui.logs.merge import Logs, Place
+from pyctr_tui.logs.news import Gathered, Merged, Rate, Source
+from pyctr_tui.safe_text import safe_error
+from pyctr_tui.trouble import told
+
+LINES = 40
+BLOCK = 16 << 10
+"""Bytes that are read of a log at once: a strip shows few lines."""
+
+
+class Strip:
+    """What the strip shows of some containers, whose opened ``logs`` it takes over."""
+
+    def __init__(self, sources: tuple[Source, ...] = (), logs: Logs | None = None) -> None:
+        self._sources = sources
+        self._logs = logs or Logs(())
+        self._end: Place = ()
+        self._rate = Rate()
+
+    def read(self) -> Merged | None:
+        """The last lines; ``None`` while there is nothing new. What keeps them from being read is told once."""
+        try:
+            return self._read()
+        except OSError as error:
+            self.close()
+            self._sources, self._logs = (), Logs(())
+            return Merged((("", Parsed(0.0, "", safe_error(told(error)))),), 0.0)
+
+    def again(self) -> None:
+        """What was read last has not been shown: let it be news once more."""
+        self._end = ()
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._logs.close()
+
+    def _read(self) -> Merged | None:
+        if not self._sources:
+            return None
+        self._logs.refresh()
+        end = self._logs.end
+        if end == self._end and not self._rate.is_flowing:
+            return None
+        grown = self._logs.between(self._end, end) if self._end else 0
+        gathered = Gathered(end, back=True)
+        for step in self._logs.backwards(end):
+            gathered.add(step)
+            if len(gathered.lines) >= LINES:
+                break
+        self._end = end
+        mean = max(1, gathered.size / max(1, len(gathered.lines)))
+        lines = tuple((self._sources[one.source][1], parse(one.raw)) for one in reversed(gathered.lines))
+        return Merged(lines, self._rate.count(grown / mean))
