@@ -146,7 +146,7 @@ class FakeExplorer:
             entries += [DirectoryEntry(name, state(1, "file")) for name in self.names]
         return Directory(path, tuple(entries), more=path == "/base")
 
-    def extract(self, ref: str, path: str, destination: str) -> str:
+    def extract(self, ref: str, path: str, destination: str, progress: object = None) -> str:
         self.calls.append(("extract", ref, path, destination))
         return destination
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import Conflict, InvalidValue, NotFound, from_os_error
@@ -17,6 +17,7 @@ from pyctr_engine.images.unpack import Unpacker
 from pyctr_engine.linux import stack
 from pyctr_engine.linux.tree import remove_tree
 from pyctr_engine.model.explore import Efficiency, FileState, LayerChange, StateEntry, TreeEntry
+from pyctr_engine.model.progress import Progress
 
 if TYPE_CHECKING:
     from pyctr_engine.images.store import Image, ImageStore
@@ -135,11 +136,14 @@ class Explorer:
             raise InvalidValue(f"{path} is no regular file", "`layers extract` takes whole directories")
         return stack.opened(found)
 
-    def extract(self, ref: str, path: str, destination: str) -> str:
+    def extract(
+        self, ref: str, path: str, destination: str, progress: Callable[[Progress], None] | None = None
+    ) -> str:
         """Make a file, or a directory with all in it, at ``destination``; where it now is.
 
         An existing directory gets it inside, as cp(1) has it. Owners, modes and times are the image's. It is unpacked
-        in a confined child, aside, and given its place when complete.
+        in a confined child, aside, and given its place when complete. ``progress`` is told how many bytes have been
+        read; what it raises ends it, and nothing was made.
 
         Raises:
             Conflict: something is there already.
@@ -153,7 +157,7 @@ class Explorer:
         try:
             os.mkdir(aside, 0o700)
             try:
-                os.rename(os.path.join(aside, self._unpack(ref, path, aside)).rstrip("/"), place)
+                os.rename(os.path.join(aside, self._unpack(ref, path, aside, progress)).rstrip("/"), place)
             finally:
                 remove_tree(aside)
         except OSError as error:
@@ -173,11 +177,15 @@ class Explorer:
             finally:
                 os.close(directory)
 
-    def _unpack(self, ref: str, path: str, aside: str) -> str:
+    def _unpack(self, ref: str, path: str, aside: str, progress: Callable[[Progress], None] | None) -> str:
         """Unpack into a directory aside; the name in it of what was asked for, empty for the directory itself."""
+        done = 0
         with Unpacker(aside, bottom=True) as unpacker:
             for piece in self.tar(ref, path):
                 unpacker.write(piece)
+                done += len(piece)
+                if progress is not None:
+                    progress(Progress(path, "extracting", done))
             unpacker.finish()
         with stack.View(self._lowers(ref)) as view, view.find(path, follow=False) as found:
             return "" if found.status is None or found.inside else os.fsdecode(found.name)

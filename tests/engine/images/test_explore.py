@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pyctr_engine.errors import Conflict, InvalidValue, NotFound, StoreError
+from pyctr_engine.errors import Cancelled, Conflict, InvalidValue, NotFound, StoreError
 from pyctr_engine.images import index
 from pyctr_engine.images.commit import store_image
 from pyctr_engine.images.explore import Explorer
@@ -25,6 +25,7 @@ from pyctr_engine.images.store import Image, ImageStore
 from pyctr_engine.linux import stack
 from pyctr_engine.model.explore import FileState, State, StateEntry
 from pyctr_engine.model.oci import History, ImageConfig
+from pyctr_engine.model.progress import Progress
 from tests.engine.images.tars import Entry, entry, tar
 from tests.engine.images.view import look
 
@@ -176,6 +177,22 @@ def test_files_are_taken_out_as_they_are(store: ImageStore, tmp_path: Path) -> N
     assert sorted(os.listdir(tmp_path)) == ["link", "motd", "opt", "state"]
     with tarfile.open(fileobj=io.BytesIO(b"".join(explorer.tar("img@1", "/opt")))) as archive:
         assert archive.getnames() == [".", "a", "sub", "sub/b"]
+
+
+def test_taking_out_is_told_and_can_be_ended(store: ImageStore, tmp_path: Path) -> None:
+    image(store, *THREE)
+    told: list[Progress] = []
+    Explorer(store).extract("img@1", "/opt", str(tmp_path / "all"), told.append)
+    assert [one.subject for one in told] == ["/opt"] * len(told)
+    assert [one.done for one in told] == sorted({one.done for one in told})
+    assert told[-1].done > 20
+
+    def end(step: Progress) -> None:
+        raise Cancelled("cancelled")
+
+    with pytest.raises(Cancelled):
+        Explorer(store).extract("img@1", "/opt", str(tmp_path / "part"), end)
+    assert sorted(os.listdir(tmp_path)) == ["all", "state"]
 
 
 def test_nothing_is_reached_outside(store: ImageStore, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pyctr_tui import glyphs
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
 from pyctr_tui.explorer import look, tree
 from pyctr_tui.figures import count, exact_size
+from pyctr_tui.pages.explorer_paths import Paths
 from pyctr_tui.pages.page import SIDE_BY_SIDE, Page
 from pyctr_tui.panes.strata import StrataPane, TreePane, WastePane
 from pyctr_tui.panes.viewer import ViewerPane
@@ -43,6 +44,7 @@ class ExplorerPage(Page):
         self.strata, self.waste = StrataPane(), WastePane()
         self.tree, self.viewer = TreePane(), ViewerPane()
         self.panes = (self.tree, self.strata, self.waste, self.viewer)
+        self.paths = Paths(self)
         self.subject: look.Subject | None = None
         self.whole = True
         self.changed_only = False
@@ -103,9 +105,10 @@ class ExplorerPage(Page):
             self.waste.show_waste(None)
             self.tree.show_waiting(f"Files of {subject.name}")
         engine = self.application.engine
-        self._ask("strata", lambda: look.strata(engine, subject), self._strata_read)
+        self.ask("strata", lambda: look.strata(engine, subject), self._strata_read)
 
-    def _ask(self, kind: str, work: Callable[[], Any], then: Callable[[Answer], object]) -> None:
+    def ask(self, kind: str, work: Callable[[], Any], then: Callable[[Answer], object]) -> None:
+        """Ask in a thread; the answer is dropped when something else is explored by then."""
         subject = self.subject
 
         def answered(answer: Answer) -> None:
@@ -136,7 +139,7 @@ class ExplorerPage(Page):
         subject, engine = self.subject, self.application.engine
         if subject is None or self.waste.about is not None or self.waste.error:
             return
-        self._ask(
+        self.ask(
             "waste",
             lambda: look.waste(engine, subject),
             lambda answer: self.waste.show_waste(answer.value, answer.error),
@@ -196,7 +199,7 @@ class ExplorerPage(Page):
 
         if not self.tree.items:
             self.tree.show_waiting(self._heading())
-        self._ask("tree", read, then)
+        self.ask("tree", read, then)
 
     def _keep(self, key: tuple[str, int, bool], found: tree.Tree) -> None:
         self._trees[key] = found
@@ -256,7 +259,7 @@ class ExplorerPage(Page):
             elif found is self._shown and shape == self._shape():
                 self._show(found, answer.value)
 
-        self._ask("lines", lambda: tree.rows(found, *shape), answered)
+        self.ask("lines", lambda: tree.rows(found, *shape), answered)
 
     def reveal(self, path: str) -> None:
         """Open the tree down to a path, and put the cursor there."""
@@ -282,7 +285,7 @@ class ExplorerPage(Page):
     def back(self) -> bool:
         """From a file to the tree, from a comparison to the layers, from a filter to all."""
         if self.viewing:
-            self._view(False)
+            self.view(False)
         elif self.needle:
             self.needle = ""
             self._again()
@@ -293,7 +296,8 @@ class ExplorerPage(Page):
             return False
         return True
 
-    def _view(self, viewing: bool) -> None:
+    def view(self, viewing: bool) -> None:
+        """Show a file in the tree's place, or the tree."""
         self.viewing = viewing
         self.home.rearrange()
         (self.viewer if viewing else self.tree).focus(scroll_visible=False)
@@ -310,7 +314,7 @@ class ExplorerPage(Page):
         if row.node.is_directory:
             self._fold(not row.is_open)
         else:
-            self._look_at(row.node)
+            self.paths.contents(row.node)
 
     def _fold(self, is_open: bool) -> None:
         row = self.tree.selected
@@ -360,126 +364,56 @@ class ExplorerPage(Page):
 
         self.home.app.push_screen(form, answered)
 
-    # -- one file -----------------------------------------------------------------------------------------------
-
-    def _state_ref(self) -> str:
-        assert self.subject is not None
-        if self.compared is not None:
-            return self.compared.other
-        stratum = self.strata.selected
-        return self.subject.state(stratum.number if stratum else self.layers, self.layers)
-
-    def _state_name(self) -> str:
-        """The same, as people write it."""
-        assert self.subject is not None
-        stratum = self.strata.selected
-        if stratum is None or stratum.live:
-            return self.subject.name
-        return f"{self.subject.image_name}@{stratum.number}"
-
-    def _look_at(self, node: tree.Node) -> None:
-        engine, path = self.application.engine, node.path
-        if self.compared is not None and node.kind:
-            one, other = self.compared.one, self.compared.other
-            self.viewer.show_waiting(f"{safe(path)}, {one} → {other}")
-            self._ask("file", lambda: engine.explore.text_difference(one, other, path), self._difference_read)
-        else:
-            ref = self._state_ref() if node.kind != "D" else self._before()
-            self.viewer.show_waiting(f"{safe(path)}" + (" before it was deleted" if node.kind == "D" else ""))
-            self._ask("file", lambda: look.contents(engine, ref, path), self._file_read)
-        self._view(True)
-
-    def _before(self) -> str:
-        """The state before the selected layer."""
-        assert self.subject is not None
-        stratum = self.strata.selected
-        return self.subject.state(max(1, (stratum.number if stratum else 2) - 1), self.layers)
-
-    def _file_read(self, answer: Answer) -> None:
-        if answer.error:
-            self.viewer.show_waiting(self.viewer.heading, answer.error)
-        else:
-            self.viewer.show_bytes(self.viewer.heading, *answer.value)
-
-    def _difference_read(self, answer: Answer) -> None:
-        if answer.error:
-            self.viewer.show_waiting(self.viewer.heading, answer.error)
-        else:
-            self.viewer.show_difference(self.viewer.heading, answer.value)
+    # -- one path, and states beside each other -----------------------------------------------------------------
 
     def action_text_difference(self) -> None:
         """How the selected layer changed the selected file, line by line."""
         row = self.tree.selected
         if row is None or row.node.is_directory:
             self.home.notify_line("select a file first", "warn")
-            return
-        if self.compared is not None:
-            self._look_at(row.node)
-            return
-        engine, path, one, other = self.application.engine, row.node.path, self._before(), self._state_ref()
-        self.viewer.show_waiting(f"{safe(path)}, what this layer did to it")
-        self._ask("file", lambda: engine.explore.text_difference(one, other, path), self._difference_read)
-        self._view(True)
+        else:
+            self.paths.difference(row.node)
 
     def action_versions(self) -> None:
         """Every version of the selected path: which layer, what it did, how big."""
-        row, subject = self.tree.selected, self.subject
-        if row is None or subject is None:
-            return
-        engine, path = self.application.engine, row.node.path
-        self.viewer.show_waiting(f"Versions of {safe(path)}")
-
-        def then(answer: Answer) -> None:
-            if answer.error:
-                self.viewer.show_waiting(self.viewer.heading, answer.error)
-                return
-            words = {"A": "added", "C": "changed", "D": "deleted"}
-            self.viewer.show_lines(
-                [
-                    f"layer {one.number:>3}  {words[one.kind]:<8} {exact_size(one.size):>10}  "
-                    f"{one.mode:04o} {one.owner}" + (f" → {one.target}" if one.target else "")
-                    for one in answer.value
-                ]
-            )
-
-        self._ask("file", lambda: look.versions(engine, subject, path), then)
-        self._view(True)
+        if self.tree.selected is not None:
+            self.paths.versions(self.tree.selected.node)
 
     def action_extract(self) -> None:
         """Take the selected file or directory out, to the host."""
-        row, subject = self.tree.selected, self.subject
-        if row is None or subject is None:
-            return
-        ref, path, engine = self._state_ref(), row.node.path, self.application.engine
-        own = ref == subject.ref and subject.container
-        verb = f"cp {safe(subject.name)}:{safe(path)}" if own else f"layers extract {self._state_name()} {safe(path)}"
-        form = FormDialog(
-            f"Extract {safe(path)}",
-            (Field("to", "to", "./", "a directory, or a new name", needed=True),),
-            "extracts",
-            cli=lambda found: f"{verb} {found['to']}",
-        )
+        if self.tree.selected is not None:
+            self.paths.extract(self.tree.selected.node)
 
-        def answered(found: Answers | None) -> None:
-            if found is None:
-                return
-            to = found["to"]
+    @property
+    def state_ref(self) -> str:
+        """What is shown, as the engine calls it."""
+        assert self.subject is not None
+        if self.compared is not None:
+            return self.compared.other
+        stratum = self.strata.selected
+        return self.subject.state(stratum.number if stratum else self.layers, self.layers)
 
-            def work(job: Job) -> str:
-                if own:
-                    engine.copy_out(ref, path, to)
-                    return f"copied to {to}"
-                return f"extracted to {engine.explore.extract(ref, path, to)}"
+    @property
+    def state_before(self) -> str:
+        """The state before the selected layer, as the engine calls it."""
+        assert self.subject is not None
+        stratum = self.strata.selected
+        return self.subject.state(max(1, (stratum.number if stratum else 2) - 1), self.layers)
 
-            self.application.jobs.run(f"extracting {safe(path)}", work, "extracted", f"{verb} {to}")
-
-        self.home.app.push_screen(form, answered)
+    @property
+    def state_name(self) -> str:
+        """What is shown, as people write it."""
+        assert self.subject is not None
+        stratum = self.strata.selected
+        if stratum is None or stratum.live:
+            return self.subject.name
+        return f"{self.subject.image_name}@{stratum.number}"
 
     def action_compare(self) -> None:
         """Compare what is shown with any image, layer, container or checkpoint."""
         if self.subject is None:
             return
-        one = self._state_name() if self.compared is None else self.compared.one
+        one = self.state_name if self.compared is None else self.compared.one
         form = FormDialog(
             "Compare",
             (
@@ -514,7 +448,7 @@ class ExplorerPage(Page):
             elif not answer.value.all_told:
                 self.home.notify_line(f"only the first {look.MOST_DIFFERENCES:,} differences are shown", "warn")
 
-        self._ask("compare", lambda: look.compare(engine, one, other), then)
+        self.ask("compare", lambda: look.compare(engine, one, other), then)
 
     def action_shell(self) -> None:
         """A shell in what is shown: a container of its own, removed when the shell ends."""
@@ -526,7 +460,7 @@ class ExplorerPage(Page):
             return
         from pyctr_tui.terminal.handover import layer_shell
 
-        ref = self._state_ref()
+        ref = self.state_ref
         said, tone = layer_shell(self.application, ref)
         self.home.notify_line(said, tone)
-        self.application.jobs.note(f"run -it --rm {self._state_name()} sh", said)
+        self.application.jobs.note(f"run -it --rm {self.state_name} sh", said)
