@@ -210,6 +210,32 @@ def test_a_stack_is_brought_up_from_its_file_and_taken_down(
     cli("volume", "rm", "shop_data")
 
 
+def test_a_stack_is_edited_and_applied(terminal: Callable[..., Tmux], cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "stack.yaml"
+    file.write_text(STACK)
+    cli("up", "-d", "-p", "store", str(file))
+    tmux = terminal()
+    tmux.run("env", "EDITOR=sed -i s/db.is/db.was/", "pyctr-tui")
+    tmux.wait_for("store", "web")
+    tmux.press("Y")
+    tmux.wait_for("Plan of store", "nothing to do")
+    tmux.press("C-End")
+    tmux.type("nonsense: 1")
+    tmux.wait_for("line 15, column 1", "attribute nonsense")
+    tmux.press("F5")
+    tmux.wait_for("mend the error first")
+    tmux.press(*["BSpace"] * 11)
+    tmux.wait_for("nothing to do")
+    tmux.press("F4")
+    tmux.wait_for("db.was up", "1 change", "recreate", "store-db-1")
+    tmux.press("F5")
+    tmux.wait_for("Apply store?", "loses the files it changed", f"up -p store {file}"[:40])
+    tmux.press("y")
+    tmux.wait_for("store is up", patience=30)
+    assert "db.was up" in cli("logs", "store-db-1").stdout
+    assert not [row for row in cli.rows("ps", "-a") if str(row["Names"]).startswith("shop")]
+
+
 def test_files_of_a_volume_are_looked_at(terminal: Callable[..., Tmux], cli: Cli) -> None:
     cli("run", "--rm", "-v", "data:/data", BASE, "sh", "-c", "mkdir /data/in; echo deep down > /data/in/file")
     tmux = terminal()

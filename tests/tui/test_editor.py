@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,9 @@ class Checking(FakeEngine):
             if "wrong" in line:
                 column = line.index("wrong") + 1
                 raise InvalidStack(f"{path}:{number}:{column}: there is no attribute wrong", "did you mean image?")
-        return Stack("shop", path, (), warnings=(f"{path}:5:1: TAG is not set",))
+        if "$bad" in text:
+            raise InvalidStack(".env:3:1: expected NAME=value", "")
+        return Stack(name or "shop", path, (), warnings=(f"{path}:5:1: TAG is not set",))
 
     def load_stack(self, path: str, name: str = "") -> Stack:
         return self.check_stack(path, Path(path).read_text(), name)
@@ -119,6 +122,95 @@ async def test_applying_saves_and_brings_it_up_after_asking(file: Path) -> None:
         await it.pilot.press("y")
         await it.until(lambda: ("up", "shop") in engine.calls)
         await it.until(lambda: it.app.screen is it.app.home)
+
+
+async def test_what_is_applied_is_what_was_confirmed(file: Path) -> None:
+    """Typed and applied at once: the plan that is asked about is that of the new text."""
+    engine = Checking()
+    planned: list[str] = []
+
+    def plan(stack: Stack) -> list[Action]:
+        planned.append(screen.yaml.text)
+        return [Action("remove", f"shop-{len(planned)}", "web", "no longer in the file")]
+
+    async with running(engine=engine) as it:
+        screen = await opened(it)
+        engine.plan = plan  # type: ignore[method-assign]
+        screen.yaml.move_cursor((0, 0))
+        await it.pilot.press("#", "f5")
+        await it.until(lambda: "Apply shop?" in it.text())
+        assert planned[-1] == "#" + TEXT
+        assert f"remove shop-{len(planned)}: no longer" in it.text()
+        assert "loses the files it changed" in it.text()
+        assert file.read_text() == TEXT
+
+
+async def test_who_types_on_does_not_apply(file: Path) -> None:
+    """F5 asks when its plan has come; a key before that takes it back."""
+    engine = Checking()
+    planned: list[str] = []
+    may_answer = threading.Event()
+
+    def plan(stack: Stack) -> list[Action]:
+        planned.append(screen.yaml.text)
+        may_answer.wait(10)
+        return [Action("remove", "shop-web-1", "web", "no longer in the file")]
+
+    async with running(engine=engine) as it:
+        screen = await opened(it)
+        engine.plan = plan  # type: ignore[method-assign]
+        await it.pilot.press("f5")
+        await it.until(lambda: planned == [TEXT])
+        await it.pilot.press("x")
+        may_answer.set()
+        await it.until(lambda: len(planned) > 1 and not it.app.details._busy)
+        assert it.app.screen is screen
+
+
+async def test_a_stack_of_another_name_stays_that_stack(file: Path) -> None:
+    engine = Checking()
+    async with running(engine=engine) as it:
+        edit(it.app, "shop.yaml", "other")
+        await it.until(lambda: "Plan of other" in it.text())
+        await it.pilot.press("f5")
+        await it.until(lambda: "Apply other?" in it.text())
+        assert "up -p other shop.yaml" in it.text()
+        await it.pilot.press("y")
+        await it.until(lambda: ("up", "other") in engine.calls)
+
+
+async def test_a_stack_of_the_files_name_goes_with_the_file(file: Path) -> None:
+    async with running(engine=Checking()) as it:
+        edit(it.app, "shop.yaml", "shop")
+        await it.until(lambda: "Plan of shop" in it.text())
+        await it.pilot.press("f5")
+        await it.until(lambda: "Apply shop?" in it.text())
+        assert "$ pyctr-tui up shop.yaml" in it.text()
+
+
+async def test_what_somebody_else_wrote_is_not_written_over_unasked(file: Path) -> None:
+    async with running(engine=Checking()) as it:
+        screen = await opened(it)
+        file.write_text("theirs")
+        await it.pilot.press("x", "ctrl+s")
+        await it.until(lambda: "was changed by somebody else" in it.text())
+        await it.pilot.press("n")
+        await it.until(lambda: it.app.screen is screen)
+        assert file.read_text() == "theirs"
+        await it.pilot.press("ctrl+s", "y")
+        await it.until(lambda: "saved shop.yaml" in it.text())
+        assert file.read_text() == screen.yaml.text
+        await it.pilot.press("y", "ctrl+s")
+        await it.until(lambda: file.read_text() == screen.yaml.text)
+        assert it.app.screen is screen
+
+
+async def test_an_error_in_another_file_is_not_shown_in_this_one(file: Path) -> None:
+    async with running(engine=Checking()) as it:
+        screen = await opened(it)
+        await it.pilot.press(*"$bad")
+        await it.until(lambda: ".env:3:1: expected NAME=value" in it.text())
+        assert screen.yaml.problem is None
 
 
 async def test_a_file_that_cannot_be_written_is_told(file: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
+from pyctr_tui.safe_text import safe
 
 if TYPE_CHECKING:
     from pyctr_tui.details import Answer
@@ -23,10 +25,13 @@ class EditingActions(Actions):
             name = containers.stack.key.removeprefix("stack:")
         engine = home.application.engine
 
-        def path() -> str:
-            return next((stack.path for stack in engine.stacks() if stack.name == name), "") if name else ""
+        def file() -> tuple[str, str]:
+            for stack in engine.stacks() if name else ():
+                if safe(stack.name) == name:
+                    return stack.path, stack.name
+            return "", ""
 
-        home.application.details.call("stack path", path, self._found)
+        home.application.details.call("stack path", file, self._found)
 
     def _found(self, answer: Answer) -> None:
         from pyctr_tui.screens.editor import edit
@@ -34,8 +39,8 @@ class EditingActions(Actions):
         application = self._home.application
         if answer.error:
             self._home.notify_line(answer.error, "bad", 12.0)
-        elif answer.value:
-            edit(application, answer.value)
+        elif answer.value[0]:
+            edit(application, *answer.value)
         else:
             fields = (Field("path", "file", "compose.yaml", "a stack file, made if it is not there", needed=True),)
             form = FormDialog("Edit a stack file", fields, "opens it")
@@ -45,4 +50,4 @@ class EditingActions(Actions):
         from pyctr_tui.screens.editor import edit
 
         if found is not None:
-            edit(self._home.application, found["path"])
+            edit(self._home.application, os.path.expanduser(found["path"]))

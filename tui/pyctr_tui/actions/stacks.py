@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pyctr_tui.jobs import Job
     from pyctr_tui.view import ContainerView
 
+LOSES = "What is recreated or removed loses the files it changed; named volumes stay."
+
 
 class StackActions(Actions):
     """On the stacks that are named. Names and paths are as the engine takes them."""
@@ -37,7 +39,7 @@ class StackActions(Actions):
             self.up(path, name)
             return
         lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in changes]
-        lines += ["", "What is recreated or removed loses the files it changed; named volumes stay."]
+        lines += ["", LOSES]
         cli = f"up -p {safe(name)} {safe(path)}"
         self._confirm(f"Bring up {safe(name)}?", lines, "bring up", lambda: self.up(path, name), cli=cli)
 

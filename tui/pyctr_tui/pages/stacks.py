@@ -347,7 +347,7 @@ class StacksPage(Page):
 
         stack = self._selected()
         if stack is not None and stack.path:
-            edit(self.application, stack.path)
+            edit(self.application, stack.path, stack.ref)
 
     def action_new_stack(self) -> None:
         """Bring one up from its file."""

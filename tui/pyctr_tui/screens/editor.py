@@ -23,8 +23,9 @@ from textual.widgets import TextArea
 from textual.widgets.text_area import TextAreaTheme
 
 from pyctr_engine.errors import InvalidStack
+from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
-from pyctr_tui.actions.stacks import StackActions
+from pyctr_tui.actions.stacks import LOSES, StackActions
 from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.figures import count
 from pyctr_tui.panes.plan import draw_action
@@ -33,9 +34,12 @@ from pyctr_tui.widgets.draw import Line, cells, fill, gap, spread
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from textual import events
     from textual.widget import Widget
 
+    from pyctr_engine.engine import Engine
     from pyctr_engine.model.stack import Action, Stack
     from pyctr_tui.application import Application
     from pyctr_tui.details import Answer
@@ -45,7 +49,7 @@ REST = 0.25
 """Seconds after the last key before the text is checked."""
 NARROW = 90
 """Columns below which the plan stands under the text."""
-PLACE = re.compile(r":(\d+):(\d+): ")
+PLACE = re.compile(r"(.*?):(\d+):(\d+): ")
 KEY = re.compile(r"^(\s*(?:- )?)([\w.\-/\"']+)(:)(?=\s|$)")
 COMMENT = re.compile(r"(?:^|\s)#.*$")
 VARIABLE = re.compile(r"\$\{[^}]*\}|\$\w+")
@@ -59,6 +63,18 @@ services:
 """
 
 
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """What came of checking a text, as the stack of that name (empty: the file's own)."""
+
+    text: str
+    name: str | None
+    stack: Stack | None = None
+    actions: tuple[Action, ...] = ()
+    error: str = ""
+    hint: str = ""
+
+
 class _Yaml(TextArea):
     """The text, its keys, comments and variables in colours, and the place of an error underlined."""
 
@@ -66,6 +82,8 @@ class _Yaml(TextArea):
         Binding("alt+b", "cursor_word_left", show=False),
         Binding("alt+f", "cursor_word_right", show=False),
         Binding("alt+d", "delete_word_right", show=False),
+        Binding("ctrl+home", "to_the_start", show=False),
+        Binding("ctrl+end", "to_the_end", show=False),
     ]
 
     def __init__(self, text: str, palette: Palette) -> None:
@@ -106,6 +124,14 @@ class _Yaml(TextArea):
             start = min(self.problem[1], max(len(text) - 1, 0))
             line.stylize(palette.bad + UNDERLINE, start, len(text) or 1)
         return line
+
+    def action_to_the_start(self) -> None:
+        """Put the cursor where the text begins."""
+        self.move_cursor((0, 0))
+
+    def action_to_the_end(self) -> None:
+        """Put the cursor where the text ends."""
+        self.move_cursor(self.document.end)
 
     def show_problem(self, place: tuple[int, int] | None) -> None:
         """Underline from a place (line and column, from 0) to the line's end."""
@@ -176,7 +202,10 @@ class _StateLine(Pane, can_focus=False):
         if self.said is not None:
             return [fill([gap(1), Segment(self.said[0], getattr(palette, self.said[1]))], width)]
         line: Line = []
-        for key, word in (("Ctrl+S", "save"), ("F5", "apply"), ("F8", "to the error"), ("Esc", "close")):
+        keys = (
+            ("Ctrl+S", "save"), ("F5", "apply"), ("F8", "to the error"), ("F4", "your editor"), ("Esc", "close")
+        )  # fmt: skip
+        for key, word in keys:
             line += [Segment(f" {key}", palette.accent), Segment(f" {word} ", palette.dim)]
         return [spread(line, [Segment(self.aside + " ", palette.dim)], width)]
 
@@ -221,10 +250,15 @@ class _TitleLine(Pane, can_focus=False):
 
 
 class EditorScreen(Screen[bool], inherit_bindings=False):
-    """Edits one file. Its answer is whether the stack was applied."""
+    """Edits one file. Its answer is whether the stack was applied.
+
+    ``stack`` is the name under which the file was brought up, if it was; it stays that stack's, as with ``-p``, when
+    the file's own name is another.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", priority=True),
+        Binding("f4", "own_editor", priority=True),
         Binding("f5", "apply", priority=True),
         Binding("f8", "to_the_problem", priority=True),
         Binding("escape", "close", priority=True),
@@ -236,17 +270,21 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
     """
     ALLOW_SELECT = False
 
-    def __init__(self, application: Application, path: str, text: str) -> None:
+    def __init__(self, application: Application, path: str, text: str | None, stack: str = "") -> None:
         super().__init__()
         self.application = application
         self.path = path
-        self._saved = text
+        self._known_as = stack
+        self._given: str | None = None if stack else ""
+        self._on_disk = text
+        self._saved = text = NEW if text is None else text
         self.yaml = _Yaml(text, application.palette)
         self.plan_pane = _PlanPane()
         self.state = _StateLine()
         self.heading = _TitleLine(path)
         self._editor_layout = _EditorLayout()
         self._stack: Stack | None = None
+        self._applying = False
 
     @property
     def layout(self) -> Layout:
@@ -272,6 +310,7 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Check when it has come to rest."""
+        self._applying = False
         if self.state.said is not None and self.yaml.text != self._saved:
             self.state.say("")
         changed = self.yaml.text != self._saved
@@ -288,14 +327,16 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         self.state.repaint()
 
     def _check(self) -> None:
-        engine, path, text = self.application.engine, self.path, self.yaml.text
+        engine, path, text, given = self.application.engine, self.path, self.yaml.text, self._given
+        saved, known_as = self._saved, self._known_as
 
-        def work() -> tuple[Stack | None, tuple[Action, ...], str, str]:
+        def work() -> _Checked:
+            name = _other_name(engine, path, saved, known_as) if given is None else given
             try:
-                stack = engine.check_stack(path, text)
+                stack = engine.check_stack(path, text, name)
             except InvalidStack as error:
-                return None, (), error.message, error.hint
-            return stack, tuple(engine.plan(stack)), "", ""
+                return _Checked(text, name, error=error.message, hint=error.hint)
+            return _Checked(text, name, stack, tuple(engine.plan(stack)))
 
         self.application.details.call("editor", work, self._checked)
 
@@ -304,21 +345,28 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
             return
         pane = self.plan_pane
         pane.checking = False
-        self._stack, actions, error, hint = answer.value if answer.value else (None, (), answer.error, "")
-        place = PLACE.search(error)
-        if error:
-            pane.error = safe(error[place.end() :] if place else error)
-            pane.hint = safe(hint)
+        found: _Checked = answer.value or _Checked(self.yaml.text, self._given, error=answer.error)
+        self._given, self._stack = found.name, found.stack
+        place = PLACE.match(found.error)
+        if place and os.path.abspath(place.group(1)) != os.path.abspath(self.path):
+            place = None  # it is in another file, as .env
+        if found.error:
+            pane.error = safe(found.error[place.end() :] if place else found.error)
+            pane.hint = safe(found.hint)
         else:
             pane.error = pane.hint = ""
-        if self._stack is not None:
-            pane.name_of = safe(self._stack.name)
-            pane.actions = actions
-            pane.warnings = tuple(safe(PLACE.split(text)[-1]) for text in self._stack.warnings)
-        self.yaml.show_problem((int(place.group(1)) - 1, int(place.group(2)) - 1) if place else None)
+        if found.stack is not None:
+            pane.name_of = safe(found.stack.name)
+            pane.actions = found.actions
+            pane.warnings = tuple(safe(PLACE.sub("", text, count=1)) for text in found.stack.warnings)
+        self.yaml.show_problem((int(place.group(2)) - 1, int(place.group(3)) - 1) if place else None)
         if place:
-            pane.error = f"line {place.group(1)}, column {place.group(2)}: {pane.error}"
+            pane.error = f"line {place.group(2)}, column {place.group(3)}: {pane.error}"
         pane.repaint()
+        if self._applying and found.text == self.yaml.text:
+            self._applying = False
+            self.state.say("")
+            self._ask_to_apply()
 
     # -- keys ---------------------------------------------------------------------------------------------------
 
@@ -329,42 +377,103 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         else:
             self.yaml.move_cursor(self.yaml.problem, center=True)
 
-    def action_save(self) -> bool:
-        """Write the file: aside, then in its place, with its mode; whether that was done."""
+    def action_save(self) -> None:
+        """Write the file."""
+        self._save()
+
+    def _save(self, then: Callable[[], object] | None = None) -> None:
+        """Write the file, after asking when it holds what was not read or written here; then go on."""
+        if self._is_as_read():
+            self._write(then)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._write(then)
+
+        lines = [f"{safe(self.path)} was changed by somebody else since it was read.", "", "What they wrote goes."]
+        self.app.push_screen(ConfirmDialog("Write over it?", lines, "write"), answered)
+
+    def _is_as_read(self) -> bool:
+        """Whether the file holds what was read or written here last, or is gone."""
+        try:
+            found = _read(self.path)
+        except (OSError, ValueError):  # no text any more; or writing will say why it can't be
+            return False
+        return found is None or found == self._on_disk
+
+    def _write(self, then: Callable[[], object] | None) -> None:
+        """Aside, then in its place, with its mode."""
         text = self.yaml.text
         try:
             _write(self.path, text)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or safe(str(error)) or "error"
             self.state.say(f"can't write {safe(self.path)}: {reason.lower()}", "bad")
-            return False
-        self._saved = text
+            return
+        self._saved = self._on_disk = text
         self.heading.changed = False
         self.heading.repaint()
         self.state.say(f"saved {safe(self.path)}", "good")
-        return True
+        if then is not None:
+            then()
+
+    def action_own_editor(self) -> None:
+        """Save, and go on in the user's own editor; then read what that has written."""
+        if self.yaml.text == self._on_disk:
+            self._edit_outside()
+        else:
+            self._save(self._edit_outside)
+
+    def _edit_outside(self) -> None:
+        from pyctr_tui.terminal import host
+
+        argv = (*host.editor(os.environ), os.path.abspath(self.path))
+        said, tone = host.run(self.application, argv, "the editor")
+        try:
+            text = _read(self.path)
+        except (OSError, ValueError) as error:
+            said, tone = f"can't read {safe(self.path)}: {safe(str(error))}", "bad"
+        else:
+            if text is not None and text != self.yaml.text:
+                self._saved = self._on_disk = text
+                place = self.yaml.cursor_location
+                self.yaml.load_text(text)
+                self.yaml.move_cursor(place)
+                self.heading.changed = False
+                self.heading.repaint()
+        self.state.say("" if tone == "good" else said, tone)
+        self._check()
 
     def action_apply(self) -> None:
-        """Save, and bring the stack up as the plan says, after asking when something goes."""
+        """Save, and bring the stack up as the plan says, after asking; the plan is made anew for that."""
+        self._applying = True
+        self.state.say(f"checking {glyphs.ELLIPSIS}")
+        self._rest.stop()
+        self._check()
+
+    def _ask_to_apply(self) -> None:
         stack, pane = self._stack, self.plan_pane
         if stack is None or pane.error:
             self.state.say("mend the error first · F8 goes there", "warn")
             return
-        if not any(action.kind != "keep" for action in pane.actions):
+        changes = [action for action in pane.actions if action.kind != "keep"]
+        if not changes:
             self.state.say("everything is as the file says", "good")
             return
-        lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in pane.actions
-                 if action.kind != "keep"]  # fmt: skip
-        lines += ["", f"$ pyctr-tui up {safe(self.path)}"]
+        lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in changes]
+        if any(action.kind not in ("create", "start") for action in changes):
+            lines += ["", LOSES]
+        cli = f"up{f' -p {safe(self._given)}' if self._given else ''} {safe(self.path)}"
 
         def answered(yes: bool | None) -> None:
-            if yes and self.action_save():
-                self._up()
+            if yes:
+                self._save(self._up)
 
-        self.app.push_screen(ConfirmDialog(f"Apply {safe(stack.name)}?", lines, "apply"), answered)
+        self.app.push_screen(ConfirmDialog(f"Apply {safe(stack.name)}?", lines, "apply", cli=cli), answered)
 
     def _up(self) -> None:
-        StackActions(self.application.home).up(self.path, "")
+        StackActions(self.application.home).up(self.path, self._given or "")
         self.dismiss(True)
 
     def action_close(self) -> None:
@@ -381,20 +490,34 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         self.app.push_screen(ConfirmDialog("Close without saving?", lines, "drop it"), answered)
 
 
-def edit(application: Application, path: str) -> None:
-    """Open the editor on a stack file; one that isn't there begins with an example.
+def edit(application: Application, path: str, stack: str = "") -> None:
+    """Open the editor on the file of a stack; one that isn't there begins with an example.
 
     What it says in case of an unreadable file goes to the home screen.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except FileNotFoundError:
-        text = NEW
+        text = _read(path)
     except (OSError, ValueError) as error:  # no text, or no path: NUL, half a surrogate pair
         application.home.notify_line(f"can't read {safe(path)}: {safe(str(error))}", "bad", 12.0)
         return
-    application.push_screen(EditorScreen(application, path, text))
+    application.push_screen(EditorScreen(application, path, text, stack))
+
+
+def _read(path: str) -> str | None:
+    """What is in a file; ``None`` when there is none. Raises OSError, ValueError."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _other_name(engine: Engine, path: str, text: str, stack: str) -> str:
+    """The name that must be said for the file to be that stack's; empty where its own is the same."""
+    try:
+        return "" if engine.check_stack(path, text).name == stack else stack
+    except InvalidStack:
+        return stack
 
 
 def _write(path: str, text: str) -> None:
