@@ -236,6 +236,30 @@ def test_a_stack_is_edited_and_applied(terminal: Callable[..., Tmux], cli: Cli, 
     assert not [row for row in cli.rows("ps", "-a") if str(row["Names"]).startswith("shop")]
 
 
+def test_layers_are_looked_into(opened: Callable[..., Tmux], cli: Cli) -> None:
+    tmux = opened()
+    tmux.press("f")
+    tmux.wait_for("box, now", "Layers of box", "efficient")
+    tmux.press("m")
+    tmux.wait_for("What box changed", "notes")
+    tmux.press("Enter")
+    tmux.wait_for("kept", "line 1–1 of 1")
+    tmux.press("Escape", "b")
+    tmux.wait_for("Versions of /notes", "now", "added")
+    tmux.press("Escape")
+    cli("exec", "box", "sh", "-c", "head -c 4000 /dev/zero > /grown")
+    tmux.wait_for("grown", "+3.9K")
+    tmux.press("Tab", "j")
+    tmux.wait_for("Layer 1 of box")
+    tmux.press("e")
+    tmux.wait_for("pyctr/base@1: Ctrl+] d leaves")
+    tmux.type("ls /notes; echo in $((40 + 2))\n")
+    tmux.wait_for("No such file", "in 42")
+    tmux.type("exit\n")
+    tmux.wait_for("the shell in pyctr/base@1 ended", "Layer 1 of box")
+    assert [row["Names"] for row in cli.rows("ps", "-a")] == ["box"]
+
+
 def test_files_of_a_volume_are_looked_at(terminal: Callable[..., Tmux], cli: Cli) -> None:
     cli("run", "--rm", "-v", "data:/data", BASE, "sh", "-c", "mkdir /data/in; echo deep down > /data/in/file")
     tmux = terminal()

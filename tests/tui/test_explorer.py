@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pyctr_engine.model.explore import TreeEntry
+from pyctr_engine.model.explore import Directory, DirectoryEntry, TreeEntry
 from pyctr_engine.model.image import Change
 from pyctr_tui.explorer import tree
 from pyctr_tui.pages.explorer import ExplorerPage
@@ -250,6 +250,88 @@ async def test_versions_differences_and_waste() -> None:
         await it.press("j")
         assert page(it).tree.selected is not None
         assert page(it).tree.selected.node.path == "/app/main.py"
+
+
+async def test_a_containers_own_version_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        own = [Change("/etc/passwd", "C", 950), Change("/new", "A", 5), Change("/usr/bin/bash", "D")]
+        it.engine.changes = lambda ref: own  # type: ignore[method-assign,assignment,misc]
+        inside = {"/etc": DirectoryEntry("passwd", state(950, "file")), "/": DirectoryEntry("new", state(5, "file"))}
+        monkeypatch.setattr(
+            explorer(it), "directory", lambda ref, path, most: Directory(path, (inside[path],), False)
+        )
+        await it.press("f")
+        await shown(it, "usr")
+        for path, told in (
+            ("/etc/passwd", ("layer   1  added", "layer   2  changed", "now        changed   950 bytes")),
+            ("/new", ("now        added       5 bytes",)),
+            ("/usr/bin/bash", ("now        deleted",)),
+        ):
+            page(it).reveal(path)
+            await it.press("b")
+            await shown(it, f"Versions of {path}", *told)
+            await it.press("escape")
+
+
+async def test_the_first_layer_differs_from_nothing() -> None:
+    async with running() as it:
+        await it.press("2", "f")
+        await shown(it, "usr")
+        page(it).strata.select("1")
+        await shown(it, "after layer 1")
+        page(it).reveal("/etc/hosts")
+        await it.press("D")
+        await shown(it, "127.0.0.1 localhost", "nothing lies under this layer")
+
+
+async def test_a_wasted_path_is_gone_to() -> None:
+    async with running() as it:
+        await it.press("2", "f")
+        await shown(it, "usr", "87.0% efficient")
+        it.app.home.pane_of("waste").focus()
+        await it.press("b")
+        await shown(it, "Versions of /etc/passwd", "layer   1  added")
+        await it.press("escape")
+        it.app.home.pane_of("waste").focus()
+        await it.press("enter")
+        assert it.app.home.focus_name == "tree"
+        assert page(it).tree.selected is not None
+        assert page(it).tree.selected.node.path == "/etc/passwd"
+        page(it).strata.select("1")
+        await shown(it, "after layer 1")
+        page(it).reveal("/app/main.py")
+        await shown(it, "/app/main.py is not in what is shown here")
+
+
+async def test_what_is_compared_is_taken_out_of_what_is_shown() -> None:
+    async with running() as it:
+        await it.press("f")
+        await shown(it, "usr")
+        page(it).compare("crawler-fetch-1", "nginx:1.27")
+        await shown(it, "→ nginx:1.27", "contents, mode")
+        page(it).reveal("/tmp/new")
+        await it.press("X", "ctrl+u", "slash", *"srv")
+        await shown(it, "$ pyctr-tui layers extract nginx:1.27 /tmp/new /srv")
+        await it.press("enter")
+        await it.until(lambda: ("extract", "nginx:1.27", "/tmp/new", "/srv") in explorer(it).calls)
+        await it.press("e")
+        await shown(it, "Esc leaves the comparison")
+        await it.press("escape", "m")
+        it.app.home.pane_of("strata").focus()
+        await it.press("j", "e")
+        await shown(it, "the shell needs a real terminal")
+        assert not [call for call in it.engine.calls if call[0] == "run"]
+
+
+async def test_the_image_of_a_container_whose_name_has_moved_is_called_by_its_id() -> None:
+    async with running() as it:
+        for view in it.app.store.images:
+            object.__setattr__(view, "id", "sha256:" + "f" * 64)
+        await it.press("f")
+        await shown(it, "usr")
+        subject = page(it).subject
+        assert subject is not None
+        assert subject.image_name == subject.image.removeprefix("sha256:")[:12]
 
 
 async def test_any_two_states_are_compared() -> None:

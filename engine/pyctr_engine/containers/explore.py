@@ -78,8 +78,7 @@ class Explorer(ImageExplorer):
 
     def _at(self, opened: contextlib.ExitStack, ref: str, path: str) -> stack.Found | None:
         try:
-            directories, live = self._directories(ref)
-            view = opened.enter_context(stack.View(directories, live))
+            view = opened.enter_context(self._view(ref))
         except OSError as error:
             raise from_os_error(error, f"open {ref}") from error
         try:
@@ -90,8 +89,7 @@ class Explorer(ImageExplorer):
     def read(self, ref: str, path: str) -> Iterator[bytes]:
         """The contents of a file of any of them, in pieces; symlinks lead wherever they do inside."""
         try:
-            directories, live = self._directories(ref)
-            with stack.View(directories, live) as view, view.find(path) as found:
+            with self._view(ref) as view, view.find(path) as found:
                 fd = self._file(found, path)
         except OSError as error:
             raise from_os_error(error, f"read {path} of {ref}") from error
@@ -103,8 +101,7 @@ class Explorer(ImageExplorer):
         Symlinks on the way are followed inside. Raises NotFound, InvalidValue when it is no directory.
         """
         try:
-            directories, live = self._directories(ref)
-            with stack.View(directories, live) as view, view.find(path) as found:
+            with self._view(ref) as view, view.find(path) as found:
                 if not found.inside:
                     raise InvalidValue(f"{path} is no directory", "`layers cat` prints files")
                 names = sorted({name for place in found.inside for name in place.names()})
@@ -112,6 +109,10 @@ class Explorer(ImageExplorer):
         except OSError as error:
             raise from_os_error(error, f"read {path} of {ref}") from error
         return Directory(path, tuple(entries), len(names) > most)
+
+    def _view(self, ref: str) -> stack.View:
+        directories, live = self._directories(ref)
+        return stack.View(directories, live)
 
     def _directories(self, ref: str) -> tuple[Sequence[str], bool]:
         """The directories that make what is meant, topmost first, and whether the topmost may change meanwhile."""

@@ -125,7 +125,7 @@ class Explorer:
 
     def read(self, ref: str, path: str) -> Iterator[bytes]:
         """The contents of a file, in pieces; symlinks lead wherever they do inside."""
-        with stack.View(self._lowers(ref)) as view, view.find(path) as found:
+        with self._view(ref) as view, view.find(path) as found:
             fd = self._file(found, path)
         return to_the_end(fd)
 
@@ -141,7 +141,7 @@ class Explorer:
     ) -> str:
         """Make a file, or a directory with all in it, at ``destination``; where it now is.
 
-        An existing directory gets it inside, as cp(1) has it. Owners, modes and times are the image's. It is unpacked
+        An existing directory gets it inside, as cp(1) has it. Owners, modes and times are as there. It is unpacked
         in a confined child, aside, and given its place when complete. ``progress`` is told how many bytes have been
         read; what it raises ends it, and nothing was made.
 
@@ -166,7 +166,7 @@ class Explorer:
 
     def tar(self, ref: str, path: str) -> Iterator[bytes]:
         """The same as an uncompressed tar: a directory as what is in it, anything else as one entry."""
-        with stack.View(self._lowers(ref)) as view, view.find(path, follow=False) as found:
+        with self._view(ref) as view, view.find(path, follow=False) as found:
             if found.status is None or found.inside:
                 yield from layer_tar([os.fsdecode(place.full) for place in found.inside], ())
                 return
@@ -176,6 +176,10 @@ class Explorer:
                 yield from single_tar(directory, found.name, found.status)
             finally:
                 os.close(directory)
+
+    def _view(self, ref: str) -> stack.View:
+        """What is meant, opened."""
+        return stack.View(self._lowers(ref))
 
     def _unpack(self, ref: str, path: str, aside: str, progress: Callable[[Progress], None] | None) -> str:
         """Unpack into a directory aside; the name in it of what was asked for, empty for the directory itself."""
@@ -187,7 +191,7 @@ class Explorer:
                 if progress is not None:
                     progress(Progress(path, "extracting", done))
             unpacker.finish()
-        with stack.View(self._lowers(ref)) as view, view.find(path, follow=False) as found:
+        with self._view(ref) as view, view.find(path, follow=False) as found:
             return "" if found.status is None or found.inside else os.fsdecode(found.name)
 
     def _layers(self, image: Image) -> strata.Layers:

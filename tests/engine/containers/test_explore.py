@@ -97,6 +97,18 @@ def test_files_of_each_are_read(bench: Bench, two: tuple[str, str]) -> None:
     assert b"".join(explore.read(name, "/d/link")) == b"inside\n"
 
 
+def test_files_of_each_are_taken_out(bench: Bench, two: tuple[str, str], tmp_path: Path) -> None:
+    image, name = two
+    explore = bench.engine.explore
+    for number, (ref, line, gone) in enumerate(
+        ((name, b"ten", False), (f"{name}@p", b"10", True), (image, b"10", True))
+    ):
+        place = explore.extract(ref, "/d", str(tmp_path / f"d{number}"))
+        assert Path(place, "text").read_bytes().splitlines()[9] == line
+        assert Path(place, "gone").exists() == gone
+        assert Path(place).stat().st_uid == 0
+
+
 def test_directories_of_each_are_listed(bench: Bench, two: tuple[str, str]) -> None:
     image, name = two
     explore = bench.engine.explore

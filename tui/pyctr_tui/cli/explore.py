@@ -33,14 +33,15 @@ _LAYERS = Grammar(
     most=2,
     note=_STATES,
 )
-_CAT = Grammar("layers cat", "IMAGE[@N] PATH", "Print a file of an image.", least=2, most=2, note=_STATES)
+_ANY = f"{_STATES}\nA container, or CONTAINER@CHECKPOINT, as well: its name goes before an image's."
+_CAT = Grammar("layers cat", "IMAGE[@N] PATH", "Print a file of an image.", least=2, most=2, note=_ANY)
 _EXTRACT = Grammar(
     "layers extract",
     "IMAGE[@N] PATH DESTINATION|-",
     "Take a file or directory out of an image; - writes a tar to standard output.",
     least=3,
     most=3,
-    note=_STATES,
+    note=_ANY,
 )
 _COMPARE = Grammar(
     "compare",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
+from pyctr_engine.errors import NotFound
 from pyctr_engine.record import dataclass
 from pyctr_tui.explorer import tree
 from pyctr_tui.safe_text import safe
@@ -12,11 +13,14 @@ from pyctr_tui.view import made_by
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
-    from pyctr_engine.model.explore import FileDifference
+    from pyctr_engine.model.explore import FileDifference, FileState
+    from pyctr_engine.model.image import Change
 
 MOST_BYTES = 4 << 20
 """Of a file that is looked at."""
 MOST_DIFFERENCES = 100_000
+EVERY = 1 << 30
+"""Names in a directory: all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,19 +120,34 @@ class Version:
     target: str
 
 
-def versions(engine: Engine, subject: Subject, path: str) -> tuple[Version, ...]:
-    """Every version of a path, lowest layer first. Raises NotFound."""
-    return tuple(
-        Version(
-            one.layer,
-            one.kind,
-            one.state.size,
-            one.state.mode,
-            f"{one.state.uid}:{one.state.gid}",
-            safe(one.state.target),
-        )
-        for one in engine.explore.versions(subject.image, path)
-    )
+def versions(engine: Engine, subject: Subject, path: str, layers: int) -> tuple[Version, ...]:
+    """Every version of a path, lowest layer first; of a container its own is the last. Raises NotFound."""
+    try:
+        found = [_version(one.layer, one.kind, one.state) for one in engine.explore.versions(subject.image, path)]
+    except NotFound:
+        if not subject.container:
+            raise
+        found = []
+    if subject.container:
+        own = next((change for change in engine.changes(subject.ref) if change.path == path), None)
+        if own is not None:
+            found.append(_own_version(engine, subject.ref, own, layers + 1))
+    if not found:
+        raise NotFound(f"neither a layer nor {subject.name} itself holds {path}", "it was deleted meanwhile")
+    return tuple(found)
+
+
+def _version(number: int, kind: str, state: FileState) -> Version:
+    return Version(number, kind, state.size, state.mode, f"{state.uid}:{state.gid}", safe(state.target))
+
+
+def _own_version(engine: Engine, ref: str, change: Change, number: int) -> Version:
+    above, _, name = change.path.rpartition("/")
+    if change.kind != "D":
+        for entry in engine.explore.directory(ref, above or "/", EVERY).entries:
+            if entry.name == name:
+                return _version(number, change.kind, entry.state)
+    return Version(number, "D", 0, 0, "", "")  # also what has gone since it was listed
 
 
 def contents(engine: Engine, ref: str, path: str) -> tuple[bytes, bool]:

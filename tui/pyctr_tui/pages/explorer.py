@@ -88,7 +88,10 @@ class ExplorerPage(Page):
         if image is not None:
             subject = look.Subject(image.label, image.id, image.id, image.label, container=False)
         elif container is not None:
-            subject = look.Subject(container.name, container.id, container.image_id, container.image, container=True)
+            name, id = container.image, container.image_id
+            if not any(one.id == id and name in (one.label, *one.names) for one in self.store.images):
+                name = id.removeprefix("sha256:")[:12]  # its name is another image's by now, or nobody's
+            subject = look.Subject(container.name, container.id, id, name, container=True)
         else:
             self.home.leave_page()
             self.home.notify_line("select a container or an image first", "warn")
@@ -231,7 +234,8 @@ class ExplorerPage(Page):
             note += f" {glyphs.DOT} by {self.tree.sort}"
         self.tree.show_rows(lines, self._heading(), note)
         if self._revealed:
-            self.tree.select(self._revealed)
+            if not self.tree.select(self._revealed):
+                self.home.notify_line(f"{safe(self._revealed)} is not in what is shown here", "warn")
             self._revealed = ""
 
     def _heading(self) -> str:
@@ -299,14 +303,15 @@ class ExplorerPage(Page):
     def view(self, viewing: bool) -> None:
         """Show a file in the tree's place, or the tree."""
         self.viewing = viewing
-        self.home.rearrange()
-        (self.viewer if viewing else self.tree).focus(scroll_visible=False)
+        self.home.go_to(self.viewer if viewing else self.tree)
 
     def action_open(self) -> None:
         """A directory opens or closes, a file is shown; a layer's files get the focus."""
         if self.home.focus_name != "tree":
+            if self.home.focus_name == "waste" and self.waste.selected is not None:
+                self.reveal(self.waste.selected.raw)
             if self.home.focus_name != "viewer":
-                self.tree.focus(scroll_visible=False)
+                self.home.go_to(self.tree)
             return
         row = self.tree.selected
         if row is None:
@@ -368,52 +373,54 @@ class ExplorerPage(Page):
 
     def action_text_difference(self) -> None:
         """How the selected layer changed the selected file, line by line."""
-        row = self.tree.selected
-        if row is None or row.node.is_directory:
+        node = self._node()
+        if node is None or node.is_directory:
             self.home.notify_line("select a file first", "warn")
         else:
-            self.paths.difference(row.node)
+            self.paths.difference(node)
 
     def action_versions(self) -> None:
         """Every version of the selected path: which layer, what it did, how big."""
-        if self.tree.selected is not None:
-            self.paths.versions(self.tree.selected.node)
+        if self.home.focus_name == "waste" and self.waste.selected is not None:
+            self.paths.versions(self.waste.selected.raw)
+        elif self.tree.selected is not None:
+            self.paths.versions(self.tree.selected.node.path)
 
     def action_extract(self) -> None:
         """Take the selected file or directory out, to the host."""
-        if self.tree.selected is not None:
-            self.paths.extract(self.tree.selected.node)
+        node = self._node()
+        if node is None:
+            self.home.notify_line("select a file or a directory first", "warn")
+        else:
+            self.paths.extract(node)
 
-    @property
-    def state_ref(self) -> str:
-        """What is shown, as the engine calls it."""
+    def _node(self) -> tree.Node | None:
+        """What is selected: in the tree, or the wasted path if the tree has it."""
+        if self.home.focus_name == "waste" and self.waste.selected is not None:
+            return self._shown.find(self.waste.selected.raw) if self._shown is not None else None
+        return self.tree.selected.node if self.tree.selected is not None else None
+
+    def state(self, before: bool = False) -> tuple[str, str]:
+        """What is shown, as the engine calls it and as people do; or what lies under it, empty when nothing does."""
         assert self.subject is not None
         if self.compared is not None:
-            return self.compared.other
-        stratum = self.strata.selected
-        return self.subject.state(stratum.number if stratum else self.layers, self.layers)
+            ref = self.compared.one if before else self.compared.other
+            return ref, safe(ref)
+        number = (self.strata.selected.number if self.strata.selected is not None else self.layers) - before
+        if number < 1:
+            return "", ""
+        own = self.subject.container and number > self.layers
+        return self.subject.state(number, self.layers), self.subject.name if own else self._layer_name(number)
 
-    @property
-    def state_before(self) -> str:
-        """The state before the selected layer, as the engine calls it."""
+    def _layer_name(self, number: int) -> str:
         assert self.subject is not None
-        stratum = self.strata.selected
-        return self.subject.state(max(1, (stratum.number if stratum else 2) - 1), self.layers)
-
-    @property
-    def state_name(self) -> str:
-        """What is shown, as people write it."""
-        assert self.subject is not None
-        stratum = self.strata.selected
-        if stratum is None or stratum.live:
-            return self.subject.name
-        return f"{self.subject.image_name}@{stratum.number}"
+        return f"{self.subject.image_name}@{number}"
 
     def action_compare(self) -> None:
         """Compare what is shown with any image, layer, container or checkpoint."""
         if self.subject is None:
             return
-        one = self.state_name if self.compared is None else self.compared.one
+        one = self.state()[1] if self.compared is None else self.compared.one
         form = FormDialog(
             "Compare",
             (
@@ -440,9 +447,9 @@ class ExplorerPage(Page):
                 self.home.notify_line(answer.error, "bad", 12.0)
                 self._show_layer() if self.compared is None else self._again()
                 return
-            self.compared = answer.value
+            self.compared, self._shown = answer.value, answer.value.tree
             self._opened = {node.path for node in answer.value.tree.by_path.values() if node.holds}
-            self._show(answer.value.tree)
+            self._again()
             if not answer.value.told:
                 self.home.notify_line("nothing differs", "good")
             elif not answer.value.all_told:
@@ -455,12 +462,12 @@ class ExplorerPage(Page):
         if self.subject is None:
             return
         stratum = self.strata.selected
-        if stratum is not None and stratum.live and self.compared is None:
+        if self.compared is not None:
+            self.home.notify_line("a shell opens in one state: Esc leaves the comparison", "warn")
+            return
+        if stratum is not None and stratum.live:
             self.home.handler("exec")()
             return
         from pyctr_tui.terminal.handover import layer_shell
 
-        ref = self.state_ref
-        said, tone = layer_shell(self.application, ref)
-        self.home.notify_line(said, tone)
-        self.application.jobs.note(f"run -it --rm {self.state_name} sh", said)
+        layer_shell(self.application, *self.state())

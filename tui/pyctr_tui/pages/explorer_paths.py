@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from typing import TYPE_CHECKING
 
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
@@ -30,7 +32,7 @@ class Paths:
         if page.compared is not None and node.kind:
             self.difference(node)
             return
-        ref = page.state_ref if node.kind != "D" else page.state_before
+        ref, _ = page.state(before=node.kind == "D")
 
         def then(answer: Answer) -> None:
             if answer.error:
@@ -45,12 +47,12 @@ class Paths:
     def difference(self, node: Node) -> None:
         """Show how the selected layer changed a file, or how it differs between the states that are compared."""
         page, path, engine = self._page, node.path, self._page.application.engine
-        if page.compared is not None:
-            one, other = page.compared.one, page.compared.other
-            heading = f"{safe(path)}, {one} → {other}"
-        else:
-            one, other = page.state_before, page.state_ref
-            heading = f"{safe(path)}, what this layer did to it"
+        (one, its_name), (other, other_name) = page.state(before=True), page.state()
+        if not one:
+            self.contents(node)
+            page.home.notify_line("nothing lies under this layer: all of it is new", "warn")
+            return
+        compared = page.compared is not None
 
         def then(answer: Answer) -> None:
             if answer.error:
@@ -58,13 +60,19 @@ class Paths:
             else:
                 page.viewer.show_difference(page.viewer.heading, answer.value)
 
-        page.viewer.show_waiting(heading)
+        how = f"{its_name} → {other_name}" if compared else "what this layer did to it"
+        page.viewer.show_waiting(f"{safe(path)}, {how}")
         page.ask("file", lambda: engine.explore.text_difference(one, other, path), then)
         page.view(True)
 
-    def versions(self, node: Node) -> None:
+    def versions(self, path: str) -> None:
         """Show every version of a path: which layer, what it did, how big."""
-        page, path, engine, subject = self._page, node.path, self._page.application.engine, self._page.subject
+        page, engine, subject, layers = (
+            self._page,
+            self._page.application.engine,
+            self._page.subject,
+            self._page.layers,
+        )
         if subject is None:
             return
 
@@ -74,14 +82,15 @@ class Paths:
                 return
             page.viewer.show_lines(
                 [
-                    f"layer {one.number:>3}  {DONE[one.kind]:<8} {exact_size(one.size):>10}  "
-                    f"{one.mode:04o} {one.owner}" + (f" → {one.target}" if one.target else "")
+                    f"{f'layer {one.number:>3}' if one.number <= layers else 'now':<9}  {DONE[one.kind]:<8} "
+                    f"{exact_size(one.size):>10}  {one.mode:04o} {one.owner}"
+                    + (f" → {one.target}" if one.target else "")
                     for one in answer.value
                 ]
             )
 
         page.viewer.show_waiting(f"Versions of {safe(path)}")
-        page.ask("file", lambda: look.versions(engine, subject, path), then)
+        page.ask("file", lambda: look.versions(engine, subject, path, layers), then)
         page.view(True)
 
     def extract(self, node: Node) -> None:
@@ -89,20 +98,25 @@ class Paths:
         page, path, engine, subject = self._page, node.path, self._page.application.engine, self._page.subject
         if subject is None:
             return
-        ref, jobs = page.state_ref, page.application.jobs
+        ref, name = page.state(before=node.kind == "D")
+        jobs = page.application.jobs
         own = ref == subject.ref and subject.container
-        verb = f"cp {safe(subject.name)}:{safe(path)}" if own else f"layers extract {page.state_name} {safe(path)}"
+        words = ("cp", f"{name}:{path}") if own else ("layers", "extract", name, path)
+
+        def cli(to: str) -> str:
+            return shlex.join((*map(safe, words), to))
+
         form = FormDialog(
             f"Extract {safe(path)}",
             (Field("to", "to", "./", "a directory, or a new name", needed=True),),
             "extracts",
-            cli=lambda found: f"{verb} {found['to']}",
+            cli=lambda found: cli(found["to"]),
         )
 
         def answered(found: Answers | None) -> None:
             if found is None:
                 return
-            to = found["to"]
+            to = os.path.expanduser(found["to"])
 
             def work(job: Job) -> str:
                 if own:
@@ -110,6 +124,6 @@ class Paths:
                     return f"copied to {to}"
                 return f"extracted to {engine.explore.extract(ref, path, to, job.report)}"
 
-            jobs.run(f"extracting {safe(path)}", work, "extracted", f"{verb} {to}", cancellable=True)
+            jobs.run(f"extracting {safe(path)}", work, "extracted", cli(to), cancellable=True)
 
         page.home.app.push_screen(form, answered)

@@ -330,11 +330,15 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.rearrange()
         self.selection.refreshed()
 
+    def go_to(self, pane: Pane) -> None:
+        """Focus a pane that is shown. The keys that are typed from now on are its own: Textual's focus comes later."""
+        self._focused(str(pane.id))
+        pane.focus(scroll_visible=False)
+
     def action_pane(self, name: str) -> None:
         """Go to a pane of home's, leaving the page if there is one."""
         self.page = None
-        self._focused(name)
-        self.pane_of(name).focus(scroll_visible=False)
+        self.go_to(self.pane_of(name))
         if name == "logs" and self.graphs.cursor is not None and self.graphs.subject.is_one:
             self.logs.seek(self.graphs.cursor)
 
@@ -367,9 +371,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         if self.page is not None:
             ids = self.page.ring()
             at = ids.index(self.focus_name) if self.focus_name in ids else 0
-            name = ids[(at + by) % len(ids)]
-            self._focused(name)
-            self.pane_of(name).focus(scroll_visible=False)
+            self.go_to(self.pane_of(ids[(at + by) % len(ids)]))
             return
         size = self.app.size
         single = arrangement(size.width, size.height) == "single" or self.zoomed

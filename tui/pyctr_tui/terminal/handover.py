@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError
 from pyctr_engine.model.spec import ExecRequest
+from pyctr_tui import glyphs
 from pyctr_tui.safe_text import safe, safe_error
 from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
 from pyctr_tui.terminal.tabs import SHELL
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pyctr_engine.engine import Session
+    from pyctr_engine.model.status import Container
     from pyctr_tui.application import Application
     from pyctr_tui.view import ContainerView
 
@@ -99,12 +101,25 @@ def attach(application: Application, container: ContainerView) -> tuple[str, str
     return _hand_over(application, name, lambda: engine.attach(container.id), "the program", has_terminal)[:2]
 
 
-def layer_shell(application: Application, ref: str) -> tuple[str, str]:
+def layer_shell(application: Application, ref: str, name: str) -> None:
     """Open a shell in a container of its own, made from an image or a layer's state; it is removed at the end."""
     from pyctr_engine.model.spec import ContainerRequest
 
+    home, cli = application.home, f"run -it --rm {name} sh"
+    if not is_reading(application):
+        home.notify_line("the shell needs a real terminal", "warn")
+        return
     request = ContainerRequest(ref, command=SHELL, tty=True, stdin_open=True, auto_remove=True)
-    return _hand_over(application, safe(ref), lambda: application.engine.run(request)[1], "the shell")[:2]
+
+    def then(made: tuple[Container, Session]) -> None:
+        container, session = made
+        said, tone, left = _hand_over(application, name, lambda: session, "the shell")
+        if left:
+            said = f"left {name} {glyphs.DOT} its shell runs on in {safe(container.name)}: a there comes back"
+        home.notify_line(said, tone)
+
+    work = application.engine.run
+    application.jobs.run(f"making a container of {name}", lambda job: work(request, job.report), name, cli, then)
 
 
 def _term() -> str:
