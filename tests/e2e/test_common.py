@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -295,7 +296,7 @@ def test_what_is_not_used_is_pruned(terminal: Callable[..., Tmux], cli: Cli) -> 
 
 def test_it_says_why_one_died(opened: Callable[..., Tmux], cli: Cli) -> None:
     tmux = opened()
-    program = "echo loading everything; head -c 500000 /dev/zero > /loaded; sleep 2; tail /dev/zero"
+    program = "echo loading everything; head -c 500000 /dev/zero > /loaded; sleep 2; tail /dev/zero; exit $?"
     cli("run", "-d", "--name", "hog", "--memory", "32m", BASE, "sh", "-c", program)
     tmux.wait_for("OOM 137", patience=40)
     tmux.type("/hog")
@@ -308,8 +309,22 @@ def test_it_says_why_one_died(opened: Callable[..., Tmux], cli: Cli) -> None:
         "its last lines",
         "loading everything",
         "5 its last words",
+        "before it ended, to",
     )
+    assert re.search(r"B  sh -c echo loading.*\n.*B    tail /dev/zero", tmux.screen())
     tmux.press("z", "7")
     tmux.wait_for("OOMKilled")
     tmux.press("5")
     tmux.wait_for("loading everything", "killed by the kernel: out of memory (32 MiB)")
+
+
+def test_it_says_why_one_dies_again_and_again(terminal: Callable[..., Tmux], cli: Cli) -> None:
+    cli("run", "-d", "--name", "loop", "--restart", "always", BASE, "sh", "-c", "echo no config; exit 3")
+    tmux = terminal()
+    tmux.run("pyctr-tui")
+    tmux.wait_for("Containers", "loop")
+    tmux.press("4")
+    tmux.wait_for("its last lines", "no config", "code 3", "s stops it", patience=60)
+    tmux.press("s")
+    tmux.wait_for("s starts it", patience=30)
+    assert state(cli, "loop") == "exited"

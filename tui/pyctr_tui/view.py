@@ -6,9 +6,11 @@ only raw ones, made of hex digits, and serve to call the engine back.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pyctr_engine.model.past import as_tree
 from pyctr_engine.model.status import State
 from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
@@ -53,6 +55,11 @@ class ContainerView:
     def is_up(self) -> bool:
         """Whether it runs, paused or not."""
         return self.state.is_alive
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing of it runs: also between two starts, when it dies again and again."""
+        return not self.is_up or self.state is State.RESTARTING
 
     @property
     def failed(self) -> bool:
@@ -190,11 +197,13 @@ def container_view(container: Container) -> ContainerView:
 
 CHANGES_TOLD = 4
 """Changes on disk that a post-mortem names."""
+PROCESSES_TOLD, DEEPEST = 6, 8
+"""Processes that it names, and the depth from which they are not set in any further."""
 
 
 @dataclass(frozen=True, slots=True)
 class WhyView:
-    """A post-mortem: sentences, who ran near the end (``cpu``, ``memory``, command), and the last lines.
+    """A post-mortem: sentences, who ran near the end (``cpu``, ``memory``, command, as a tree), and the last lines.
 
     Attributes:
         changes: What it had changed on disk, the largest first; ``changed`` is how much in all.
@@ -215,7 +224,10 @@ def why_view(id: str, mortem: PostMortem) -> WhyView:
         id,
         safe(mortem.verdict),
         tuple(map(safe, mortem.details)),
-        tuple((f"{p.cpu_seconds:.1f}s", exact_size(p.rss), safe(p.command)) for p in mortem.processes[:6]),
+        tuple(
+            (f"{one.cpu_seconds:.1f}s", exact_size(one.rss), "  " * min(depth, DEEPEST) + safe(one.command))
+            for depth, one in itertools.islice(as_tree(mortem.processes), PROCESSES_TOLD)
+        ),
         tuple(safe(line.text) for line in mortem.logs[-6:]),
         change_views(mortem.changes[:CHANGES_TOLD]),
         mortem.changed,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from pyctr_engine.model.event import Event
 from pyctr_engine.model.image import Change
 from pyctr_engine.model.log import LogLine
@@ -34,6 +36,19 @@ class PastProcess:
     cpu_seconds: float
     rss: int
     command: str
+
+
+def as_tree(processes: Sequence[PastProcess]) -> Iterator[tuple[int, PastProcess]]:
+    """Each with how deep it stands: a process, then those that it started, in the order given."""
+    pids = {process.pid for process in processes}
+    children: dict[int, list[PastProcess]] = {}
+    for process in processes:
+        children.setdefault(process.ppid if process.ppid in pids - {process.pid} else 0, []).append(process)
+    left = [(0, process) for process in reversed(children.get(0, ()))]
+    while left:
+        depth, process = left.pop()
+        yield depth, process
+        left += [(depth + 1, child) for child in reversed(children.get(process.pid, ()))]
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,12 @@ def test_why_is_told_to_people_and_programs(cli: Cli, engine: FakeEngine, monkey
         limits=(("oom", 1),),
         logs=(LogLine(1.0, "stdout", "\x1b]0;evil\x07last words"),),
         usage=(),
-        processes=(PastProcess(4, 1, 1.5, 3 << 20, "evil \x1b[2J"),),
+        processes=(
+            PastProcess(4, 1, 1.5, 3 << 20, "evil \x1b[2J"),
+            PastProcess(9, 1, 0.1, 1 << 20, "another"),
+            PastProcess(7, 6, 0.5, 2 << 20, "grandchild"),
+            PastProcess(6, 4, 0.5, 2 << 20, "child"),
+        ),
         processes_at=1.0,
         changes=(),
         changed=0,
@@ -208,6 +213,10 @@ def test_why_is_told_to_people_and_programs(cli: Cli, engine: FakeEngine, monkey
     assert "A fact." in out
     assert "last words" in out
     assert "die (exitCode=137)" in out
+    told = out[out.index("Processes,") :].splitlines()[1:5]
+    assert [line[line.index("MiB") + 5 :].split("␛")[0].rstrip() for line in told] == [
+        "evil", "  child", "    grandchild", "another"
+    ]  # fmt: skip
     assert "\x1b" not in out
     (row,) = json.loads(cli("inspect", "--why", "web", "--format", "json")[1])
     assert row["verdict"] == "It ended."

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from pyctr_engine.model.past import as_tree
 from pyctr_engine.model.rates import between
 from pyctr_engine.record import asdict
 from pyctr_tui.cli import output, text, views
@@ -55,9 +56,10 @@ def _lines(container: Container, mortem: PostMortem, ascii: bool) -> Iterator[st
         yield ""
         yield f"Processes, {_moment(mortem.processes_at)}:"
         width = max(len(str(process.pid)) for process in mortem.processes)
-        for process in mortem.processes:
+        for depth, process in as_tree(mortem.processes):
             spent, held = f"{process.cpu_seconds:.1f} s", text.binary_size(process.rss)
-            yield f"  {process.pid:>{width}}  {spent:>9}  {held:>9}  {text.harmless(process.command)}"
+            command = "  " * depth + text.harmless(process.command)
+            yield f"  {process.pid:>{width}}  {spent:>9}  {held:>9}  {command}"
     if mortem.health:
         yield ""
         yield "Health checks:"

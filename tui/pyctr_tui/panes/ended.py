@@ -43,7 +43,7 @@ def post_mortem(
 
 def ended(palette: Palette, why: WhyView | None, one: ContainerView, width: int, now: float) -> list[Line]:
     """Why there is nothing to draw, and what to do."""
-    tone = palette.bad if one.failed else palette.dim
+    tone = palette.bad if one.failed or one.is_up else palette.dim
     known = why is not None and why.id == one.id
     told = [] if known else [gap(1), Segment(fate(one), palette.text)]
     lines: list[Line] = [[], [Segment(f"{one.symbol()} {one.name}", tone), *told]]
@@ -57,7 +57,8 @@ def ended(palette: Palette, why: WhyView | None, one: ContainerView, width: int,
     if one.error:
         lines.append([Segment(one.error, palette.bad)])
     lines += [[], [Segment("command  ", palette.dim), Segment(one.command, palette.text)]]
-    lines += [[], [Segment("s", palette.accent), Segment(" starts it   ", palette.dim)]]
+    does = " stops it   " if one.is_up else " starts it   "
+    lines += [[], [Segment("s", palette.accent), Segment(does, palette.dim)]]
     lines[-1] += [Segment("5", palette.accent), Segment(" its last words   ", palette.dim)]
     lines[-1] += [Segment("C", palette.accent), Segment(" keeps what it changed", palette.dim)]
     return [fill(line, width) for line in lines]

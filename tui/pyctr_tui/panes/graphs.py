@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 NOBODY = Subject("", ())
 PAIRS: tuple[tuple[Hue, Hue], ...] = (("cpu", "memory"), ("io", "net"), ("pids", "pressure"))
-ROOM, FEW = 16, 2
-"""Rows for the last graphs of what has ended; where they are short, so many lines of each fact are enough."""
+ROOM, LITTLE = 16, 8
+"""Rows that the last graphs of what has ended should have; and the fewest, for which facts are cut."""
 LARGE = 32
 """Containers from which on their totals take so long to make that it is done in pieces."""
 SLICE = 0.008
@@ -327,7 +327,7 @@ class GraphsPane(TabPane):
 
     def _has_ended(self) -> bool:
         one = self._one()
-        return one is not None and not one.is_up
+        return one is not None and one.has_ended
 
     def _one(self) -> ContainerView | None:
         return self.store.by_id.get(self.subject.ids[0]) if self.subject.is_one else None
@@ -344,9 +344,11 @@ class GraphsPane(TabPane):
         if one is not None and self._has_ended():
             now = self.store.clock()
             head = ended(self.palette, self.why, one, inner, now)
-            told = [*head, *post_mortem(self.palette, self.why, one, inner)]
-            if len(told) > height - ROOM:
-                told = [*head, *post_mortem(self.palette, self.why, one, inner, FEW)]
+            told = head
+            for most in (None, 2, 1):
+                told = [*head, *post_mortem(self.palette, self.why, one, inner, most)]
+                if len(told) <= height - (ROOM if most is None else LITTLE):
+                    break
             return [[gap(1), *line] for line in [*told, *self._last_of(one, inner, height - len(told) - 1)]]
         charts = self._charts(width, height)
         grid = self._is_grid(width, height)
@@ -411,7 +413,7 @@ class GraphsPane(TabPane):
     def _last_of(self, one: ContainerView, width: int, height: int) -> list[Line]:
         """How it went before it ended, as far as it was seen."""
         ring = self.store.rings.get(one.id)
-        if ring is None or not len(ring) or height < 8:
+        if ring is None or not len(ring) or height < LITTLE - 1:
             return []
         end = ring.start + len(ring) - 1
         charts = Charts(self.store, self.palette, self.subject, self.step(width), end)

@@ -331,7 +331,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.selection.refreshed()
 
     def go_to(self, pane: Pane) -> None:
-        """Focus a pane that is shown. The keys that are typed from now on are its own: Textual's focus comes later."""
+        """Focus a pane that is shown. Keys typed from now on are its own: Textual's focus comes later."""
         self._focused(str(pane.id))
         pane.focus(scroll_visible=False)
 

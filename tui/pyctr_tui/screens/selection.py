@@ -193,7 +193,7 @@ class Selection:
         """Graphs open with what was recorded before; of one that has ended, with why."""
         home, container = self._home, self.container
         self._ask_for_more_of_it()
-        if container is not None and not container.is_up and home.graphs.shown:
+        if container is not None and container.has_ended and home.graphs.shown:
             home.application.details.ask("why", container.id)
 
     def _ask_for_more_of_it(self) -> bool:
