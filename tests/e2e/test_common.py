@@ -311,7 +311,7 @@ def test_it_says_why_one_died(opened: Callable[..., Tmux], cli: Cli) -> None:
         "5 its last words",
         "before it ended, to",
     )
-    assert re.search(r"B  sh -c echo loading.*\n.*B    tail /dev/zero", tmux.screen())
+    assert re.search(r"B  sh -c echo loading.*\n.*B    (sleep 2|tail)", tmux.screen())
     tmux.press("z", "7")
     tmux.wait_for("OOMKilled")
     tmux.press("5")
