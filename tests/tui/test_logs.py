@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from pyctr_tui.logs import reader
+from pyctr_tui.panes.log_lines import clock
 from pyctr_tui.panes.logs import KEPT
 from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
@@ -583,6 +584,55 @@ async def test_one_moment_in_graphs_logs_and_events() -> None:
         assert event.time <= moment + 1
         await it.press("5", "G")
         await it.until(lambda: home.logs.following)
+
+
+async def test_the_moment_of_a_whole_stack() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(engine=engine) as it:
+        await moments(it)
+        home = it.app.home
+        await it.press("k")
+        assert home.containers.stack is not None
+        await it.press("4")
+        home.graphs.put_cursor(int(START) - 605)
+        await it.press("5")
+        await it.until(lambda: "600 seconds before" in it.text())
+        assert home.logs.moment == int(START) - 605
+        assert not home.logs.following
+
+
+async def test_the_events_open_at_the_moment_of_the_lines_in_sight() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(engine=engine) as it:
+        await moments(it)
+        home = it.app.home
+        await it.press("5")
+        home.logs.seek(START - 1205)
+        await it.until(lambda: "1200 seconds before" in it.text())
+        await it.press("v")
+        await it.until(lambda: home.page is not None and "reading" not in it.text())
+        event = home.page.panes[0].selected  # type: ignore[union-attr,attr-defined]
+        assert event.time <= START - 1199
+
+
+async def test_the_strips_go_where_the_cursor_is() -> None:
+    engine = FakeEngine()
+    record(engine)
+    async with running(200, 60, engine=engine) as it:
+        await moments(it)
+        home = it.app.home
+        await it.until(lambda: "following" in it.text() and "killed by the kernel: out of memory (512" in it.text())
+        await it.press("4")
+        home.graphs.put_cursor(int(START) - 605)
+        when = f"until {clock(int(START) - 605)}"
+        await it.until(lambda: "610 seconds before" in it.text() and f"Events {when}" in it.text())
+        assert it.text().count(when) == 2
+        assert "600 seconds before" not in it.text()
+        assert "killed by the kernel: out of memory (512" not in it.text()
+        await it.press("escape")
+        await it.until(lambda: "following" in it.text() and "Events until" not in it.text())
 
 
 async def test_from_an_event_to_its_moment() -> None:

@@ -55,10 +55,14 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The last lines of several containers in the order of their times: (container's label, line)."""
+    """The last lines of several containers in the order of their times: (container's label, line).
+
+    ``until``: those before that time, in seconds since the epoch; ``None`` when they are the newest.
+    """
 
     lines: tuple[tuple[str, Parsed], ...]
     rate: float
+    until: float | None = None
 
 
 class Rate:

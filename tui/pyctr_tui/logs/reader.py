@@ -77,6 +77,7 @@ class LogReader:
         self._at: Place = ()
         self._rate = Rate()
         self._strip = Strip()
+        self._strip_until: float | None = None
 
     # -- for the interface --------------------------------------------------------------------------------------
 
@@ -87,6 +88,11 @@ class LogReader:
     def watch_strip(self, sources: Sequence[Source]) -> None:
         """Read the ends of these containers' logs for the strip."""
         self._do("now", lambda: self._open_strip(tuple(sources)))
+
+    def strip_until(self, when: float | None) -> None:
+        """Read for the strip what was printed before a time (seconds since the epoch); ``None``: what is printed."""
+        self._strip_until = when
+        self._wake.set()
 
     def filter(self, query: Query, around: Entry | None) -> None:
         """Read only lines that are wanted: around a line, or from the ends."""
@@ -469,7 +475,7 @@ class LogReader:
             self._put(Merged((), 0.0))
 
     def _look_strip(self) -> None:
-        news = self._strip.read()
+        news = self._strip.read(self._strip_until)
         if news is not None and not self._put(news):
             self._strip.again()
 

@@ -20,12 +20,16 @@ class Strip:
         self._sources = sources
         self._logs = logs or Logs(())
         self._end: Place = ()
+        self._until: float | None = None
         self._rate = Rate()
 
-    def read(self) -> Merged | None:
-        """The last lines; ``None`` while there is nothing new. What keeps them from being read is told once."""
+    def read(self, until: float | None = None) -> Merged | None:
+        """The last lines; ``None`` while there is nothing new. What keeps them from being read is told once.
+
+        ``until``: those before a time, in seconds since the epoch.
+        """
         try:
-            return self._read()
+            return self._read(until)
         except OSError as error:
             self.close()
             self._sources, self._logs = (), Logs(())
@@ -39,11 +43,13 @@ class Strip:
         """Let go of the files."""
         self._logs.close()
 
-    def _read(self) -> Merged | None:
+    def _read(self, until: float | None) -> Merged | None:
         if not self._sources:
             return None
+        if until != self._until:
+            self._until, self._end = until, ()
         self._logs.refresh()
-        end = self._logs.end
+        end = self._logs.end if until is None else self._logs.find_time(until)
         if end == self._end and not self._rate.is_flowing:
             return None
         grown = self._logs.between(self._end, end) if self._end else 0
@@ -55,4 +61,4 @@ class Strip:
         self._end = end
         mean = max(1, gathered.size / max(1, len(gathered.lines)))
         lines = tuple((self._sources[one.source][1], parse(one.raw)) for one in reversed(gathered.lines))
-        return Merged(lines, self._rate.count(grown / mean))
+        return Merged(lines, self._rate.count(grown / mean), until)

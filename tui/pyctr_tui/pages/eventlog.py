@@ -142,8 +142,8 @@ class EventLogPage(Page):
         self._raw = {f"{event.time}{event.action}{event.id}": event for event in answer.value}
         self._newest = self._past[-1].time if self._past else 0.0
         self._update()
-        if (cursor := self.home.graphs.cursor) is not None:
-            self.list.go_to(cursor + 1)
+        if (moment := self.home.moment) is not None:
+            self.list.go_to(moment + 1)
 
     def refreshed(self) -> None:
         """Take what happened meanwhile."""

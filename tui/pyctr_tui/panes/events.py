@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.segment import Segment
 
+from pyctr_tui.panes.log_lines import clock
 from pyctr_tui.widgets.draw import Line, cells, gap, width_of
 from pyctr_tui.widgets.pane import Pane
 
@@ -29,14 +30,24 @@ class EventsPane(Pane, can_focus=False):
     def __init__(self, store: Store) -> None:
         super().__init__(id="events")
         self.store = store
+        self.until: float | None = None
+
+    def show_until(self, until: float | None) -> None:
+        """Show those before a time, in seconds since the epoch; ``None``: the newest."""
+        self.until = until
+        self.repaint()
 
     def title(self) -> Line:
-        """Its name."""
-        return [Segment("Events", self.palette.dim)]
+        """Its name, and until when."""
+        dim = self.palette.dim
+        if self.until is None:
+            return [Segment("Events", dim)]
+        return [Segment("Events until ", dim), Segment(clock(self.until - 1), self.palette.accent)]
 
     def paint(self, width: int, height: int) -> list[Line]:
         """As many as fit, newest first."""
-        shown = list(islice(told(self.store.events), height))
+        known = (event for event in told(self.store.events) if self.until is None or event.time < self.until)
+        shown = list(islice(known, height))
         name = min(24, max((width_of(event.name) for event in shown), default=8) + 2)
         return [self._line(event, width, name) for event in shown]
 

@@ -19,7 +19,7 @@ from pyctr_tui.widgets.draw import Line, beside, column, gap, length, spread
 from pyctr_tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from textual import events
 
@@ -44,7 +44,7 @@ class GraphsPane(TabPane):
     Attributes:
         zoom: Seconds a column was set to by hand; ``None`` follows how much past there is.
         end: The last second in sight; ``None`` follows the present.
-        cursor: The second whose figures are shown; ``None`` shows those of the right end.
+        cursor: The second whose figures are shown; ``None`` shows those of the right end. ``cursor_moved`` is told.
         of_host: Whether the machine is looked at, in place of what is selected.
         overlay: Whether several containers are lines of their own; ``None`` for those marked one by one only.
     """
@@ -59,7 +59,8 @@ class GraphsPane(TabPane):
         self.zoom: int | None = None
         self.wanted = 0
         self.end: int | None = None
-        self.cursor: int | None = None
+        self.cursor_moved: Callable[[int | None], object] = lambda second: None
+        self._cursor: int | None = None
         self.of_host = False
         self.overlay: bool | None = None
         self._gathering = False
@@ -115,6 +116,17 @@ class GraphsPane(TabPane):
         return self.overlay if self.overlay is not None else self.subject.name.endswith(" marked")
 
     # -- time ---------------------------------------------------------------------------------------------------
+
+    @property
+    def cursor(self) -> int | None:
+        """The second under the cursor, if there is one."""
+        return self._cursor
+
+    @cursor.setter
+    def cursor(self, second: int | None) -> None:
+        if second != self._cursor:
+            self._cursor = second
+            self.cursor_moved(second)
 
     def stretch(self, by: int) -> None:
         """Show more of the past (+1), up to all there is, or less (-1)."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from rich.segment import Segment
 
 from pyctr_tui import glyphs
+from pyctr_tui.figures import count
 from pyctr_tui.panes.log_lines import clock, names_column, styled
 from pyctr_tui.widgets.draw import Line, cut, gap, length, spread
 from pyctr_tui.widgets.pane import Pane
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class LogStrip(Pane, can_focus=False):
-    """The newest lines of a stack's containers."""
+    """The newest lines of a stack's containers, or those up to a moment."""
 
     def __init__(self) -> None:
         super().__init__(id="strip")
@@ -25,6 +26,7 @@ class LogStrip(Pane, can_focus=False):
         self.count = 0
         self._lines: tuple[tuple[str, Parsed], ...] = ()
         self._rate = 0.0
+        self._until: float | None = None
 
     def show_subject(self, about: str, count: int) -> None:
         """Say whose lines these are."""
@@ -34,7 +36,7 @@ class LogStrip(Pane, can_focus=False):
 
     def take(self, merged: Merged) -> None:
         """Show these lines."""
-        self._lines, self._rate = merged.lines, merged.rate
+        self._lines, self._rate, self._until = merged.lines, merged.rate, merged.until
         self.repaint()
 
     def title(self) -> Line:
@@ -55,7 +57,10 @@ class LogStrip(Pane, can_focus=False):
         if not shown:
             lines.append([gap(1), Segment("nothing printed yet", palette.dim)])
         lines += [[gap(width)] for _ in range(room - len(lines))]
-        left: Line = [Segment(" following", palette.good)]
-        many = f" {glyphs.DOT} {self._rate:,.0f} lines/s {glyphs.DOT} {self.count} container{'s' * (self.count != 1)}"
-        left.append(Segment(many, palette.dim))
+        if self._until is None:
+            left: Line = [Segment(" following", palette.good)]
+            many = f" {glyphs.DOT} {self._rate:,.0f} lines/s"
+        else:
+            left, many = [Segment(f" until {clock(self._until - 1)}", palette.accent)], ""
+        left.append(Segment(f"{many} {glyphs.DOT} {count(self.count, 'container')}", palette.dim))
         return [*lines, spread(left, [Segment("5 opens ", palette.dim)], width)]

@@ -82,7 +82,11 @@ class HomeLayout(Layout):
 
 
 class HomeScreen(Screen[None], inherit_bindings=False):
-    """All panes, always mounted; the layout shows those there is room for."""
+    """All panes, always mounted; the layout shows those there is room for.
+
+    Attributes:
+        moment: Of what was looked at when a page was opened; ``None``: now.
+    """
 
     CSS = "HomeScreen { overflow: hidden hidden; }"
     AUTO_FOCUS = "#containers"
@@ -120,6 +124,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         self.terminal_actions = TerminalActions(self)
         self.page: Page | None = None
         self._pages: dict[str, Page] = {}
+        self.graphs.cursor_moved = self._cursor_moved
+        self.moment: float | None = None
         self._handlers = (
             self,
             ContainerActions(self),
@@ -339,8 +345,20 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         """Go to a pane of home's, leaving the page if there is one."""
         self.page = None
         self.go_to(self.pane_of(name))
-        if name == "logs" and self.graphs.cursor is not None and self.graphs.subject.is_one:
+        if name == "logs" and self.graphs.cursor is not None and not self.graphs.subject.is_host:
             self.logs.seek(self.graphs.cursor)
+
+    def _cursor_moved(self, second: int | None) -> None:
+        """The strips go where the cursor of the graphs is."""
+        until = None if second is None else second + 1.0
+        self.events_strip.show_until(until)
+        self.application.log_reader.strip_until(until)
+
+    def _moment_looked_at(self) -> float | None:
+        """Of the lines in sight when the log is read; else of the graphs' cursor. ``None``: now."""
+        if self.focus_name == "logs":
+            return None if self.logs.following else self.logs.moment_in_sight() or None
+        return self.graphs.cursor
 
     def go_to_moment(self, moment: float) -> None:
         """The graphs of what is selected, with the cursor at a moment."""
@@ -352,6 +370,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
         if self.page is not None and self.page is self._pages.get(name):
             self.leave_page()
             return
+        if self.page is None:
+            self.moment = self._moment_looked_at()
         if name not in self._pages:
             page = self._pages[name] = pages.make(name, self)
             self.mount_all(page.panes, before=self.footer)
