@@ -145,20 +145,12 @@ class Pictures:
 
     def take_why(self, engine: Engine) -> None:
         """What is told of one that was killed for its memory."""
-        program = "echo reading the catalogue; head -c 3000000 /dev/zero > /catalogue; sleep 3; tail /dev/zero"
-        request = ContainerRequest(
-            "pyctr/base", command=("sh", "-c", program), name="catalogue", resources=Resources(memory=32 << 20)
-        )
-        made = engine.start(engine.create(request).id)
-        try:
-            engine.wait(made.id)
-            self.go_to("catalogue")
+        with killed(engine) as name:
+            self.go_to(name)
             self.keys("4z")
             self.terminal.wait_for("out of memory", "its last lines")
             self.take("why", 120, 36)
             self.keys("z1")
-        finally:  # else its network stays behind
-            engine.remove(made.id)
 
     def take_graphs(self) -> None:
         """A cursor in the past of one container, and three containers as lines."""
@@ -241,6 +233,21 @@ class Pictures:
             ["pngquant", "--force", "--strip", "--output", f"{path}.png", "256", f"{path}.png"], check=True
         )
         print(f"{path}.svg and .png", flush=True)
+
+
+@contextlib.contextmanager
+def killed(engine: Engine) -> Iterator[str]:
+    """The name of a container that was killed for its memory."""
+    program = "echo reading the catalogue; head -c 3000000 /dev/zero > /catalogue; sleep 3; tail /dev/zero; exit $?"
+    request = ContainerRequest(
+        "pyctr/base", command=("sh", "-c", program), name="catalogue", resources=Resources(memory=32 << 20)
+    )
+    made = engine.start(engine.create(request).id)
+    try:
+        engine.wait(made.id)
+        yield made.name
+    finally:  # else its network stays behind
+        engine.remove(made.id, force=True)
 
 
 def change_something(engine: Engine) -> None:

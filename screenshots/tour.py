@@ -18,11 +18,11 @@ from tests.bench.tui.terminal import Terminal
 from tests.e2e.tmux import program
 
 from pyctr_tui.terminal.asciicast import Recorder
-from screenshots.take import HERE, change_something, session
+from screenshots.take import HERE, change_something, killed, session
 
 COLUMNS, ROWS = 120, 36
 BETWEEN_KEYS = 0.15
-ENTER, ESCAPE, LEFT, RIGHT, CTRL_U = "\r", "\x1b", "\x1b[D", "\x1b[C", "\x15"
+ENTER, ESCAPE, LEFT, RIGHT, CTRL_U, END = "\r", "\x1b", "\x1b[D", "\x1b[C", "\x15", "\x1b[1;5F"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,25 @@ STEPS = (
     Step(("\x1b[1;5A", "\x1b[1;5A"), "update", 3.0),
     Step((ESCAPE, ":", *"shop", ENTER, "5"), "shop ·", 2.5),
     Step(("&", *"no luck", ENTER), "& no luck", 3.0),
+    Step((ESCAPE, "/", *"luck", ENTER, "n"), "luck", 2.5),
     Step((ESCAPE, "1", "/", *"state:exited", ENTER), "exit 0"),
     Step((ESCAPE, ":", *"hello-worker-1", ENTER, "x"), "/data/result-", 2.0),
     Step(("C",), "become one new layer", 2.0),
     Step((CTRL_U, *"worker:tour", ENTER), "worker:tour", 3.0),
     Step(("1", "f"), "Layers of hello-worker-1", 2.0),
     Step(("x", "G", RIGHT), "changes", 2.5),
-    Step(("S",), "Plan of", 2.0),
+    Step((ESCAPE, "S"), "Plan of", 2.0),
+    Step(("e",), "F5 apply", 2.0),
+    Step((END, ENTER, *"spring: 1"), "attribute spring", 3.0),
+    Step((ESCAPE, "y"), "Plan of", 1.0),
     Step(("v",), "Events", 2.0),
     Step(("P",), "CAN GO", 2.0),
     Step(("1", "e"), "every key is its own", 1.5),
     Step((*"ls -l --color /", ENTER), "usr", 2.5),
+    Step(("\x1d", "r", *"date", ENTER), "recorded", 2.5),
     Step(("\x1d", "d"), "it runs on", 2.0),
+    Step(("1", ":", *"catalogue", ENTER, "4", "z"), "its last lines", 4.0),
+    Step(("z",), "Containers", 1.0),
     Step(("1", "?"), "Keys in", 3.0),
     Step((ESCAPE,), "Containers", 1.0),
 )
@@ -78,7 +85,7 @@ def main() -> int:
     asked = parser.parse_args()
     if os.geteuid():
         sys.exit("a tour is of real containers, which needs root")
-    with session() as (paths, engine):
+    with session() as (paths, engine), killed(engine):
         os.environ |= {"PYCTR_STATE_DIR": paths.state, "PYCTR_RUN_DIR": paths.run, "HOME": paths.state}
         time.sleep(asked.past)
         change_something(engine)

@@ -42,7 +42,7 @@ async def test_commit_makes_an_image_that_is_selected_at_once() -> None:
 
 async def test_paths_are_left_out_with_all_below_them() -> None:
     async with running() as it:
-        await it.press("C", *["tab"] * 6, "space")
+        await it.press("C", *["tab"] * 7, "space")
         assert "2 left out" in it.text()
         assert "2 MiB in 5 paths" in it.text()
         await it.press("enter")
@@ -52,7 +52,7 @@ async def test_paths_are_left_out_with_all_below_them() -> None:
 
 async def test_left_out_path_can_be_taken_back() -> None:
     async with running() as it:
-        await it.press("C", *["tab"] * 6, "space", "up", "space")
+        await it.press("C", *["tab"] * 7, "space", "up", "space")
         assert "left out" not in it.text()
 
 

@@ -24,13 +24,14 @@ def test_picked_paths_mean_themselves() -> None:
 
 def test_the_command_line_says_all_of_it() -> None:
     form = CommitForm(LineEdit("a:1"), LineEdit("me"), LineEdit("why not"), False, [LineEdit("CMD sh")])
-    form.patterns = LineEdit("*.log")
-    assert form.line("web") == "commit -a me -m 'why not' -c 'CMD sh' --no-pause --exclude '*.log' web a:1"
+    form.only, form.patterns = LineEdit("/srv"), LineEdit("*.log")
+    told = "commit -a me -m 'why not' -c 'CMD sh' --no-pause --include /srv --exclude '*.log' web a:1"
+    assert form.line("web") == told
 
 
 async def test_patterns_leave_out_what_the_engine_would() -> None:
     async with running() as it:
-        await it.press("C", *["tab"] * 5, *(key(letter) for letter in "*.log /app/cache"))
+        await it.press("C", *["tab"] * 6, *(key(letter) for letter in "*.log /app/cache"))
         await it.until(lambda: "3 left out" in it.text())
         assert "14 KiB in 4 paths" in it.text()
         await it.press("enter")
@@ -39,9 +40,24 @@ async def test_patterns_leave_out_what_the_engine_would() -> None:
         assert request.exclude == ("*.log", "/app/cache")
 
 
+async def test_patterns_take_alone_what_the_engine_would() -> None:
+    async with running() as it:
+        await it.press("C", *["tab"] * 5, *(key(letter) for letter in "/app/cache"))
+        await it.until(lambda: "left out" in it.text())
+        await it.press("enter")
+        await it.until(lambda: it.app.screen is it.app.home)
+        request = next(call[2] for call in it.engine.calls if call[0] == "commit")
+        assert (request.include, request.exclude) == (("/app/cache",), ())
+
+
 @pytest.mark.parametrize(
     ("tabs", "typed", "says"),
-    [(0, "UPPER", "must be in lower case"), (4, "CMDS x", "unknown instruction"), (5, "[", "that doesn't end")],
+    [
+        (0, "UPPER", "must be in lower case"),
+        (4, "CMDS x", "unknown instruction"),
+        (5, "[", "that doesn't end"),
+        (6, "[", "that doesn't end"),
+    ],
 )
 async def test_what_can_not_be_is_said_as_it_is_typed(tabs: int, typed: str, says: str) -> None:
     async with running() as it:

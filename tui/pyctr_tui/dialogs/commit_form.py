@@ -21,7 +21,7 @@ class CommitForm:
     """What has been filled in.
 
     Attributes:
-        patterns: What to leave out, as typed: paths and globs with blanks between.
+        only, patterns: What to take alone, and what to leave out, as typed: paths and globs with blanks between.
         changes: Instructions for the config, one a line; the last line is empty and waits to be typed in.
         excluded: Raw paths that were picked from the list, to leave out with all below them.
     """
@@ -31,6 +31,7 @@ class CommitForm:
     message: LineEdit = field(default_factory=lambda: LineEdit(placeholder="what was changed, and why"))
     pause: bool = True
     changes: list[LineEdit] = field(default_factory=lambda: [LineEdit(placeholder=_FIRST)])
+    only: LineEdit = field(default_factory=lambda: LineEdit(placeholder="everything; or patterns: /srv /etc/*.conf"))
     patterns: LineEdit = field(default_factory=lambda: LineEdit(placeholder="patterns: *.log /var/cache **/tmp"))
     excluded: set[str] = field(default_factory=set)
 
@@ -55,6 +56,7 @@ class CommitForm:
             changes=tuple(text for edit in self.changes if (text := edit.value.strip())),
             pause=self.pause,
             exclude=(*self.patterns.value.split(), *picked),
+            include=tuple(self.only.value.split()),
         )
 
     def line(self, container: str) -> str:
@@ -65,5 +67,6 @@ class CommitForm:
         words += ["-m", request.message] if request.message else []
         words += [word for change in request.changes for word in ("-c", change)]
         words += [] if request.pause else ["--no-pause"]
+        words += [word for pattern in request.include for word in ("--include", pattern)]
         words += [word for pattern in request.exclude for word in ("--exclude", pattern)]
         return safe(shlex.join([*words, container, *filter(None, (request.name,))]))

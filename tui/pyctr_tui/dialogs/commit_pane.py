@@ -57,19 +57,20 @@ class CommitPane(Pane):
     def fields(self) -> list[str]:
         """All fields, from top to bottom."""
         changes = [f"change{number}" for number in range(len(self.form.changes))]
-        return ["name", "author", "message", "pause", *changes, "patterns", "files"]
+        return ["name", "author", "message", "pause", *changes, "only", "patterns", "files"]
 
     @property
     def edit(self) -> LineEdit | None:
         """The line with the cursor, where there is one."""
         if self.at.startswith("change"):
             return self.form.changes[int(self.at[6:])]
-        return getattr(self.form, self.at) if self.at in ("name", "author", "message", "patterns") else None
+        lines = ("name", "author", "message", "only", "patterns")
+        return getattr(self.form, self.at) if self.at in lines else None
 
     @property
     def head(self) -> int:
         """Lines above the list."""
-        return 8 + min(len(self.form.changes), SHOWN)
+        return 9 + min(len(self.form.changes), SHOWN)
 
     @property
     def room(self) -> int:
@@ -128,6 +129,7 @@ class CommitPane(Pane):
             self._field("message", "message", form.message, width),
             self._pause(width),
             *self._config(width),
+            self._field("only", "take", form.only, width),
             self._field("patterns", "leave out", form.patterns, width),
             [],
             self._total(width),
