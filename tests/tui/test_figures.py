@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from rich.style import Style
 
 from pyctr_engine.model.stats import HostStats, Stats
+from pyctr_engine.record import replace
 from pyctr_tui.dialogs.command_palette import score
 from pyctr_tui.figures import age, cpus, exact_size, nice_bytes, nice_top, percent, size
 from pyctr_tui.grouping import ContainerRow, StackRow, natural, rows
@@ -208,3 +209,12 @@ def test_every_theme_tells_edge_from_body(depth: Depth) -> None:
         assert styles.selected != styles.base
         for hue, edge in styles.edge.items():
             assert edge != styles.body[hue]
+
+
+def test_containers_are_sorted_by_the_port_they_are_reached_at() -> None:
+    engine = FakeEngine()
+    one = container_view(engine.containers()[0])
+    told = ("", "80", ":9090→9090", "127.0.0.1:8080→80 :8443→443", ":443→443")
+    views = [replace(one, id=str(at), label=f"web-{at}", stack="", ports=ports) for at, ports in enumerate(told)]
+    shown = [row.container.ports for row in rows(views, {}, parse(""), sort="ports") if isinstance(row, ContainerRow)]
+    assert shown == [":443→443", "127.0.0.1:8080→80 :8443→443", ":9090→9090", "80", ""]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from math import inf
 
 from pyctr_engine.record import dataclass
 from pyctr_tui.query import Query
@@ -10,9 +12,12 @@ from pyctr_tui.samples import Sample
 from pyctr_tui.view import ContainerView
 
 NO_STACK = "(no stack)"
-SORTS = ("name", "cpu", "memory", "state", "age", "image", "network", "restarts")
+SORTS = ("name", "cpu", "memory", "state", "age", "image", "network", "ports", "restarts")
 COLUMNS = ("image", "state", "graph", "cpu", "memory", "bar", "network", "ports")
 """Columns of the list of containers besides the name: ``graph`` is cpu's past, ``bar`` the share of memory."""
+PUBLISHED = re.compile(r":(\d+)→")
+NOT_A_PORT = float(1 << 16)
+"""Behind all ports: where those stand that are open inside alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,9 @@ def _order(
             first = -container.started_at
         elif sort == "network":
             first = -(sample.rx + sample.tx) if sample else 1.0
+        elif sort == "ports":
+            published = PUBLISHED.search(container.ports)
+            first = float(published.group(1)) if published else inf if not container.ports else NOT_A_PORT
         elif sort == "restarts":
             first = -float(container.restarts)
         return first, natural(container.label)

@@ -203,7 +203,7 @@ class ContainersPane(ListPane[Row]):
         """What the column at an inner cell is sorted by; empty where it isn't."""
         c, at = self._columns, 3
         widths = (("name", c.name), ("image", c.image), ("state", c.state), ("cpu", c.spark), ("cpu", c.cpu),
-                  ("memory", c.memory), ("memory", c.bar), ("network", c.net))  # fmt: skip
+                  ("memory", c.memory), ("memory", c.bar), ("network", c.net), ("ports", c.ports))  # fmt: skip
         for name, width in widths:
             if at <= x < at + width:
                 return name
