@@ -53,17 +53,19 @@ def lease_fixed(
 
     Raises Conflict when another container has some of them.
     """
-    for first in dict.fromkeys((uid, gid)):
+    low, high = sorted((uid, gid))
+    spans = [(low, high + size - low)] if high <= low + size else [(low, size), (high, size)]
+    for first, count in spans:
         taken = connection.execute(
-            "SELECT container FROM id_ranges WHERE start < ? AND start + count > ?", (first + size, first)
+            "SELECT container FROM id_ranges WHERE start < ? AND start + count > ?", (first + count, first)
         ).fetchone()
         if taken is not None:
             raise Conflict(
-                f"the host ids {first} to {first + size - 1} overlap with those of container {taken[0][:12]}",
+                f"the host ids {first} to {first + count - 1} overlap with those of container {taken[0][:12]}",
                 f"choose others, or share its user namespace: --userns container:{taken[0][:12]}",
             )
         connection.execute(
-            "INSERT INTO id_ranges (start, count, container) VALUES (?, ?, ?)", (first, size, container)
+            "INSERT INTO id_ranges (start, count, container) VALUES (?, ?, ?)", (first, count, container)
         )
     users = (IdExtent(0, uid, size),)
     return users, () if gid == uid else (IdExtent(0, gid, size),)

@@ -87,3 +87,13 @@ def test_what_subuid_gives_to_root_is_used(tmp_path: Path) -> None:
     found = idranges.configured_ranges(str(tmp_path / "uid"), str(tmp_path / "gid"))
     assert found == [(100000, 131072)]
     assert idranges.configured_ranges(str(tmp_path / "none"), str(tmp_path / "none")) == [(524288, 1878523904)]
+
+
+def test_a_chosen_range_of_users_may_overlap_with_its_own_of_groups(database: Database) -> None:
+    with database.transaction() as connection:
+        found = idranges.lease_fixed(connection, "a", 3_000_000, 3_000_500, 1000)
+        idranges.lease_fixed(connection, "b", 3_001_500, 5_000_000, 500)
+    assert found == ((IdExtent(0, 3_000_000, 1000),), (IdExtent(0, 3_000_500, 1000),))
+    for first in (2_999_500, 3_001_499, 5_000_499):
+        with pytest.raises(Conflict, match="overlap"), database.transaction() as connection:
+            idranges.lease_fixed(connection, "c", first, first, 501)
