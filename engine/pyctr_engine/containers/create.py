@@ -63,10 +63,17 @@ def create(
 
 
 def forget(context: Context, spec: ContainerSpec) -> None:
-    """Give back everything that a container leased, and its record. The caller holds the lock."""
+    """Give back everything that a container leased, and its record. The caller holds the lock.
+
+    Host ids that others share with it, whose user namespace may live on, are one of theirs then.
+    """
     with context.database.transaction() as connection:
         store.delete(connection, spec.id)
-        idranges.release(connection, spec.id)
+        heir = store.sharer_of_ids(connection, spec)
+        if heir:
+            idranges.hand_on(connection, spec.id, heir)
+        else:
+            idranges.release(connection, spec.id)
         if spec.address:
             context.networks.release(spec.id)
 
@@ -130,13 +137,13 @@ def _with_mounts(context: Context, request: ContainerRequest, image: Image) -> C
 
 def _record(context: Context, request: ContainerRequest, image: Image, id: str) -> ContainerSpec:
     """Take the leases and write the record, all or nothing."""
-    partner = sharing.partner(context, request)
     if request.network not in ("bridge", "none", "host") and "net" not in sharing.others(request):
         raise InvalidValue(
             f"no such network: {request.network}", "bridge, none, host, or container:NAME (one network for now)"
         )
     network = context.networks.default() if request.network == "bridge" else None
     with context.database.transaction() as connection:
+        partner = sharing.partner(context, request)  # in the transaction: its ids are not given back meanwhile
         name = request.name and names.check(request.name)
         if not name:
             name = names.choose({row[0] for row in connection.execute("SELECT name FROM containers")})

@@ -92,6 +92,11 @@ def release(connection: sqlite3.Connection, container: str) -> None:
     connection.execute("DELETE FROM id_ranges WHERE container = ?", (container,))
 
 
+def hand_on(connection: sqlite3.Connection, container: str, heir: str) -> None:
+    """Give a container's ranges to another one, which has the same ids."""
+    connection.execute("UPDATE id_ranges SET container = ? WHERE container = ?", (heir, container))
+
+
 def _find_gap(connection: sqlite3.Connection, size: int) -> int:
     taken = connection.execute("SELECT start, count FROM id_ranges ORDER BY start").fetchall()
     for begin, length in configured_ranges():

@@ -54,6 +54,17 @@ def all_specs(database: Database, but: str = "") -> list[ContainerSpec]:
     return [decode(row[0]) for row in rows]
 
 
+def sharer_of_ids(connection: sqlite3.Connection, spec: ContainerSpec) -> str:
+    """The id of another container that has the same host ids; empty for none."""
+    if not spec.ids:
+        return ""
+    row = connection.execute(
+        "SELECT id FROM containers WHERE id != ? AND json_extract(spec, '$.ids[0].host') = ? ORDER BY created",
+        (spec.id, spec.ids[0].host),
+    ).fetchone()
+    return row[0] if row else ""
+
+
 def insert(connection: sqlite3.Connection, spec: ContainerSpec) -> None:
     """Record a container inside the caller's transaction. Raises Conflict when its name is taken."""
     taken = connection.execute("SELECT id FROM containers WHERE name = ?", (spec.name,)).fetchone()

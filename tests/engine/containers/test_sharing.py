@@ -127,6 +127,22 @@ def test_sharing_with_one_that_does_not_run_is_refused_with_what_to_do(bench: Be
     assert other.name in caught.value.hint
 
 
+@pytest.mark.parametrize("kind", ["pid", "net", "user"])
+def test_the_ids_of_a_removed_one_are_nobodys_while_another_is_in_its_user_namespace(bench: Bench, kind: str) -> None:
+    other = bench.start()
+    mode = f"container:{other.name}"
+    asked = {"net": {"network": mode}, "user": {"security": Security(userns=mode)}}
+    mine = bench.start(**asked.get(kind) or {"namespaces": Namespaces(pid=mode)})
+    third = bench.start(security=Security(userns=mode))
+    bench.engine.remove(other.id, force=True)
+    fresh = bench.engine.create(ContainerRequest(IMAGE, command=("true",)))
+    assert fresh.spec.ids != mine.spec.ids
+    bench.engine.remove(mine.id, force=True)
+    assert bench.engine.create(ContainerRequest(IMAGE, command=("true",))).spec.ids != mine.spec.ids
+    bench.engine.remove(third.id, force=True)
+    assert bench.engine.create(ContainerRequest(IMAGE, command=("true",))).spec.ids == mine.spec.ids
+
+
 def test_two_in_different_user_namespaces_cannot_both_be_shared_with(bench: Bench) -> None:
     one, two = bench.start(), bench.start()
     request = ContainerRequest(
