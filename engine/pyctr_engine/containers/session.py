@@ -19,6 +19,7 @@ _HINTS = {
     19: "`pyctr-tui doctor` examines the network",
     1: "`pyctr-tui doctor` examines the host",
 }
+_STEP_HINTS = {"ulimits": "ask for no more than the host allows: `ulimit -H -a` shows what that is"}
 
 
 _CHUNK = 256 << 10
@@ -138,5 +139,5 @@ def failure_error(what: str, failure: protocol.Failure) -> EngineError:
         return CommandError(f"cannot run {what}: {reason[:1].lower()}{reason[1:]}", hint, failure.code)
     where = f" ({failure.path})" if failure.path else ""
     reason = failure.reason[:1].lower() + failure.reason[1:]
-    hint = _HINTS.get(failure.errno, "`pyctr-tui doctor` examines the host")
+    hint = _HINTS.get(failure.errno) or _STEP_HINTS.get(failure.step, "`pyctr-tui doctor` examines the host")
     return StartError(f"cannot start {what}: {failure.step}: {reason}{where}", hint)

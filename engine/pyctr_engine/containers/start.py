@@ -387,7 +387,7 @@ def _is_harmless(path: str) -> bool:
 
 
 def _rlimits(spec: ContainerSpec) -> list[list[int]]:
-    """(resource, soft, hard); without CAP_SYS_RESOURCE no hard limit can be raised, so they are capped at ours."""
+    """(resource, soft, hard), -1 for unlimited; one that can't be raised so far is refused at the start."""
     found = []
     for name, (soft, hard) in spec.request.ulimits.items():
         which = getattr(resource, f"RLIMIT_{name.upper()}", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import marshal
 import os
+import resource
 import select
 import socket
 import stat
@@ -16,7 +17,7 @@ import time
 
 from pyctr_engine.cgroups import control as control_groups
 from pyctr_engine.cgroups import devices
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import EngineError, StartError
 from pyctr_engine.linux import namespaces, rtnetlink
 from pyctr_engine.runtime import init, orders, passing, rootfs, trees
 from pyctr_engine.runtime.orders import Kept, Streams
@@ -150,6 +151,9 @@ class Birth:
         if request.oom_score_adj is not None:
             steps.begin("oom score", f"/proc/{self.pid}/oom_score_adj")
             write_oom_score(self.pid, request.oom_score_adj)
+        if request.rlimits:
+            steps.begin("ulimits")
+            raise_limits(self.pid, request.rlimits)
         steps.begin("standard streams")
         self.streams, theirs = open_streams(request.tty, request.stdin)
         try:
@@ -319,3 +323,34 @@ def write_oom_score(pid: int | str, value: int) -> None:
         os.write(fd, b"%d" % value)
     finally:
         os.close(fd)
+
+
+def raise_limits(pid: int, limits: list[list[int]]) -> None:
+    """Raise the hard limits of a process (0 is this one) to those asked for: (resource, soft, hard), -1 is unlimited.
+
+    Raising one needs CAP_SYS_RESOURCE in the host's user namespace, so init can't; it sets what is asked for, below.
+    Raises StartError. Source: prlimit(2).
+    """
+    for which, _, hard in limits:
+        soft, most = resource.prlimit(pid, which)
+        if most < 0 or 0 <= hard <= most:
+            continue
+        try:
+            resource.prlimit(pid, which, (soft, hard))
+        except PermissionError as error:
+            raise StartError(_cannot_raise(which, most, hard)) from error
+
+
+def _cannot_raise(which: int, most: int, hard: int) -> str:
+    name = next(
+        key.removeprefix("RLIMIT_").lower()
+        for key, value in vars(resource).items()
+        if key.startswith("RLIMIT_") and value == which and key != "RLIMIT_OFILE"
+    )
+    reason = "this needs CAP_SYS_RESOURCE on the host"
+    if which == resource.RLIMIT_NOFILE:
+        with open("/proc/sys/fs/nr_open") as file:
+            highest = int(file.read())
+        if not 0 <= hard <= highest:
+            reason = f"the kernel allows {highest} at most (the sysctl fs.nr_open)"
+    return f"can't raise the hard limit of {name} from {most} to {hard if hard >= 0 else 'unlimited'}: {reason}"

@@ -170,6 +170,9 @@ def _launch(
     control, child_control = passing.pair()
     if request.oom_score_adj is not None:
         birth.write_oom_score("self", request.oom_score_adj)
+    if request.rlimits:
+        steps.begin("ulimits")
+        birth.raise_limits(0, request.rlimits)
     init.stay_unseen()
     init.import_nothing_more()
     steps.begin("cgroups")

@@ -290,9 +290,9 @@ def become_user_and_exec(request: StartRequest, control: socket.socket, steps: S
 
 def set_limits(request: StartRequest) -> None:
     """Those that were asked for; of open files, of which the spawner has more for itself, else the usual one."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, open_files)
-    for which, soft, hard in request.rlimits:
-        resource.setrlimit(which, (soft, hard))
+    limits = {resource.RLIMIT_NOFILE: open_files, **{which: (soft, hard) for which, soft, hard in request.rlimits}}
+    for which, limit in limits.items():
+        resource.setrlimit(which, limit)
 
 
 def name_null() -> None:

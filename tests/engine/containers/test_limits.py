@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from dataclasses import replace
@@ -11,13 +12,18 @@ import pytest
 
 from pyctr_engine.cgroups import hugetlb, place
 from pyctr_engine.cgroups.layout import detect
-from pyctr_engine.errors import InvalidValue, Unsupported
-from pyctr_engine.model.spec import ContainerRequest, Resources
+from pyctr_engine.errors import InvalidValue, StartError, Unsupported
+from pyctr_engine.linux import capabilities
+from pyctr_engine.model.spec import ContainerRequest, Resources, RestartPolicy
 from tests.engine.containers.conftest import Bench, collect
 from tests.engine.containers.test_lifecycle import until
 from tests.hogs import disk
 
 pytestmark = pytest.mark.root
+
+MAY_RAISE = bool(capabilities.permitted() & capabilities.mask(frozenset({"SYS_RESOURCE"})))
+OPEN_FILES = resource.prlimit(1 if MAY_RAISE else 0, resource.RLIMIT_NOFILE)[1]
+"""As many as containers may have open here unless more are asked for: see `spawner`."""
 
 
 def test_out_of_memory_is_killed_and_told(bench: Bench) -> None:
@@ -150,3 +156,37 @@ def test_another_start_is_another_interface(bench: Bench) -> None:
     send = f"import socket; s = socket.socket(2, 2); [s.sendto(b'x' * 1000, ('{gateway}', 9)) for _ in range(50)]"
     assert bench.exec(container, "python3", "-c", send).code == 0
     assert bench.engine.all_stats()[container.id].tx_bytes - before.tx_bytes > 50_000
+
+
+@pytest.mark.skipif(not MAY_RAISE, reason="root lacks CAP_SYS_RESOURCE here")
+def test_a_hard_limit_is_raised_above_the_hosts_for_execs_and_restarts_too(bench: Bench) -> None:
+    highest = OPEN_FILES + 17
+    show = "ulimit -Sn; ulimit -Hn"
+    container = bench.start(ulimits={"nofile": (OPEN_FILES + 1, highest)})
+    wanted = f"{OPEN_FILES + 1}\n{highest}\n"
+    assert bench.exec(container, "sh", "-c", show).out == wanted
+    policy = RestartPolicy("on-failure", 1)
+    again = bench.start("sh", "-c", f"{show}; exit 1", ulimits={"nofile": (OPEN_FILES + 1, highest)}, restart=policy)
+    until(lambda: len(list(bench.engine.logs(again.id))) == 4)
+    assert [line.text for line in bench.engine.logs(again.id)] == wanted.split() * 2
+
+
+@pytest.mark.skipif(MAY_RAISE, reason="root has CAP_SYS_RESOURCE here")
+def test_a_hard_limit_that_cannot_be_raised_is_refused_with_why_and_what_to_do(bench: Bench) -> None:
+    with pytest.raises(StartError) as caught:
+        bench.start(ulimits={"nofile": (100, OPEN_FILES + 1)})
+    said = f"can't raise the hard limit of nofile from {OPEN_FILES} to {OPEN_FILES + 1}: this needs CAP_SYS_RESOURCE"
+    assert said in caught.value.message
+    assert "ulimit -H" in caught.value.hint
+
+
+def test_limits_of_files_and_processes_are_lowered(bench: Bench) -> None:
+    asked = {"nofile": (20, OPEN_FILES), "core": (0, 0)}
+    assert bench.run("sh", "-c", "ulimit -Sn; ulimit -Hn; ulimit -Hc", ulimits=asked).out == f"20\n{OPEN_FILES}\n0\n"
+
+
+def test_more_open_files_than_the_kernel_allows_are_refused_with_its_limit(bench: Bench) -> None:
+    with open("/proc/sys/fs/nr_open") as file:
+        highest = int(file.read())
+    with pytest.raises(StartError, match=f"the kernel allows {highest} at most"):
+        bench.start(ulimits={"nofile": (100, -1)})
