@@ -13,7 +13,7 @@ from pyctr_engine.host import files
 from pyctr_engine.model.host import Finding
 from pyctr_engine.paths import Paths
 
-_COSTS = {
+COSTS = {
     "cpu": "limits of CPU (cpus, cpu_shares) are refused",
     "memory": "limits of memory are refused, and no memory is shown",
     "pids": "limits of processes are refused, and a fork bomb stops the host",
@@ -31,7 +31,7 @@ def check(paths: Paths, outcomes: Mapping[str, tuple[str, str]]) -> list[Finding
         return [Finding("fail", "control groups", error.message, f"no container can start: {error.hint}")]
     given = here.within(place.parent)
     lives = delegation(place) if place.is_delegated else writable(here)
-    return [mode(here), lives, *controllers(given, place), kill(here, os.uname().release), pressure()]
+    return [mode(here), lives, *controllers(given), kill(here, os.uname().release), pressure()]
 
 
 def mode(here: Layout) -> Finding:
@@ -75,16 +75,13 @@ def delegation(place: Home) -> Finding:
     return Finding("fail", "cgroup access", "systemd's own", "no container can start: run as root")
 
 
-def controllers(here: Layout, place: Home) -> list[Finding]:
+def controllers(here: Layout) -> list[Finding]:
     """Which controllers are there, and a finding for each that isn't."""
-    undelegated = place.is_delegated and place.manager == "user"
     there = here.controllers()
     found = [Finding("ok", "controllers", ", ".join(there))] if there else []
-    for name, cost in _COSTS.items():
+    for name, cost in COSTS.items():
         if name not in there:
             hint = "boot with cgroup_enable=memory" if name == "memory" else "enable it in the kernel, or mount it"
-            if undelegated:
-                hint = "as root, `systemctl edit user@.service` and add [Service] Delegate=cpu cpuset io memory pids"
             found.append(Finding("warn", f"{name} controller", "missing", f"{cost}: {hint}"))
     return found
 

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Literal
 
 from pyctr_engine.cgroups import layout, place, systemd
+from pyctr_engine.cgroups.layout import Layout
 from pyctr_engine.errors import Unsupported
-from pyctr_engine.host import files
+from pyctr_engine.host import control_groups, files
 from pyctr_engine.house import ids, obstacles, uplink
 from pyctr_engine.model.host import Finding
 from pyctr_engine.paths import Paths, current_house, user_id
@@ -35,7 +36,7 @@ def check(paths: Paths, outcomes: Mapping[str, tuple[str, str]]) -> list[Finding
         tunnel(os.access("/dev/net/tun", os.R_OK | os.W_OK), os.path.exists("/dev/net/tun")),
         ports(files.read("/proc/sys/net/ipv4/ip_unprivileged_port_start")),
         ping(files.read("/proc/sys/net/ipv4/ping_group_range")),
-        control_groups(paths),
+        *limits(paths),
         lingering(os.path.isdir("/run/systemd/system"), name, os.path.exists(f"/var/lib/systemd/linger/{name}")),
     ]
 
@@ -123,21 +124,33 @@ def ping(allowed: str) -> Finding:
     return Finding("warn", "ping", "is let to no user of this host", cost)
 
 
-def control_groups(paths: Paths) -> Finding:
+def limits(paths: Paths) -> list[Finding]:
     """Whether limits can be kept: something must be delegated to the user."""
     try:
         found = layout.detect()
         mine = place.here(systemd.home(paths.cgroup_name).parent)
     except Unsupported as error:
-        return Finding("warn", "control groups", error.message, "no limits, and nothing can be paused")
+        return [Finding("warn", "control groups", error.message, "no limits, and nothing can be paused")]
     if mine.mode != "none":
-        given = ", ".join(mine.controllers()) or "no limits"
-        return Finding("ok", "control groups", f"delegated to this user: {given}")
+        return delegated(mine, found)
     lost = "limits are refused, nothing can be paused, figures come from /proc"
     if found.mode != "v2":
         remedy = "boot with systemd.unified_cgroup_hierarchy=1: only cgroup v2 can be delegated to users"
-        return Finding("warn", "control groups", f"{found.mode}, none delegated to this user", f"{lost}: {remedy}")
-    return Finding("warn", "control groups", "v2, none delegated to this user", f"{lost}: {DELEGATION}")
+        return [Finding("warn", "control groups", f"{found.mode}, none delegated to this user", f"{lost}: {remedy}")]
+    return [Finding("warn", "control groups", "v2, none delegated to this user", f"{lost}: {DELEGATION}")]
+
+
+def delegated(mine: Layout, found: Layout) -> list[Finding]:
+    """Which of the host's controllers (``found``) the user has, and what those cost that were kept back."""
+    given = mine.controllers()
+    detail = f"delegated to this user: {', '.join(given) or 'no limits'}"
+    absent = [finding for finding in control_groups.controllers(found) if finding.level != "ok"]
+    kept = [name for name in control_groups.COSTS if name in found.controllers() and name not in given]
+    if not kept:
+        return [Finding("ok", "control groups", detail), *absent]
+    lost = "; ".join(control_groups.COSTS[name] for name in kept)
+    finding = Finding("warn", "control groups", f"{detail}, not {', '.join(kept)}", f"{lost}: {DELEGATION}")
+    return [finding, *absent]
 
 
 def lingering(systemd: bool, name: str, lingers: bool) -> Finding:

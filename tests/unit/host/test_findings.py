@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.cgroups.layout import Layout
-from pyctr_engine.cgroups.systemd import Home
 from pyctr_engine.host import control_groups, kernel, network, rootless, storage
 from pyctr_engine.host.doctor import doctor, probe
 from pyctr_engine.model.host import Finding
@@ -113,13 +112,27 @@ def test_dockers_forward_policy_and_what_it_costs() -> None:
 
 def test_missing_controllers_say_what_they_cost(tmp_path: Path) -> None:
     here = Layout("v2", str(tmp_path), frozenset({"cpu", "io", "pids", "cpuset"}), {})
-    plain = Home(str(tmp_path), "p", "", "system", 0, False)
-    found = control_groups.controllers(here, plain)
+    found = control_groups.controllers(here)
     assert [(finding.level, finding.subject) for finding in found] == [
         ("ok", "controllers"),
         ("warn", "memory controller"),
     ]
     assert "cgroup_enable=memory" in found[1].cost
+
+
+def test_controllers_that_are_not_delegated_to_a_user_say_what_they_cost_and_how_they_are(tmp_path: Path) -> None:
+    host = Layout("v2", str(tmp_path), frozenset({"cpu", "io", "memory", "pids", "cpuset"}), {})
+    usual = Layout("v2", str(tmp_path), frozenset({"memory", "pids"}), {})
+    (finding,) = rootless.delegated(usual, host)
+    assert finding.level == "warn"
+    assert finding.detail == "delegated to this user: memory, pids, not cpu, io, cpuset"
+    assert "cpuset) is refused" in finding.cost and rootless.DELEGATION in finding.cost
+    assert [finding.level for finding in rootless.delegated(host, host)] == ["ok"]
+    lacks_one = Layout("v2", str(tmp_path), frozenset({"cpu", "io", "pids", "cpuset"}), {})
+    assert [(finding.level, finding.subject) for finding in rootless.delegated(lacks_one, lacks_one)] == [
+        ("ok", "control groups"),
+        ("warn", "memory controller"),
+    ]
 
 
 def test_killing_at_once_needs_the_unified_tree_and_5_14() -> None:
