@@ -36,7 +36,8 @@ def run(wrapped: Sequence[str], env: dict[str, str]) -> NoReturn:
     while True:
         number = signal.sigwait([*passed, signal.SIGCHLD])
         if number != signal.SIGCHLD:
-            os.kill(child, number)
+            with contextlib.suppress(PermissionError):  # it has become another user, by a set-user-id program
+                os.kill(child, number)
             continue
         code = _reap(child)
         if code is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctr_engine.errors import CommandError, Conflict, InvalidValue, NotFound
-from pyctr_engine.model.spec import ContainerRequest
+from pyctr_engine.model.spec import ContainerRequest, Mount
 from tests.engine.containers.conftest import IMAGE, Bench, collect
 
 pytestmark = pytest.mark.root
@@ -115,6 +115,16 @@ def test_init_reaps_orphans_and_passes_signals_on(bench: Bench) -> None:
     container = bench.start_when("ready", "sh", "-c", script, init=True)
     bench.engine.stop(container.id)
     assert bench.engine.container(container.id).status.exit_code == 9
+
+
+def test_init_goes_on_when_its_program_is_beyond_its_signals(bench: Bench) -> None:
+    """A program that has made itself root, by its set-user-id bit, may not be signalled by the user that init is."""
+    volume = Mount("volume", "programs", "/programs")
+    bench.run("sh", "-c", "cp $(readlink -f /usr/bin/python3) /programs/p; chmod 4755 /programs/p", mounts=(volume,))
+    script = "import os, time; os.setresuid(0, 0, 0); print('root', flush=True); time.sleep(3); os._exit(7)"
+    container = bench.start_when("root", "/programs/p", "-c", script, init=True, user="1000", mounts=(volume,))
+    bench.engine.kill(container.id, "TERM")
+    assert bench.engine.wait(container.id) == 7
 
 
 def test_a_taken_name_is_refused(bench: Bench) -> None:
