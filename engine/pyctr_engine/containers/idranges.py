@@ -1,13 +1,14 @@
 """Ranges of host ids, one per container, leased without overlap.
 
 They come from /etc/subuid where it gives root some, else from the range that systemd keeps for containers
-(524288 to 1879048191, systemd's UIDs-GIDs document). Source: user_namespaces(7), subuid(5).
+(524288 to 1879048191, systemd's UIDs-GIDs document) but for what those files give to others: useradd gives every new
+user some of it. Source: user_namespaces(7), subuid(5).
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pyctr_engine.errors import Conflict, StoreError
 from pyctr_engine.model.spec import IdExtent
@@ -116,20 +117,38 @@ def _find_gap(connection: sqlite3.Connection, size: int) -> int:
 
 
 def configured_ranges(subuid: str = "/etc/subuid", subgid: str = "/etc/subgid") -> list[tuple[int, int]]:
-    """(first, count) of the ids that containers may have: those that both files give to root, or the default."""
-    users, groups = _read(subuid), _read(subgid)
-    both = [item for item in users if item in groups]
-    return both or [_DEFAULT]
+    """(first, count) of the ids that containers may have: those that both files give to root, or the default.
+
+    The default has none that either gives to somebody else.
+    """
+    (users, others), (groups, more) = _read(subuid), _read(subgid)
+    both = [item for item in users if item in groups and item[1] >= SIZE]
+    return both or _without(_DEFAULT, sorted({*others, *more}))
 
 
-def _read(path: str) -> list[tuple[int, int]]:
+def _without(span: tuple[int, int], taken: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """What is left of a range without others, in their order."""
+    position, end = span[0], sum(span)
     found = []
+    for first, count in taken:
+        if first > position:
+            found.append((position, min(first, end) - position))
+        position = max(position, first + count)
+        if position >= end:
+            return found
+    return [*found, (position, end - position)]
+
+
+def _read(path: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """(first, count) of what root has, and of what others have."""
+    roots: list[tuple[int, int]] = []
+    others: list[tuple[int, int]] = []
     try:
         with open(path) as file:
             for line in file:
-                fields = line.strip().split(":")
-                if len(fields) == 3 and fields[0] in ("root", "0") and fields[1].isdigit() and fields[2].isdigit():
-                    found.append((int(fields[1]), int(fields[2])))
+                name, *numbers = line.strip().split(":")
+                if len(numbers) == 2 and all(number.isdigit() for number in numbers):
+                    (roots if name in ("root", "0") else others).append((int(numbers[0]), int(numbers[1])))
     except OSError:
-        return []
-    return [item for item in found if item[1] >= SIZE]
+        return [], []
+    return roots, others

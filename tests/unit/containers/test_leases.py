@@ -89,6 +89,17 @@ def test_what_subuid_gives_to_root_is_used(tmp_path: Path) -> None:
     assert idranges.configured_ranges(str(tmp_path / "none"), str(tmp_path / "none")) == [(524288, 1878523904)]
 
 
+def test_what_is_given_to_other_users_is_left_to_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "uid").write_text("a:100000:65536\nb:558752:65536\nc:624288:65536\n# d\ne:x:1\n")
+    (tmp_path / "gid").write_text("a:100000:65536\nf:600000:10\ng:1879048000:65536\nroot:2000000:65536\n")
+    found = idranges.configured_ranges(str(tmp_path / "uid"), str(tmp_path / "gid"))
+    assert found == [(524288, 558752 - 524288), (689824, 1879048000 - 689824)]
+    monkeypatch.setattr(idranges, "configured_ranges", lambda: found)
+    with Database(str(tmp_path / "db")).transaction() as connection:
+        (extent,) = idranges.lease(connection, "1", ())
+    assert extent.host == 11 * 65536, "the first whole range after those of the others"
+
+
 def test_a_chosen_range_of_users_may_overlap_with_its_own_of_groups(database: Database) -> None:
     with database.transaction() as connection:
         found = idranges.lease_fixed(connection, "a", 3_000_000, 3_000_500, 1000)
