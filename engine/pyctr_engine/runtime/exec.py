@@ -269,7 +269,7 @@ def _child(
             pty.make_controlling(0)
         _become(command, request, steps)
     except OSError as error:
-        path = error.filename if isinstance(error.filename, str) else ""
+        path = steps.path or (error.filename if isinstance(error.filename, str) else "")
         code = 127 if steps.current == "exec" and error.errno in (2, 20) else 126
         failure = Failure(steps.current, error.strerror or str(error), error.errno or 0, path, code)
         control.send(_FAILED + json.dumps(failure).encode())

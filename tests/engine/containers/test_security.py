@@ -163,15 +163,23 @@ def test_a_device_has_the_ids_inside_that_it_has_outside(bench: Bench, loop_devi
     assert member.out == "0 27\n"
 
 
-def test_a_device_can_be_for_reading_only(bench: Bench) -> None:
-    script = OPEN.format("/dev/zero2 /dev/null", ">") + "; " + OPEN.format("/dev/zero2 /dev/null", "<")
-    devices = (Device("/dev/zero", "/dev/zero2", "r"),)
-    # the node of the same numbers that every container has is held by the same rule, so it is told by another
-    out = bench.run("sh", "-c", script, devices=devices).out.split()
-    assert out.count("/dev/null") == 2
-    assert bench.run(
-        "sh", "-c", OPEN.format("/dev/full2", ">"), devices=(Device("/dev/full", "/dev/full2", "rw"),)
-    ).out
+@pytest.mark.parametrize(
+    ("permissions", "refused"), [("r", [False, True]), ("w", [True, False]), ("rw", [False, False])]
+)
+def test_a_device_can_be_for_reading_only(
+    bench: Bench, loop_device: str, permissions: str, refused: list[bool]
+) -> None:
+    """By the rules on devices, which are there where the container has the host's ids."""
+    script = "(: < /dev/thing) 2>&1; echo; echo next; (: > /dev/thing) 2>&1; true"
+    devices = (Device(loop_device, "/dev/thing", permissions),)
+    out = bench.run("sh", "-c", script, devices=devices, security=Security(userns="host")).out
+    assert ["not permitted" in answer for answer in out.split("next")] == refused, out
+
+
+def test_a_device_of_the_default_ones_can_be_given_by_another_name(bench: Bench) -> None:
+    script = OPEN.format("/dev/full2", ">") + "; " + OPEN.format("/dev/full2", "<")
+    devices = (Device("/dev/full", "/dev/full2", "rw"),)
+    assert bench.run("sh", "-c", script, devices=devices).out.split() == ["/dev/full2"] * 2
 
 
 def test_a_directory_of_devices_is_shown_whole(bench: Bench, tmp_path: Path) -> None:

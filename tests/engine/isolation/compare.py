@@ -202,7 +202,7 @@ def _above(mine: int, theirs: int) -> bool:
 
 
 def _pids(told: dict[str, Any]) -> int:
-    return int(told["pids_limit"]) if told["pids_limit"].isdigit() else -1
+    return -1 if told["pids_limit"] == "max" else int(told["pids_limit"])
 
 
 def reason(weakness: str) -> str:

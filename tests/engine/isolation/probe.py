@@ -27,6 +27,8 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 WRONG = (-1,) * 6
 LAST_CALL = 470
 PATIENCE = 0.5
+PIDS_LIMITS = ("/sys/fs/cgroup/pids/pids.max", "/sys/fs/cgroup/pids.max")
+"""Where the limit of processes stands on v1, and on v2."""
 """Seconds after which a call counts as one that waits, and so is allowed."""
 
 TELLING = {56: (signal.SIGCHLD, 0, 0, 0, 0), 41: (1, 1, 0), 135: (0xFFFFFFFF,), 154: (0, 0, 0), 202: (0, 129, 0)}
@@ -264,7 +266,7 @@ def main() -> None:
             "umask": f"{os.umask(0):04o}",
             "oom_score_adj": read("/proc/self/oom_score_adj"),
             "processes": sum(name.isdigit() for name in os.listdir("/proc")),
-            "pids_limit": read("/sys/fs/cgroup/pids/pids.max") or read("/sys/fs/cgroup/pids.max"),
+            "pids_limit": read(next(path for path in PIDS_LIMITS if os.path.exists(path))),
         },
         sys.stdout,
     )
