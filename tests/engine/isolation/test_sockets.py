@@ -9,9 +9,11 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.model.spec import Mount, Security
+from pyctr_engine.runtime import protocol
 from tests import leaks
 from tests.engine.containers.conftest import Bench
 from tests.engine.isolation.attacks import attack
+from tests.engine.isolation.conftest import Weaken
 
 pytestmark = pytest.mark.root
 
@@ -87,3 +89,50 @@ def test_even_bound_into_it_they_refuse(bench: Bench) -> None:
     assert told["spawner.sock"] == "done", "root of the host, which the engine serves"
     told = attack(bench, REACH, mounts=mounts, user="1000")
     assert told == {"the directory": "EACCES"}
+
+
+ASK = f"""
+QUESTIONS = {{"spawner.sock": {protocol.frame(protocol.HELLO)!r}, "monitor.sock": {protocol.frame(protocol.LIST)!r}}}
+told["owners"] = []
+def ask(path, question):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(path)
+        told["reached"] += 1
+        client.sendall(question)
+        if not client.recv(1):
+            raise OSError(errno.ECONNRESET, "closed without an answer")
+told["reached"] = 0
+for directory, _, names in os.walk("/engine"):
+    for name in names:
+        if name in QUESTIONS:
+            path = f"{{directory}}/{{name}}"
+            told["owners"].append(os.stat(path).st_uid)
+            attempt(path.removeprefix("/engine/"), ask, path, QUESTIONS[name])
+"""
+"""Connect to each socket, and ask what anybody may who is served at all."""
+ANYBODY = """
+import struct
+real = struct.unpack
+struct.unpack = lambda form, data: (0, 0, 0) if form == "3i" else real(form, data)
+"""
+"""Peer credentials are those of the host's root, whoever it is."""
+
+
+def asked(bench: Bench, security: Security) -> dict[str, str]:
+    """What root inside is answered by spawner and monitors whose sockets were bound into its container."""
+    other = bench.start()
+    told = attack(bench, ASK, mounts=(Mount("bind", bench.engine.paths.run, "/engine"),), security=security)
+    answers = {name: answer for name, answer in told.items() if name.endswith(".sock")}
+    assert {"spawner.sock", f"containers/{other.id}/monitor.sock"} <= set(answers)
+    if 0 not in told["owners"]:
+        pytest.skip("the run directory's file system can't be idmapped here: its mode holds them already")
+    assert told["reached"] == len(answers), "neither the directory nor its mode holds it"
+    return answers
+
+
+def test_bound_into_a_container_with_ids_of_its_own_they_answer_nobody(bench: Bench, weaken: Weaken) -> None:
+    """The bind is idmapped, so its root may connect: what refuses it are the credentials that the kernel tells."""
+    assert set(asked(bench, Security()).values()) <= {"ECONNRESET", "EPIPE"}
+    assert set(asked(bench, Security(userns="host")).values()) == {"done"}, "the same questions of the host's root"
+    assert set(asked(weaken(ANYBODY), Security()).values()) == {"done"}, "without that check anybody is answered"
