@@ -5,7 +5,6 @@ Nothing of the host's is there, but what can't be avoided: the directories that 
 
 from __future__ import annotations
 
-import os
 import pwd
 import signal
 import socket
