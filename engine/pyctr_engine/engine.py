@@ -205,7 +205,10 @@ class Engine:
             failing.pop_all()
         if request.auto_remove:
             session.on_exit = lambda: remove.remove(self._context, spec, force=True, volumes=True, keep_shared=True)
-        return listing.view(self._context, spec), session
+        container = listing.view(self._context, spec)
+        if session.plain_binds:  # it may have ended by now
+            container = replace(container, status=replace(container.status, plain_binds=session.plain_binds))
+        return container, session
 
     def start_attached(self, ref: str) -> Session:
         """Start, attached from the first byte."""

@@ -34,6 +34,7 @@ class StreamSession:
 
     ``id`` names an exec's session in its monitor; empty for a container's first program. The first ``replayed`` bytes
     that it gives were written before it was attached to.
+    ``plain_binds`` are those of a start: see `ContainerStatus`.
     ``on_exit`` is called once, before the end is told: an attached ``--rm`` container is removed by its caller.
     """
 
@@ -45,6 +46,7 @@ class StreamSession:
         self.on_exit: Callable[[], None] | None = None
         self.id = ""
         self.replayed = 0
+        self.plain_binds: tuple[str, ...] = ()
 
     def fileno(self) -> int:
         """Readable when `read` may have something; see `has_buffered` for what is already here."""

@@ -74,10 +74,11 @@ def _request_start(
     """Have it started. A starter answers before it hands over: one that was killed has left nothing, ask another."""
     session = StreamSession(spawner.request_start(context.paths, request, connection))
     try:
-        session.expect_started(spec.name)
+        answer = session.expect_started(spec.name)
     except Unanswered:
         session = StreamSession(spawner.request_start(context.paths, request))
-        session.expect_started(spec.name)
+        answer = session.expect_started(spec.name)
+    session.plain_binds = tuple(answer.get("plain_binds", ()))
     return session
 
 

@@ -194,7 +194,8 @@ class Starter:
         # One that goes at its end (--rm) needs no copy that outlives a reboot, unless it lives for a while.
         statefile.write(state, *([] if request.reap else [request.state_dir]), request.run_dir)
         with contextlib.suppress(OSError):  # whoever asked may have gone: that is no reason to end it
-            self.connection.sendall(protocol.frame_json(protocol.STARTED, {"pid": born.pid}))
+            answer = {"pid": born.pid, "plain_binds": born.plain_binds}
+            self.connection.sendall(protocol.frame_json(protocol.STARTED, answer))
         events.append(request.events_dir, "container", "start", request.id, request.name)
         trace = self._trace()
         descriptors = Descriptors(

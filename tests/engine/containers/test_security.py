@@ -271,6 +271,9 @@ def test_the_configuration_says_what_is_usual(bench: Bench, tmp_path: Path, monk
     container = bench.start(mounts=mounts)
     assert "/mnt" in bench.engine.container(container.id).status.plain_binds
     assert "/mnt" in bench.engine.inspect(container.id)["Pyctr"]["PlainBinds"]
+    short, session = bench.engine.run(ContainerRequest(IMAGE, command=("true",), mounts=mounts))
+    assert short.status.plain_binds == ("/mnt",), "told to who starts it, however soon it ends"
+    session.close()
 
 
 @pytest.mark.skipif(os.path.exists("/sys/module/apparmor"), reason="tests/guest has the host that has AppArmor")

@@ -25,6 +25,7 @@ from pyctr_engine.model.spec import (
     ContainerRequest,
     ContainerSpec,
     ExecRequest,
+    IdExtent,
     Port,
     Resources,
     RestartPolicy,
@@ -104,6 +105,7 @@ def container(
     id: str = ID,
     argv: tuple[str, ...] = ("sleep", "1000"),
     created: float = 0.0,
+    ids: tuple[IdExtent, ...] = (),
     **status: Any,
 ) -> Container:
     request = request or ContainerRequest(image="pyctr/base:latest")
@@ -122,7 +124,7 @@ def container(
         mounts=request.mounts,
         labels=request.labels,
         chain=(),
-        ids=(),
+        ids=ids,
         address="",
         created=created,
     )
@@ -148,6 +150,8 @@ class FakeEngine(Engine):
         self.progress_: list[Progress] = []
         self.inspected_: dict[str, dict[str, Any]] = {}
         self.processes_: list[ProcessInfo] = []
+        self.plain_binds_: tuple[str, ...] = ()
+        self.ids_: tuple[IdExtent, ...] = ()
         self.stack_ = Stack("hello", "/srv/hello.yaml", ())
         self.program: Program = ends_with(0)
         self.repairs_: list[Repair] = []
@@ -182,15 +186,16 @@ class FakeEngine(Engine):
 
     def create(self, request: ContainerRequest, progress: ProgressSink | None = None) -> Container:
         self._called("create", request)
-        return container("made", State.CREATED, request)
+        return container("made", State.CREATED, request, ids=self.ids_)
 
     def start(self, ref: str) -> Container:
         self._called("start", ref)
-        return container()
+        return container(plain_binds=self.plain_binds_)
 
     def run(self, request: ContainerRequest, progress: ProgressSink | None = None) -> tuple[Container, Session]:
         self._called("run", request)
-        return container("made", State.RUNNING, request), session(self.program)
+        made = container("made", State.RUNNING, request, ids=self.ids_, plain_binds=self.plain_binds_)
+        return made, session(self.program)
 
     def start_attached(self, ref: str) -> Session:
         self._called("start_attached", ref)

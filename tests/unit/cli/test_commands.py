@@ -209,6 +209,14 @@ def test_up_prints_plain_lines_without_a_terminal(cli: Cli, engine: FakeEngine) 
     assert engine.calls == [("warm",), ("load_stack", "hello.yaml", ""), ("up", "hello")]
 
 
+def test_up_warns_of_binds_that_could_not_be_idmapped(cli: Cli, engine: FakeEngine) -> None:
+    engine.actions_ = [Action("create", "hello-web-1", "web", "new"), Action("keep", "hello-db-1", "db", "")]
+    engine.containers_ = [container(name, plain_binds=("/mnt",)) for name in ("hello-web-1", "hello-db-1")]
+    _, _, err = cli("up", "-d", "hello.yaml")
+    assert err.startswith("pyctr-tui: warning: hello-web-1: files in /mnt keep the host's ids")
+    assert err.count("\n") == 1
+
+
 def test_up_of_what_is_up_says_so(cli: Cli, engine: FakeEngine) -> None:
     engine.actions_ = [Action("keep", "hello-web-1", "web", "")]
     assert cli("up", "hello.yaml")[1] == "hello  up to date\n"

@@ -13,7 +13,7 @@ import time
 import pytest
 
 from pyctr_engine.errors import CommandError, NotFound, StartError
-from pyctr_engine.model.spec import ContainerRequest, ExecRequest
+from pyctr_engine.model.spec import ContainerRequest, ExecRequest, IdExtent
 from pyctr_engine.model.status import State
 from pyctr_engine.runtime import protocol
 from pyctr_tui.cli import attach
@@ -27,6 +27,26 @@ def test_the_program_s_exit_code_is_ours(cli: Cli, engine: FakeEngine) -> None:
     engine.program = ends_with(42, b"hi\n")
     assert cli("run", "--rm", "img", "true") == (42, "hi\n", "")
     assert engine.calls == [("warm",), ("run", ContainerRequest("img", command=("true",), auto_remove=True))]
+
+
+@pytest.mark.parametrize("way", [(), ("-d",)])
+@pytest.mark.parametrize(
+    ("options", "binds", "said"),
+    [
+        (("--privileged",), (), "note: --privileged implies --userns=host: root inside is root on the host"),
+        (("--network", "host"), (), "note: --network host implies --userns=host"),
+        (("--pid=host", "--userns=host"), (), ""),
+        ((), ("/a", "/b"), "warning: files in /a, /b keep the host's ids, which are nobody's inside"),
+    ],
+)
+def test_what_one_may_not_think_of_is_said_in_one_line(
+    cli: Cli, engine: FakeEngine, way: tuple[str, ...], options: tuple[str, ...], binds: tuple[str, ...], said: str
+) -> None:
+    engine.plain_binds_ = binds
+    engine.ids_ = () if options else (IdExtent(0, 524288, 65536),)
+    err = cli("run", *way, *options, "img")[2]
+    assert err.startswith(f"pyctr-tui: {said}" if said else "")
+    assert err.count("\n") == bool(said)
 
 
 def test_after_a_layer_a_shell_is_what_runs(cli: Cli, engine: FakeEngine) -> None:

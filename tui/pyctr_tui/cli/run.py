@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import CommandError, EngineError
-from pyctr_tui.cli import detach, values
+from pyctr_tui.cli import detach, remarks, values
 from pyctr_tui.cli.call import Call, is_terminal
 from pyctr_tui.cli.options import Grammar, Option, Parsed, UsageError
 from pyctr_tui.cli.request import OPTIONS, request
@@ -57,6 +57,8 @@ def run(call: Call, words: Sequence[str]) -> int:
             return _run_detached(call, wanted, _pulls(parsed))
         check_terminal(tty=wanted.tty, stdin=wanted.stdin_open)
         container, session = call.engine.run(wanted, _pulls(parsed))
+        remarks.host_ids(container)
+        remarks.plain_binds(container.status.plain_binds)
         proxy = parsed.flag("sig-proxy", default=True)
         return attached(call, container.id, session, wanted, keys, proxy=proxy)
 
@@ -100,11 +102,13 @@ def _pulls(parsed: Parsed) -> _Pulls | None:
 def _run_detached(call: Call, wanted: ContainerRequest, progress: _Pulls | None) -> int:
     container = call.engine.create(wanted, progress)
     try:
-        call.engine.start(container.id)
+        started = call.engine.start(container.id)
     except BaseException:
         with contextlib.suppress(EngineError):  # what could not be started is not left behind
             call.engine.remove(container.id, force=True, volumes=True)
         raise
+    remarks.host_ids(container)
+    remarks.plain_binds(started.status.plain_binds)
     print(container.id)
     return 0
 

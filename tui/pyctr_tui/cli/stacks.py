@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pyctr_engine.errors import EngineError
-from pyctr_tui.cli import output, stackref, text, values
+from pyctr_tui.cli import output, remarks, stackref, text, values
 from pyctr_tui.cli.call import Call, is_terminal
 from pyctr_tui.cli.options import Grammar, Option, Parsed
 from pyctr_tui.cli.progress import ProgressLine
 
 if TYPE_CHECKING:
-    from pyctr_engine.model.stack import Stack
+    from pyctr_engine.model.stack import Action, Stack
     from pyctr_engine.model.status import Container
 
 POLL = 0.1
@@ -71,6 +71,7 @@ def up(call: Call, words: Sequence[str]) -> int:
         return 0
     with ProgressLine(sys.stdout) as progress:
         actions = call.engine.up(stack, progress, parsed.value("pull"))
+    _warn_of_binds(call, actions)
     if all(action.kind == "keep" for action in actions):
         output.line(f"{stack.name}  up to date")
     if parsed.flag("wait"):
@@ -129,6 +130,14 @@ def config(call: Call, words: Sequence[str]) -> int:
         show = text.harmless_line if is_terminal(1) else str
         output.lines(map(show, shown.splitlines()))
     return 0
+
+
+def _warn_of_binds(call: Call, actions: Sequence[Action]) -> None:
+    begun = [action for action in actions if action.kind != "keep"]
+    names = {action.request.name if action.request else action.container for action in begun}
+    for container in call.engine.containers() if names else ():
+        if container.name in names:
+            remarks.plain_binds(container.status.plain_binds, container.name)
 
 
 def _file(parsed: Parsed) -> str:
