@@ -26,8 +26,9 @@ from pyctr_engine.linux.seccomp import Action, Condition, Rule
 DEFAULT, UNCONFINED = "default", "unconfined"
 
 _EPERM = 1
-_FORMAT = 3
-"""Of the cache: another number when the same profile compiles to something else."""
+_FORMAT = 4
+"""Of the cache: another number when the same profile compiles to something else. A file of it begins with a line that
+says which libseccomp has made it (see `_mark`): another version may know more calls."""
 _ACTIONS = {
     "SCMP_ACT_ALLOW": "ALLOW",
     "SCMP_ACT_ERRNO": "ERRNO",
@@ -54,25 +55,37 @@ def program(cache_dir: str, profile: str, capabilities: frozenset[str]) -> bytes
     key = hashlib.sha256(f"{_FORMAT}\0{machine}\0{release}\0{sorted(capabilities)}\0{text}".encode()).hexdigest()[:16]
     path = f"{cache_dir}/seccomp-{key}.bpf"
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
-        data = file.read()
-        if data and len(data) % 8 == 0:
+        made_by, _, data = file.read().partition(b"\n")
+        if data and len(data) % 8 == 0 and made_by == _mark(os.fsdecode(made_by.partition(b" ")[2])):
             return data
     data = build(text, capabilities)
     os.makedirs(cache_dir, 0o700, exist_ok=True)
     # several threads of several programs may be making it at once
     temporary = f"{path}.{os.urandom(8).hex()}"
     with open(temporary, "wb") as file:
-        file.write(data)
+        file.write(_mark(seccomp.library()) + b"\n" + data)
     os.rename(temporary, path)
     return data
 
 
-def build(text: str, capabilities: frozenset[str]) -> bytes:
-    """Compile a profile. Raises InvalidValue, Unsupported as `program`."""
+def _mark(library: str) -> bytes:
+    """What changes with the library in this file: when it was changed, its size and its path, which has a version."""
+    try:
+        found = os.stat(library)
+    except (OSError, ValueError):  # there is none, or the cache is damaged
+        return b"0-0 "
+    return os.fsencode(f"{found.st_mtime_ns}-{found.st_size} {library}")
+
+
+def build(text: str, capabilities: frozenset[str], machine: str = "") -> bytes:
+    """Compile a profile for a machine, this one unless another is named. Raises as `program`."""
     profile = parse(text)
+    own = "" if machine in ("", os.uname().machine) else _MACHINES[machine][0].removeprefix("SCMP_ARCH_")
+    machine = machine or os.uname().machine
     try:
         default = _action(profile["defaultAction"], profile.get("defaultErrnoRet"))
-        return seccomp.compile_filter(list(rules(profile, capabilities)), default, _sub_architectures(profile))
+        held = list(rules(profile, capabilities, machine))
+        return seccomp.compile_filter(held, default, _sub_architectures(profile, machine), own)
     except (KeyError, TypeError, AttributeError) as error:
         raise InvalidValue(f"the seccomp profile is not well formed: {error!r}", _HINT) from error
     except ValueError as error:
@@ -95,13 +108,13 @@ def parse(text: str) -> dict[str, Any]:
     return profile
 
 
-def rules(profile: dict[str, Any], capabilities: frozenset[str]) -> Iterator[Rule]:
-    """The rules of a profile that hold here. Raises InvalidValue, KeyError.
+def rules(profile: dict[str, Any], capabilities: frozenset[str], machine: str) -> Iterator[Rule]:
+    """The rules of a profile that hold on such a machine. Raises InvalidValue, KeyError.
 
     As in docker, several conditions on one argument are alternatives, those on several must all hold.
     """
     for entry in profile.get("syscalls") or ():
-        if not _holds(entry, capabilities):
+        if not _holds(entry, capabilities, machine):
             continue
         action = _action(entry["action"], entry.get("errnoRet"))
         names = entry.get("names") or [entry["name"]]
@@ -115,14 +128,13 @@ def rules(profile: dict[str, Any], capabilities: frozenset[str]) -> Iterator[Rul
                 yield Rule(name, action, alternative)
 
 
-def _holds(entry: dict[str, Any], capabilities: frozenset[str]) -> bool:
+def _holds(entry: dict[str, Any], capabilities: frozenset[str], machine: str) -> bool:
     """Whether an entry's ``includes`` are met, each kind of them, and its ``excludes`` are not, any of them."""
-    met = _met(entry.get("includes") or {}, capabilities, excluding=False)
-    return all(met) and not any(_met(entry.get("excludes") or {}, capabilities, excluding=True))
+    met = _met(entry.get("includes") or {}, capabilities, machine, excluding=False)
+    return all(met) and not any(_met(entry.get("excludes") or {}, capabilities, machine, excluding=True))
 
 
-def _met(wanted: dict[str, Any], capabilities: frozenset[str], excluding: bool) -> Iterator[bool]:
-    machine = os.uname().machine
+def _met(wanted: dict[str, Any], capabilities: frozenset[str], machine: str, excluding: bool) -> Iterator[bool]:
     if caps := wanted.get("caps"):
         there = [name.upper().removeprefix("CAP_") in capabilities for name in caps]
         yield any(there) if excluding else all(there)
@@ -153,9 +165,9 @@ def _condition(argument: dict[str, Any]) -> Condition:
     return Condition(int(argument["index"]), comparison, int(argument["value"]), int(argument.get("valueTwo") or 0))
 
 
-def _sub_architectures(profile: dict[str, Any]) -> list[str]:
-    """Those beside this machine's own, by ``archMap`` (docker's) or ``architectures`` (OCI's)."""
-    own = _MACHINES.get(os.uname().machine, ("", ""))[0]
+def _sub_architectures(profile: dict[str, Any], machine: str) -> list[str]:
+    """Those beside the machine's own, by ``archMap`` (docker's) or ``architectures`` (OCI's)."""
+    own = _MACHINES.get(machine, ("", ""))[0]
     named = list(profile.get("architectures") or ())
     for entry in profile.get("archMap") or ():
         if entry["architecture"] == own:

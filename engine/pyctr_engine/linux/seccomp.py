@@ -54,8 +54,8 @@ def install(program: bytes) -> None:
     syscall("seccomp", _SET_MODE_FILTER, 0, _Program(len(program) // 8, program))
 
 
-def compile_filter(rules: Sequence[Rule], default: Action, architectures: Sequence[str] = ()) -> bytes:
-    """Compile a filter; ``architectures`` (libseccomp's names) are understood beside this machine's own.
+def compile_filter(rules: Sequence[Rule], default: Action, architectures: Sequence[str] = (), own: str = "") -> bytes:
+    """Compile a filter; ``architectures`` (libseccomp's names) are understood beside ``own``, or else this machine's.
 
     Calls that libseccomp doesn't know are passed over. Where the default refuses, those newer than all that the rules
     name are answered with ENOSYS, as from an old kernel: whoever tries them then falls back to what it did before.
@@ -77,12 +77,15 @@ def compile_filter(rules: Sequence[Rule], default: Action, architectures: Sequen
     # A binary tree, not a list: the kernel walks it for every call there is when it is installed (0.3 ms, not 0.5).
     policy.set_attr(pyseccomp.Attr.CTL_OPTIMIZE, 2)
     policy.set_attr(pyseccomp.Attr.ACT_BADARCH, pyseccomp.ERRNO(ENOSYS))
+    if own:
+        policy.add_arch(getattr(pyseccomp.Arch, own))
+        policy.remove_arch(pyseccomp.Arch.NATIVE)
     for name in architectures:
         policy.add_arch(getattr(pyseccomp.Arch, name))
     newest = 0
     for rule in rules:
         number = _number(pyseccomp, rule.call)
-        newest = max(newest, number)
+        newest = max(newest, _number(pyseccomp, rule.call, own) if own else number)
         action = action_of(rule.action)
         # libseccomp refuses to be told what it does anyway
         if number == -1 or (action == fallback and not rule.conditions):
@@ -107,10 +110,17 @@ def compile_filter(rules: Sequence[Rule], default: Action, architectures: Sequen
     return _refusing_newer(newest) + (_NO_SOCKET_BY_SOCKETCALL if by_argument else b"") + program
 
 
-def _number(pyseccomp: Any, name: str) -> int:
+def library() -> str:
+    """The file of the libseccomp that `compile_filter` has used; empty when there is none to be told from others."""
+    with open("/proc/self/maps") as file:
+        paths = (line.split(maxsplit=5)[5:] for line in file)
+        return next((path[0].rstrip("\n") for path in paths if path and "/libseccomp" in path[0]), "")
+
+
+def _number(pyseccomp: Any, name: str, architecture: str = "NATIVE") -> int:
     """A call's number, -1 when it is unknown; less for one that only another architecture has."""
     try:
-        return int(pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name))
+        return int(pyseccomp.resolve_syscall(getattr(pyseccomp.Arch, architecture), name))
     except (ValueError, OSError):
         return -1
 
