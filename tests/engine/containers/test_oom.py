@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+from pyctr_engine.containers import spawner
+from pyctr_engine.engine import Engine
 from pyctr_engine.model.event import Event
 from pyctr_engine.model.spec import Resources, RestartPolicy
 from pyctr_engine.model.status import Container, State
+from pyctr_engine.runtime import history
 from tests import hogs, leaks
+from tests.conftest import own_paths
 from tests.engine.containers.conftest import Bench
 from tests.engine.containers.test_lifecycle import until
+from tests.engine.isolation.attacks import weakened
 
 pytestmark = pytest.mark.root
 
@@ -91,6 +97,43 @@ def test_a_child_s_end_is_told_at_once_though_the_container_goes_on(bench: Bench
     bench.engine.stop(container.id, timeout=0)
     assert len(ooms(bench, container)) == 2, "its end tells nothing again"
     assert bench.engine.container(container.id).status.oom_killed
+
+
+READ_NOTHING = """
+from pyctr_engine.runtime import recorder
+recorder._Container.record = lambda self, *arguments: None
+"""
+HEAR_NOTHING = """
+from pyctr_engine.cgroups import oom
+def refuse(path):
+    raise OSError(24, "no more descriptors")
+oom.Watch = refuse
+"""
+
+
+@pytest.mark.parametrize(("patch", "told"), [(READ_NOTHING, 1), (READ_NOTHING + HEAR_NOTHING, 0)])
+def test_it_is_the_kernel_that_tells_of_it_not_the_next_reading(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patch: str, told: int
+) -> None:
+    """With a recorder that takes no readings; one that doesn't listen either shows that nobody else tells."""
+    monkeypatch.setattr(spawner, "_PROGRAM", weakened(patch))
+    with own_paths(tmp_path) as paths:
+        engine = Engine(paths)
+        bench = Bench(engine)
+        try:
+            container = start(bench)
+            recorder(bench)
+            time.sleep(1.0)
+            kill_a_child(bench, container)
+            if told:
+                until(lambda: len(ooms(bench, container)) == told)
+            else:
+                time.sleep(history.PERIOD + 1.0)  # as long as one that takes readings would need at most
+                assert ooms(bench, container) == []
+        finally:
+            for left in engine.containers():
+                engine.remove(left.id, force=True, volumes=True)
+            engine.close()
 
 
 def test_the_first_process_s_end_is_told_once(bench: Bench) -> None:
