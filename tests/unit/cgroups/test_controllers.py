@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pyctr_engine.cgroups import cpu, cpuset, hugetlb, io, memory, pids
+from pyctr_engine.cgroups import cpu, cpuset, devices, hugetlb, io, memory, pids
 from pyctr_engine.cgroups.setting import Setting
 from pyctr_engine.errors import InvalidValue, Unsupported
 from pyctr_engine.linux.kept import Descriptors, File
@@ -261,3 +261,14 @@ def test_memory_nodes() -> None:
     assert 0 in cpuset.nodes()
     with pytest.raises(InvalidValue, match="not a list of memory nodes"):
         cpuset.settings(Resources(cpuset_mems="x"), 1)
+
+
+def test_rules_on_devices_begin_with_none_and_never_allow_all_at_once() -> None:
+    rules = [["a", -1, -1, "m"], ["c", 1, 3, "rwm"], ["b", 8, -1, "r"]]
+    assert devices.settings(rules) == [
+        ("devices.deny", "a"),
+        ("devices.allow", "b *:* m"),
+        ("devices.allow", "c *:* m"),
+        ("devices.allow", "c 1:3 rwm"),
+        ("devices.allow", "b 8:* r"),
+    ]
