@@ -6,11 +6,15 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import InvalidValue
+from pyctr_engine.errors import InvalidValue, Unsupported
 from pyctr_engine.model.spec import ContainerRequest, ContainerSpec, Device, DeviceRule, Security
 from pyctr_engine.paths import is_rootless
 from pyctr_engine.record import replace
+
+if TYPE_CHECKING:
+    from pyctr_engine.containers.context import Context
 
 MASKED = (
     "/proc/acpi",
@@ -45,8 +49,11 @@ _USUAL_DEVICES = (
 _OWN_DEVICES = frozenset("null zero full random urandom tty console ptmx".split())
 
 
-def configured(request: ContainerRequest) -> ContainerRequest:
-    """A request with what the configuration says where it says nothing itself, and its profile's limits."""
+def configured(context: Context, request: ContainerRequest) -> ContainerRequest:
+    """A request with what the configuration says where it says nothing itself, and its profile's limits.
+
+    The usual limit of processes is set only where this host can keep one: nobody has asked for it.
+    """
     from pyctr_engine.containers import settings
 
     says = settings.read()
@@ -62,11 +69,20 @@ def configured(request: ContainerRequest) -> ContainerRequest:
     resources = request.resources
     if profile == "hardened" and resources.pids is None:
         resources = replace(resources, pids=HARDENED_PIDS)
+    if resources.pids is None and says.pids_limit > 0 and _counts_processes(context):
+        resources = replace(resources, pids=says.pids_limit)
     return replace(
         request,
         resources=resources,
         security=replace(security, profile=profile.replace("default", ""), no_new_privileges=no_new),
     )
+
+
+def _counts_processes(context: Context) -> bool:
+    try:
+        return bool(context.cgroups.home("pids")[0])
+    except Unsupported:
+        return False
 
 
 def hidden_paths(security: Security) -> tuple[list[str], list[str]]:

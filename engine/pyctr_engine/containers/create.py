@@ -38,7 +38,7 @@ def create(
     ``choose_id`` is asked for its id when that is needed; empty is any. ``image`` is what `imaging.obtain` gave, if
     that was asked before.
     """
-    request = confinement.configured(request)
+    request = confinement.configured(context, request)
     resolve.check(request)
     resolve.check_limits(context, request.resources)
     image = image or imaging.obtain(context, request, progress)

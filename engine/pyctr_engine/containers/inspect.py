@@ -177,6 +177,8 @@ def _paths(security: Security) -> dict[str, Any]:
 def _limits(resources: Resources) -> dict[str, Any]:
     """Those that are in force, by their own names."""
     found = asdict(resources)
+    if (found["pids"] or 0) < 1:
+        del found["pids"]
     return {name: value for name, value in found.items() if value not in (None, "", ()) and value is not False}
 
 

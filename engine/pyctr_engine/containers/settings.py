@@ -5,6 +5,7 @@
     profile = "default"            # or "hardened": what holds a container in, unless it says otherwise
     no_new_privileges = false      # whether programs may gain privileges by set-user-id files and the like
     unmappable_binds = "plain"     # what is done with a bind whose file system can't be idmapped: or "refuse"
+    pids_limit = 2048              # processes and threads of a container that names no limit; -1 is no limit
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pyctr_engine.record import dataclass
 
 VARIABLE = "PYCTR_CONFIG"
 _FILE = "/etc/pyctr-tui/engine.toml"
+PIDS = 2048
+"""Podman's number."""
 _CHOICES = {"profile": ("default", "hardened"), "unmappable_binds": ("plain", "refuse")}
 
 
@@ -26,6 +29,7 @@ class Settings:
     profile: str = "default"
     no_new_privileges: bool = False
     unmappable_binds: str = "plain"
+    pids_limit: int = PIDS
 
 
 def read() -> Settings:
@@ -49,6 +53,8 @@ def read() -> Settings:
             raise InvalidValue(f"{path}: {name} can't be {value!r}", f"one of: {', '.join(_CHOICES[name])}")
         if name == "no_new_privileges" and not isinstance(value, bool):
             raise InvalidValue(f"{path}: {name} can't be {value!r}", "true or false")
+        if name == "pids_limit" and (type(value) is not int or value < -1):
+            raise InvalidValue(f"{path}: {name} can't be {value!r}", "a number of processes, or -1 for no limit")
         if name not in Settings.__match_args__:
             raise InvalidValue(
                 f"{path}: there is no setting {name}", f"settings: {', '.join(Settings.__match_args__)}"

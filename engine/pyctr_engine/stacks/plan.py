@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pyctr_engine.containers import sharing
+from pyctr_engine.containers.settings import PIDS
 from pyctr_engine.model.spec import ContainerRequest, Mount
 from pyctr_engine.model.stack import Action, Service, Stack
 from pyctr_engine.model.status import Container, State
@@ -114,7 +115,7 @@ def _differences(container: Container, request: ContainerRequest, image_ids: Map
     if old.name != request.name and container.name != request.name:
         found.append("container_name changed")
     if old.config_hash != request.config_hash:
-        before, after = comparable(old), comparable(request)
+        before, after = comparable(_asked(old, request)), comparable(request)
         if "mounts" in before:
             before["mounts"] = _declared(before["mounts"])
             after["mounts"] = _declared(after["mounts"])
@@ -125,6 +126,13 @@ def _differences(container: Container, request: ContainerRequest, image_ids: Map
     if wanted and wanted != container.spec.image_id and "image changed" not in found:
         found.append("image changed")
     return found
+
+
+def _asked(old: ContainerRequest, request: ContainerRequest) -> ContainerRequest:
+    """A container's request without the usual limit of processes, which it was given where its file names none."""
+    if request.resources.pids is None and old.resources.pids == PIDS:
+        return replace(old, resources=replace(old.resources, pids=None))
+    return old
 
 
 def inherit_volumes(request: ContainerRequest, old: Container) -> ContainerRequest:

@@ -7,6 +7,7 @@ import resource
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -39,6 +40,31 @@ def test_out_of_memory_is_killed_and_told(bench: Bench) -> None:
 def test_no_more_processes_than_allowed(bench: Bench) -> None:
     script = "for i in 1 2 3 4 5 6 7 8; do sleep 5 & done; wait"
     assert "fork" in bench.run("sh", "-c", script, resources=Resources(pids=5)).err.lower()
+
+
+def test_a_container_that_names_no_limit_of_processes_has_the_usual_one(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in podman: a fork bomb is nobody else's trouble. The administrator may say another number."""
+    file = tmp_path / "engine.toml"
+    monkeypatch.setenv("PYCTR_CONFIG", str(file))
+
+    def limit(pids: int | None = None) -> tuple[int | None, int | None]:
+        container = bench.start(resources=Resources(pids=pids))
+        shown = bench.engine.inspect(container.id)["HostConfig"]["PidsLimit"]
+        return bench.engine.stats(container.id).pids_limit, shown
+
+    assert limit() == (2048, 2048)
+    assert limit(7) == (7, 7)
+    assert limit(-1) == (None, -1)
+    file.write_text("pids_limit = 99\n")
+    assert limit() == (99, 99)
+    file.write_text("pids_limit = -1\n")
+    assert limit() == (None, None)
+    for wrong in ("-2", "true", "'many'"):
+        file.write_text(f"pids_limit = {wrong}\n")
+        with pytest.raises(InvalidValue, match="pids_limit can't be"):
+            limit()
 
 
 def test_cpu_is_held_back_and_counted(bench: Bench) -> None:
@@ -94,7 +120,7 @@ def test_what_this_host_can_not_keep_is_refused_before_anything_is_made(bench: B
     container = bench.engine.create(ContainerRequest("pyctr/base", command=("sleep", "1000")))
     with pytest.raises(Unsupported):
         bench.engine.update(container.id, wrong)
-    assert bench.engine.container(container.id).spec.request.resources == Resources()
+    assert bench.engine.container(container.id).spec.request.resources == Resources(pids=2048)
 
 
 def test_every_kind_of_limit_is_in_force_and_shown(bench: Bench) -> None:

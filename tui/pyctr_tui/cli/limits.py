@@ -47,7 +47,7 @@ def changed(parsed: Parsed, before: Resources) -> Resources:
     )
     if "pids-limit" in parsed:
         count = values.integer(parsed.value("pids-limit"), "--pids-limit")
-        after = replace(after, pids=count if count > 0 else None)
+        after = replace(after, pids=count if count > 0 else -1)  # none at all would be the usual one
     return _bandwidth(parsed, _swap(parsed, before, after))
 
 

@@ -267,7 +267,7 @@ def texts(resources: Resources) -> dict[str, str]:
         "reservation": _size(resources.memory_reservation),
         "cpus": f"{resources.cpus:g}" if resources.cpus else "",
         "shares": str(resources.cpu_shares or ""),
-        "pids": str(resources.pids or ""),
+        "pids": str(resources.pids) if (resources.pids or 0) > 0 else "",
     }
 
 

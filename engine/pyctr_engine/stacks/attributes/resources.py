@@ -232,6 +232,4 @@ def _cpus(draft: Draft, node: Node, attribute: str) -> None:
 
 
 def _pids(draft: Draft, node: Node, attribute: str) -> None:
-    limit = values.integer(node, attribute, -1)
-    if limit > 0:
-        draft.limit("pids", limit, attribute, node)
+    draft.limit("pids", values.integer(node, attribute, -1) or -1, attribute, node)
