@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_tui.logs import merge
 from pyctr_tui.logs.file import BLOCK, Block, LogFile, parse
 from pyctr_tui.logs.log import Log
-from pyctr_tui.logs.merge import Entry, Logs, Passed, Place
+from pyctr_tui.logs.merge import Entry, Keep, Logs, Passed, Place
 from pyctr_tui.logs.news import advanced, retreated
+from pyctr_tui.logs.query import REACH, Finder, parse_query
 
 
 def line(number: float, text: str = "") -> str:
@@ -335,7 +337,7 @@ def test_a_time_is_a_place_in_all_of_them(three: Logs) -> None:
 
 
 def test_only_wanted_lines_and_how_far_it_was_looked(three: Logs) -> None:
-    def keep(block: bytes) -> list[tuple[int, int]]:
+    def keep(block: bytes, head: object) -> list[tuple[int, int]]:
         at = block.find(b"0:4444")
         start = block.rfind(b"\n", 0, at) + 1
         return [(start, block.find(b"\n", at))] if at >= 0 else []
@@ -349,6 +351,64 @@ def test_only_wanted_lines_and_how_far_it_was_looked(three: Logs) -> None:
             wanted.append(step)
     assert said(wanted) == ["0:4444"]
     assert tuple(reached[n] for n in range(3)) == three.start
+
+
+def level_keep(wanted: str) -> Keep:
+    finder = Finder(parse_query(wanted))
+    return lambda block, head: finder.spans(block, head())
+
+
+def traces(turns: int) -> str:
+    """What two streams print in turns: lines that tell a level, and some that go on with it."""
+    out = []
+    for turn in range(turns):
+        trouble = f"ERROR {turn}" if turn % 40 == 0 else f"  at {turn}" if turn % 40 < 20 else f"WARN {turn}"
+        for stream, text in (("stdout", f"INFO {turn}" if turn % 3 == 0 else f"  on {turn}"), ("stderr", trouble)):
+            out.append(json.dumps({"t": 1000.0 + turn, "s": stream, "m": text}) + "\n")
+    return "".join(out)
+
+
+@pytest.mark.parametrize("size", [100, 777, 5_000, 1 << 20])
+def test_lines_that_go_on_with_a_level_are_found_wherever_blocks_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(merge, "LOOKED_THROUGH", size)
+    monkeypatch.setattr(merge, "SMALLEST", size)
+    printed, path = traces(400), tmp_path / "log"
+    half = printed.index("\n", 20_000) + 1
+    (tmp_path / "log.1").write_text(printed[:half])
+    path.write_text(printed[half:])
+    logs = Logs([Log(str(path))])
+    wanted = [f"{'ERROR' if turn % 40 == 0 else '  at'} {turn}" for turn in range(400) if turn % 40 < 20]
+    keep = level_keep("level:error")
+    assert said(entries(logs.forwards(logs.start, keep))) == wanted
+    assert said(entries(logs.backwards(logs.end, keep))) == wanted[::-1]
+
+
+def test_lines_go_on_with_a_level_that_comes_before_what_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_text(line(1, "ERROR it broke"))
+    logs = Logs([Log(str(path))])
+    seen = logs.end
+    with path.open("a") as file:
+        file.write(line(2, "  at main.c:1"))
+    logs.refresh()
+    assert said(entries(logs.forwards(seen, level_keep("level:error")))) == ["  at main.c:1"]
+    assert said(entries(logs.forwards(seen, level_keep("level:fatal")))) == []
+
+
+def test_a_level_reaches_as_far_in_either_direction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "log"
+    path.write_text(line(0, "ERROR") + "".join(line(number, "x" * 100) for number in range(2000)))
+    logs, keep = Logs([Log(str(path))]), level_keep("level:error")
+    found = []
+    for size in (1_000, 50_000, 1 << 20):
+        monkeypatch.setattr(merge, "LOOKED_THROUGH", size)
+        monkeypatch.setattr(merge, "SMALLEST", size)
+        found.append(entries(logs.forwards(logs.start, keep)))
+        found.append(entries(logs.backwards(logs.end, keep))[::-1])
+    assert all(one == found[0] for one in found)
+    assert REACH - 200 < found[0][-1].at < REACH + 200
 
 
 def test_a_clock_that_was_set_back_changes_no_log_s_order(tmp_path: Path) -> None:

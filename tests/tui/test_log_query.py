@@ -221,6 +221,11 @@ def test_levels_streams_and_what_to_leave_out() -> None:
     trace = block("INFO up", "ERROR it broke", "  at main.c:1", "caused by that", "INFO on")
     assert picked(Finder(parse_query("level:error")), trace) == ["ERROR it broke", "  at main.c:1", "caused by that"]
     assert picked(Finder(parse_query("level:error main")), trace) == ["  at main.c:1"]
+    on = block("  at main.c:2", "INFO on", "  on")
+    assert picked(Finder(parse_query("level:error")), on) == []
+    assert Finder(parse_query("level:error")).spans(on, trace[: trace.rfind(b"\n", 0, -1) + 1]) == [
+        (0, on.find(b"\n"))
+    ]
     assert picked(Finder(parse_query("stream:stderr")), data) == ["ERROR x"]
     assert picked(Finder(parse_query("!warn|info")), data)[-1] == "ERROR x"
     assert picked(Finder(parse_query("level:error !broke")), data) == ["plain", "ERROR x"]
@@ -236,6 +241,15 @@ def test_the_child_finds_what_the_finder_finds() -> None:
         assert picked(matcher, data) == [f"line {n}" for n in range(3000) if str(n).startswith("7")]
         assert matcher(b"") == []
         assert picked(matcher, block("line 70")) == ["line 70"]
+    finally:
+        matcher.close()
+
+
+def test_the_child_is_told_what_comes_before_a_block() -> None:
+    matcher, data = Matcher(parse_query("level:error")), block("  at main.c:1", "INFO on")
+    try:
+        assert matcher(data) == []
+        assert matcher(data, lambda: block("ERROR it broke")) == [(0, data.find(b"\n"))]
     finally:
         matcher.close()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -239,9 +240,9 @@ async def test_a_search_that_takes_long_is_stopped_by_escape(monkeypatch: pytest
     monkeypatch.setattr(reader, "TELL", 0.0)
     spans = reader.Matcher.__call__
 
-    def slow(self: reader.Matcher, block: bytes) -> list[tuple[int, int]]:
+    def slow(self: reader.Matcher, block: bytes, head: Callable[[], bytes] = bytes) -> list[tuple[int, int]]:
         time.sleep(0.2)
-        return spans(self, block)
+        return spans(self, block, head)
 
     monkeypatch.setattr(reader.Matcher, "__call__", slow)
     async with running() as it:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyctr_engine
-from pyctr_tui.logs.matcher import LENGTH
+from pyctr_tui.logs.matcher import LENGTH, LENGTHS
 from pyctr_tui.logs.query import Query
 
 if TYPE_CHECKING:
@@ -40,12 +40,17 @@ class Matcher:
         self._wanted = wanted
         self._child: subprocess.Popen[bytes] | None = None
 
-    def __call__(self, block: bytes) -> list[tuple[int, int]]:
-        """Where the wanted lines of a block of whole lines begin and end. Raises TooSlow and Unwanted."""
+    def __call__(self, block: bytes, head: Callable[[], bytes] = bytes) -> list[tuple[int, int]]:
+        """Where the wanted lines of a block of whole lines begin and end. Raises TooSlow and Unwanted.
+
+        ``head`` reads the lines before the block; it is called when levels are asked for.
+        """
+        before = head() if self.query.level else b""
         child = self._child or self._start()
         assert child.stdin is not None
         try:
-            child.stdin.write(LENGTH.pack(len(block)))
+            child.stdin.write(LENGTHS.pack(len(before), len(block)))
+            child.stdin.write(before)
             child.stdin.write(block)
             child.stdin.flush()
             places = array.array("I", self._read(child, LENGTH.unpack(self._read(child, LENGTH.size))[0]))

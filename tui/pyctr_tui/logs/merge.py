@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from math import inf
 
 from pyctr_engine.record import dataclass
-from pyctr_tui.logs.file import BLOCK, time_of
+from pyctr_tui.logs.file import BLOCK, Block, time_of
 from pyctr_tui.logs.log import Log
+from pyctr_tui.logs.query import REACH
 
 SMALLEST = 16 << 10
 LOOKED_THROUGH = 512 << 10
 """Bytes read at once when most lines are passed over."""
 
 Place = tuple[int, ...]
-Keep = Callable[[bytes], list[tuple[int, int]]]
-"""Which lines of a block are wanted: where they begin and end."""
+Keep = Callable[[bytes, Callable[[], bytes]], list[tuple[int, int]]]
+"""Which lines of a block are wanted: where they begin and end. May ask for the lines before the block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Logs:
     def _back(self, number: int, end: int, size: int, keep: Keep | None) -> Iterator[tuple[float, int, Step]]:
         log, eldest = self.logs[number], inf
         while (block := log.before(end, size)).data:
-            for at, raw in reversed(_lines(block.start, block.data, keep)):
+            for at, raw in reversed(_lines(log, block, keep)):
                 eldest = min(eldest, time_of(raw) or eldest)
                 yield eldest, number, Entry(number, at, raw)
             end = block.start
@@ -129,7 +131,7 @@ class Logs:
     def _on(self, number: int, start: int, size: int, keep: Keep | None) -> Iterator[tuple[float, int, Step]]:
         log, newest = self.logs[number], 0.0
         while (block := log.after(start, size)).data:
-            for at, raw in _lines(block.start, block.data, keep):
+            for at, raw in _lines(log, block, keep):
                 newest = max(newest, time_of(raw))
                 yield newest, number, Entry(number, at, raw)
             start = block.end
@@ -137,12 +139,24 @@ class Logs:
             yield newest, number, Passed(number, start)
 
 
-def _lines(start: int, data: bytes, keep: Keep | None) -> list[tuple[int, bytes]]:
+def _lines(log: Log, block: Block, keep: Keep | None) -> list[tuple[int, bytes]]:
     """Lines of a block, each with its place."""
+    start, data = block
     if keep is not None:
-        return [(start + first, data[first:last]) for first, last in keep(data)]
+        return [(start + first, data[first:last]) for first, last in keep(data, partial(_head, log, start))]
     out = []
     for raw in data.split(b"\n")[:-1]:
         out.append((start, raw))
         start += len(raw) + 1
     return out
+
+
+def _head(log: Log, end: int) -> bytes:
+    """The lines before a place as far as they may tell a level for those after it; also out of older files."""
+    pieces: list[bytes] = []
+    missing = REACH
+    while missing > 0 and (block := log.before(end, missing)).data:
+        pieces.insert(0, block.data)
+        missing -= len(block.data)
+        end = block.start
+    return b"".join(pieces)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 
 from pyctr_engine.record import asdict, dataclass
 from pyctr_tui.logs.level import Level, level_of, named, record_of
 from pyctr_tui.safe_text import safe_log
 
+REACH = 64 << 10
+"""Bytes of the log over which lines that tell no level go on with the one that was told before them."""
 LEVELS = ("trace", "debug", "info", "warn", "error", "fatal")
 STREAMS = ("stdout", "stderr")
 
@@ -91,15 +94,18 @@ class Finder:
         self._literal = literal.lower().encode()
         self._has_blank = " " in literal
 
-    def spans(self, block: bytes) -> list[tuple[int, int]]:
-        """Where the wanted lines of a block begin and end, newlines left out."""
+    def spans(self, block: bytes, head: bytes = b"") -> list[tuple[int, int]]:
+        """Where the wanted lines of a block begin and end, newlines left out.
+
+        ``head``: the lines before the block, `REACH` bytes of them, which may tell the level of its first ones.
+        """
         if self._literal and self._is_plain(block):
             return self._spans_with_literal(block)
         out, start = [], 0
-        latest: dict[str, Level] = {}
+        levels = _Levels(head)
         for line in block.split(b"\n"):
             end = start + len(line)
-            if line and self._might_fit(line) and self._fits_in_turn(line, latest):
+            if line and self._might_fit(line) and self._fits_in_turn(line, start, levels):
                 out.append((start, end))
             start = end + 1
         return out
@@ -120,12 +126,12 @@ class Finder:
     def _might_fit(self, line: bytes) -> bool:
         return not self._literal or self._literal in line.lower() or not self._is_plain(line)
 
-    def _fits_in_turn(self, line: bytes, latest: dict[str, Level]) -> bool:
-        """As `fits`; a line that tells no level goes on with what the one before it told, in the same stream."""
+    def _fits_in_turn(self, line: bytes, start: int, levels: _Levels) -> bool:
+        """As `fits`; a line that tells no level goes on with the one before it."""
         if not self._query.level:
             return self.fits(line)
         stream, text = stream_and_text(line)
-        level = latest[stream] = level_in(text) or latest.get(stream, Level.NONE)
+        level = levels.of(stream, text, start, start + len(line) + 1)
         return level >= self._query.level and self._fits_but_level(stream, text)
 
     def _spans_with_literal(self, block: bytes) -> list[tuple[int, int]]:
@@ -156,6 +162,44 @@ class Finder:
         if not found and (record := record_of(text)) is not None:  # as it is shown
             found = self._regex.search(safe_log(record.text)) is not None
         return found is not query.leave_out
+
+
+class _Levels:
+    """The levels of a block's lines, of which those that tell none go on with what was told before, in their stream.
+
+    Counted from line to line, so that it is the same wherever blocks begin, and read in either direction.
+    """
+
+    def __init__(self, head: bytes) -> None:
+        self._head = head
+        self._told: dict[str, tuple[Level, int]] = {}
+
+    def of(self, stream: str, text: str, start: int, end: int) -> Level:
+        """The level of the next line of the block."""
+        if level := level_in(text):
+            self._told[stream] = level, end
+            return level
+        if stream not in self._told:
+            self._told[stream] = self._before(stream)
+        level, told = self._told[stream]
+        return level if start - told < REACH else Level.NONE
+
+    def _before(self, stream: str) -> tuple[Level, int]:
+        """The level that was told last before the block, and where, counted from the block's beginning."""
+        end = 0
+        for line in reversed(self._head.split(b"\n")[:-1]):
+            its, level = _stream_and_level(line)
+            if level and its == stream:
+                return level, end
+            end -= len(line) + 1
+        return Level.NONE, end
+
+
+@lru_cache(maxsize=1024)
+def _stream_and_level(line: bytes) -> tuple[str, Level]:
+    """Remembered: while a log is followed the lines before what is new are nearly the same each time."""
+    stream, text = stream_and_text(line)
+    return stream, level_in(text)
 
 
 def level_in(text: str) -> Level:

@@ -486,11 +486,11 @@ def _both(keep: Keep | None, needle: Keep) -> Keep:
         return needle
     first = keep
 
-    def both(block: bytes) -> list[tuple[int, int]]:
-        found = needle(block)
+    def both(block: bytes, head: Callable[[], bytes]) -> list[tuple[int, int]]:
+        found = needle(block, head)
         if not found:
             return found
-        kept = set(first(block))
+        kept = set(first(block, head))
         return [span for span in found if span in kept]
 
     return both
