@@ -305,8 +305,8 @@ class FakeEngine(Engine):
         if after.memory is not None and after.memory < 6 << 20:
             raise InvalidValue(f"a memory limit of {after.memory} bytes is too small", "6m is the least")
         self._note("update", found.name, after, *((restart,) if restart is not None else ()))
-        spec = replace(found.spec, request=replace(found.spec.request, resources=after))
-        self._containers[found.id] = replace(found, spec=spec)
+        request = replace(found.spec.request, resources=after, restart=restart or found.spec.request.restart)
+        self._containers[found.id] = replace(found, spec=replace(found.spec, request=request))
         return self._containers[found.id]
 
     def kill(self, ref: str, signal: str = "KILL") -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
+from pyctr_engine.record import replace
 from pyctr_tui.dialogs.limits import LimitsDialog, moved
 from tests.tui.harness import Running, running
 
@@ -106,6 +109,79 @@ async def test_what_was_changed_for_a_while_goes_back_by_itself_and_can_stay() -
         await it.press("ctrl+x")
         await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
         assert it.engine.container("crawler-fetch-1").spec.request.resources.memory == 2 << 30
+
+
+async def change(it: Running, *keys: str) -> None:
+    """Change limits in a dialog of its own."""
+    calls = len(it.engine.calls)
+    await opened(it)
+    await it.press(*keys, "enter")
+    await it.until(lambda: len(it.engine.calls) == calls + 1 and it.app.screen is it.app.home)
+
+
+def limits(it: Running) -> tuple[int | None, int | None]:
+    found = it.engine.container("crawler-fetch-1").spec.request.resources
+    return found.memory and found.memory >> 20, found.pids
+
+
+PIDS = ("tab",) * 4
+AFTER = ("up",)
+
+
+async def test_what_is_changed_for_good_does_not_go_back() -> None:
+    async with running() as it:
+        pids = limits(it)[1]
+        await change(it, "ctrl+u", *"2g", *PIDS, "ctrl+u", *"77", "tab", "tab", *"4s")
+        await change(it, "ctrl+u", *"3g")
+        assert limits(it) == (3 << 10, 77)
+        assert [job.state for job in it.app.jobs.all if "goes back" in job.title] == ["running"], "for the processes"
+        await it.until(lambda: limits(it) == (3 << 10, pids))
+        await change(it, "ctrl+u", *"2g", *AFTER, *"1h")
+        await change(it, "ctrl+u", *"1g")
+        await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
+        assert not list(it.app.jobs.running)
+
+
+async def test_two_changes_for_a_while_go_back_to_what_was_before_both() -> None:
+    async with running() as it:
+        before = limits(it)
+        await change(it, "ctrl+u", *"2g", *AFTER, *"1h")
+        await change(it, "ctrl+u", *"3g", *PIDS, "ctrl+u", *"77", "tab", "tab", *"2s")
+        await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
+        assert limits(it) == (3 << 10, 77)
+        await it.until(lambda: limits(it) == before)
+        await it.until(lambda: not list(it.app.jobs.running))
+        assert len(it.engine.calls) == 3
+
+
+async def test_a_change_that_was_kept_is_what_the_next_one_goes_back_to() -> None:
+    async with running() as it:
+        await change(it, "ctrl+u", *"2g", *AFTER, *"1h")
+        await it.press("ctrl+x")
+        await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
+        await change(it, "ctrl+u", *"3g", *AFTER, *"1s")
+        await it.until(lambda: limits(it)[0] == 2 << 10)
+
+
+async def test_what_somebody_else_has_changed_since_stays() -> None:
+    async with running() as it:
+        pids, policy = limits(it)[1], it.engine.container("crawler-fetch-1").spec.request.restart
+        await change(
+            it, "ctrl+u", *"2g", *PIDS, "ctrl+u", *"77", "tab", "ctrl+u", *"always", "tab", *"2s"
+        )
+        assert it.engine.container("crawler-fetch-1").spec.request.restart.name == "always"
+        it.engine.update("crawler-fetch-1", lambda now: replace(now, memory=4 << 30, memory_swap=5 << 30))
+        await it.until(lambda: limits(it) == (4 << 10, pids))
+        request = it.engine.container("crawler-fetch-1").spec.request
+        assert (request.resources.memory_swap, request.restart) == (5 << 30, policy)
+
+
+async def test_that_it_goes_back_only_while_the_program_runs_stands_beside_it() -> None:
+    async with running() as it:
+        await opened(it)
+        assert re.search(r"back after +10m, 1h; empty for good +while this program runs", it.text())
+        await it.press("up", *"90s")
+        assert re.search(r"back after +90s +while this program runs", it.text())
 
 
 @pytest.mark.parametrize(

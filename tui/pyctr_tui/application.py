@@ -17,6 +17,7 @@ from pyctr_tui.feed import Feed
 from pyctr_tui.jobs import Jobs
 from pyctr_tui.logs.news import Batch, Merged
 from pyctr_tui.logs.reader import LogReader
+from pyctr_tui.reverts import Reverts
 from pyctr_tui.screens.home import HomeScreen
 from pyctr_tui.settings.settings import Settings
 from pyctr_tui.store import Store
@@ -84,6 +85,7 @@ class Application(App[int], inherit_bindings=False):
         self._stack = stack
         self._batches: list[Batch | Merged] = []
         self.jobs = Jobs(self)
+        self.reverts = Reverts(self)
         self.credit = Credit(self)
         self.home = HomeScreen(self)
         self.jobs.changed = self.home.job_changed

@@ -1,23 +1,23 @@
 """The limits dialog: memory, CPUs and processes of a container, changed while it runs; all of them, or none.
 
 Typed and set with Enter, or moved by a quarter with a key, at once, as the graph shows. For good, or for a
-while, after which a job puts back what there was.
+while, after which a job puts back what there was (`pyctr_tui.reverts`).
 """
 
 from __future__ import annotations
 
 import math
 import threading
-import time
 from typing import TYPE_CHECKING, Any
 
 from rich.segment import Segment
 
-from pyctr_engine.errors import Cancelled, EngineError
+from pyctr_engine.errors import EngineError
 from pyctr_engine.model.spec import Resources, RestartPolicy
 from pyctr_engine.record import replace
 from pyctr_tui.cli import values
 from pyctr_tui.dialogs.dialog import Dialog
+from pyctr_tui.reverts import RESTART
 from pyctr_tui.safe_text import safe_error
 from pyctr_tui.widgets.draw import Line, cells, fill, gap
 from pyctr_tui.widgets.line_edit import LineEdit
@@ -47,6 +47,8 @@ LABELS = {**{name: (label, hint) for name, (label, _, hint) in FIELDS.items()},
 MOVED = {"memory": 16 << 20, "reservation": 16 << 20, "cpus": 0.25, "shares": 256, "pids": 16}
 """Limits that keys move, and where they begin when there is none and nothing is used."""
 STEP = 1.25
+WHILE = " while this program runs"
+"""Stands beside it."""
 
 NONE = {"restart": "no", "pids": "-1"}
 """What an empty field is on the command line, where that is not 0."""
@@ -77,7 +79,9 @@ class _LimitsPane(Pane):
             style = self.palette.accent if self.at == name else self.palette.dim
             focused = self.at == name and not self.busy
             room = max(width - LABEL - 1, 4)
-            lines.append([cells(f" {label}", LABEL, style), *self.edits[name].paint(room, self.palette, focused)])
+            beside = [Segment(WHILE, self.palette.dim)] if name == AFTER and room > 2 * len(WHILE) else []
+            edit = self.edits[name].paint(room - len(WHILE) * len(beside), self.palette, focused)
+            lines.append([cells(f" {label}", LABEL, style), *edit, *beside])
         lines += [[] for _ in range(height - len(lines) - 1)]
         return [*lines[: height - 1], self._state(width)]
 
@@ -109,9 +113,6 @@ class LimitsDialog(Dialog[None]):
     def __init__(self, application: Application, container: ContainerView) -> None:
         self._pane = _LimitsPane(container)
         self._application = application
-        self._first: dict[str, Any] = {}
-        self._first_policy: RestartPolicy | None = None
-        self._back: Job | None = None
         super().__init__(self._pane)
 
     def wanted_size(self, width: int, height: int) -> tuple[int, int]:
@@ -204,39 +205,24 @@ class LimitsDialog(Dialog[None]):
             return
         pane.busy, pane.error = True, ""
         engine, ref, name = self._application.engine, pane.container.id, pane.container.name
+        was: dict[str, Any] = {}
+
+        def change(before: Resources) -> Resources:
+            was.update({field: getattr(before, field) for field in parsed})
+            return replace(before, **parsed)
 
         def work(job: Job) -> str:
-            now = engine.container(ref).spec.request
-            engine.update(ref, (lambda before: replace(before, **parsed)) if parsed else None, restart)
-            for field in parsed:
-                self._first.setdefault(field, getattr(now.resources, field))
-            if restart is not None and self._first_policy is None:
-                self._first_policy = now.restart
+            if restart is not None:
+                was[RESTART] = engine.container(ref).spec.request.restart
+            engine.update(ref, change if parsed else None, restart)
             return f"{name} has its new limits" if parsed else f"{name} has its new restart policy"
 
         def done(_: object) -> None:
-            if self._back is not None:
-                self._back.cancel.set()
-            if after:
-                self._back_later(after)
+            now = {**parsed, RESTART: restart} if restart is not None else parsed
+            self._application.reverts.changed(ref, name, was, now, after)
             self._done(stays)
 
         self._application.jobs.run(f"changing {name}", work, cli=pane.line(), then=done, failed=self._refused)
-
-    def _back_later(self, after: float) -> None:
-        """Put back what there was: a job, so that it shows, can be cancelled, and is asked about when leaving."""
-        engine, ref, name = self._application.engine, self._pane.container.id, self._pane.container.name
-        before, restart = dict(self._first), self._first_policy
-
-        def work(job: Job) -> str:
-            if job.cancel.wait(after):
-                raise Cancelled("cancelled")
-            engine.update(ref, (lambda now: replace(now, **before)) if before else None, restart)
-            return f"{name} has its limits of before"
-
-        when = time.strftime("%H:%M:%S", time.localtime(self._application.clock() + after))
-        title = f"{name} goes back to its limits of before at {when}"
-        self._back = self._application.jobs.run(title, work, cancellable=True)
 
     def _failed(self, message: str) -> None:
         if not self.is_attached:
