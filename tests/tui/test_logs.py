@@ -238,13 +238,7 @@ async def test_a_filter_that_takes_for_ever_is_ended_by_escape() -> None:
 
 async def test_a_search_that_takes_long_is_stopped_by_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "TELL", 0.0)
-    spans = reader.Matcher.__call__
-
-    def slow(self: reader.Matcher, block: bytes, head: Callable[[], bytes] = bytes) -> list[tuple[int, int]]:
-        time.sleep(0.2)
-        return spans(self, block, head)
-
-    monkeypatch.setattr(reader.Matcher, "__call__", slow)
+    slowly(monkeypatch, 0.2)
     async with running() as it:
         with open(it.engine.log_file("crawler-fetch-1"), "w") as file:
             file.writelines(line(number, "x" * 500) for number in range(100_000))
@@ -259,6 +253,74 @@ async def test_a_search_that_takes_long_is_stopped_by_escape(monkeypatch: pytest
         assert "looking" not in it.text()
         await it.press("G")
         await it.until(lambda: "following" in it.text())
+
+
+def slowly(monkeypatch: pytest.MonkeyPatch, pause: float) -> list[int]:
+    """Have blocks matched slowly; their sizes."""
+    spans, sizes = reader.Matcher.__call__, []
+
+    def slow(self: reader.Matcher, block: bytes, head: Callable[[], bytes] = bytes) -> list[tuple[int, int]]:
+        time.sleep(pause)
+        sizes.append(len(block))
+        return spans(self, block, head)
+
+    monkeypatch.setattr(reader.Matcher, "__call__", slow)
+    return sizes
+
+
+def grow(it: Running, *texts: str) -> None:
+    """Have the selected container print some megabytes, with these lines in between."""
+    with open(it.engine.log_file("crawler-fetch-1"), "a") as file:
+        for text in texts:
+            file.writelines(line(number, "x" * 400) for number in range(4000))
+            file.write(line(4000, text))
+        file.writelines(line(number, "x" * 400) for number in range(4000))
+
+
+async def only(it: Running, wanted: str) -> None:
+    await it.press("5")
+    await it.until(lambda: "xxx" in it.text())
+    await it.press("ampersand", *wanted, "enter")
+    await it.until(lambda: it.app.log_reader.is_idle and len(shown(it)) == 1)
+
+
+async def test_what_has_come_meanwhile_is_looked_through_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        grow(it, "rare one", *[""] * 4)
+        await only(it, "rare")
+        sizes = slowly(monkeypatch, 0.05)
+        grow(it, "rare two", "rare three")
+        await it.until(lambda: len(shown(it)) == 3)
+        assert [text.split(" ", 1)[1] for text in shown(it)] == ["rare one", "rare two", "rare three"]
+        assert sum(sizes) < 7 << 20, "of 14 MiB"
+        assert it.app.home.logs.busy is None
+        monkeypatch.setattr(reader, "MOST", 10)
+        grow(it, *(f"rare {number}" for number in range(10, 30)))
+        await it.until(lambda: "rare 29" in it.text())
+        assert [int(text.split()[-1]) for text in shown(it)] == list(range(20, 30)), "the newest"
+
+
+async def test_requests_are_answered_while_what_has_come_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        grow(it, "rare one")
+        await only(it, "rare")
+        sizes = slowly(monkeypatch, 0.3)
+        grow(it, *["rare two"] * 5)
+        await it.until(lambda: "looking 1" in it.text())
+        await it.pilot.press("f")
+        await it.until(lambda: "staying" in it.text() and it.app.log_reader.is_idle)
+        assert [text.split(" ", 1)[1] for text in shown(it)] == ["rare one"]
+        assert it.app.home.logs.busy is None
+        await it.pilot.press("f")
+        await it.until(lambda: "rare two" in it.text())
+        sizes.clear()
+        grow(it, *["rare two"] * 5)
+        await it.until(lambda: "looking 1" in it.text())
+        await it.pilot.press("escape")
+        await it.until(lambda: "given up" in it.text())
+        assert sum(sizes) < 5 << 20, "of 10 MiB"
+        grow(it, "rare three")
+        await it.until(lambda: "rare three" in it.text())
 
 
 async def test_a_stack_s_logs_are_one_in_the_order_of_time() -> None:

@@ -33,7 +33,8 @@ class Batch:
         rate: Lines a second, when following.
         busy: How much of it has been looked through, from 0 to 1; ``None`` when it isn't going on.
         over: Whether it ended with an error: nothing will follow.
-        live: Whether it came by following, and answers nothing that was asked.
+        live: Whether it came by following, and answers nothing that was asked; its ``busy`` counts when it is all
+            there is.
         serial: Of the last request that took the place of all before; see `LogReader.serial`.
     """
 

@@ -39,8 +39,8 @@ STEP = 0.05
 TELL = 0.25
 """Seconds between two reports of it."""
 FLOOD = 256 << 10
-FLOOD_MATCHED = 16 << 20
-"""More bytes than this in a moment are not looked through, with a filter."""
+FLOOD_MATCHED = 2 << 20
+"""More bytes than this in a moment are looked through in steps, with a filter."""
 MOST = 1000
 """Lines read at once."""
 ENOUGH = 100
@@ -433,8 +433,11 @@ class LogReader:
                 rate = self._rate.count(0)
                 self._put(Batch(self._sources, "append", (), self._at, self._at, at_end=True, rate=rate, live=True))
             return
-        if grown > (FLOOD if self._keep is None else FLOOD_MATCHED):
+        if self._keep is None and grown > FLOOD:
             self._skip_to(end, grown)
+            return
+        if grown > FLOOD_MATCHED:
+            self._go(self._catch_up(end, self._walk is not None))
             return
         gathered = Gathered(self._at, back=False)
         for step in self._logs.forwards(self._at, self._keep):
@@ -454,7 +457,7 @@ class LogReader:
         """Deliver the newest lines only: too much has come."""
         self._walk = None
         gathered = Gathered(end, back=True)
-        for step in self._logs.backwards(end, self._keep):
+        for step in self._logs.backwards(end):
             gathered.add(step)
             if len(gathered.lines) >= MOST or gathered.size > FLOOD:
                 break
@@ -463,6 +466,43 @@ class LogReader:
         rate = self._rate.count(grown / mean)
         lines = tuple(reversed(gathered.lines))
         self._put(Batch(self._sources, "replace", lines, gathered.edge, end, at_end=True, rate=rate, live=True))
+
+    def _catch_up(self, end: Place, busy: bool) -> Iterator[None]:
+        """Deliver the newest of the wanted lines that have come; when they are few, all of them.
+
+        ``busy``: whether it takes the place of another long look.
+        """
+        start, self._at, self._settled = self._at, end, False
+        gathered = Gathered(end, back=True)
+        missing = {source for source, at in enumerate(start) if at < end[source]}
+        how: Literal["append", "replace"] = "append"
+        whole, told = self._logs.between(start, end), time.monotonic()
+        for step in self._logs.backwards(end, self._keep):
+            if step.at >= start[step.source]:
+                gathered.add(step)
+            if step.at <= start[step.source]:
+                missing.discard(step.source)
+            if not missing:
+                break
+            if len(gathered.lines) >= MOST or gathered.size > FLOOD:
+                how = "replace"
+                break
+            if isinstance(step, Entry):
+                continue
+            yield
+            if not self._following:
+                break
+            if time.monotonic() - told > TELL:
+                told, busy = time.monotonic(), True
+                part = self._logs.between(gathered.edge, end) / whole
+                self._put(Batch(self._sources, "busy", busy=part, live=True))
+        self._settled = True
+        if self._following:
+            lines, top = tuple(reversed(gathered.lines)), gathered.edge if how == "replace" else start
+            rate = self._rate.count(len(lines) * whole / self._logs.between(top, end))
+            self._put(Batch(self._sources, how, lines, top, end, at_end=True, rate=rate, live=True))
+        if busy:
+            self._put(Batch(self._sources, "busy", live=True))
 
     # -- the strip ----------------------------------------------------------------------------------------------
 

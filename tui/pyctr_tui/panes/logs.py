@@ -122,7 +122,7 @@ class LogsPane(TabPane):
         """Take lines from the reader."""
         if batch.sources != self.sources or batch.serial != self.reader.serial:
             return  # what it answers is no longer asked
-        if not batch.live:
+        if not batch.live or batch.how == "busy":
             self.busy = batch.busy
         if batch.how == "found":
             self._searched_from_end = False
