@@ -166,9 +166,7 @@ async def test_a_change_that_was_kept_is_what_the_next_one_goes_back_to() -> Non
 async def test_what_somebody_else_has_changed_since_stays() -> None:
     async with running() as it:
         pids, policy = limits(it)[1], it.engine.container("crawler-fetch-1").spec.request.restart
-        await change(
-            it, "ctrl+u", *"2g", *PIDS, "ctrl+u", *"77", "tab", "ctrl+u", *"always", "tab", *"2s"
-        )
+        await change(it, "ctrl+u", *"2g", *PIDS, "ctrl+u", *"77", "tab", "ctrl+u", *"always", "tab", *"2s")
         assert it.engine.container("crawler-fetch-1").spec.request.restart.name == "always"
         it.engine.update("crawler-fetch-1", lambda now: replace(now, memory=4 << 30, memory_swap=5 << 30))
         await it.until(lambda: limits(it) == (4 << 10, pids))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -471,6 +472,19 @@ async def test_long_lines_are_saved_whole_and_saved_again(tmp_path: Path, monkey
         await it.press("ctrl+s", "ctrl+u", *"only", "enter")
         await it.until(lambda: "1 line (4 bytes)" in it.text())
         assert (tmp_path / "only").read_text() == "out\n"
+
+
+async def test_a_log_that_can_not_be_saved_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        monkeypatch.chdir(tmp_path)
+        write(it.engine, "crawler-fetch-1", (3, "a" * 60 + "?"))
+        (tmp_path / "saved").write_text("older")
+        await it.press("5", "ampersand", *(key(letter) for letter in r"^(\w+\s?)*[!]$"), "enter")
+        await it.until(lambda: "too slow: a simpler pattern helps" in it.text())
+        await it.press("ctrl+s", "ctrl+u", *"saved", "enter")
+        await it.until(lambda: any(job.state == "failed" for job in it.app.jobs.all))
+        assert (tmp_path / "saved").read_text() == "older"
+        assert os.listdir(tmp_path) == ["saved"]
 
 
 async def test_a_stack_s_logs_follow_who_comes_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

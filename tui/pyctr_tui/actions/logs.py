@@ -19,6 +19,7 @@ from pyctr_tui.logs.log import Log
 from pyctr_tui.logs.matching import Matcher, TooSlow, Unwanted
 from pyctr_tui.logs.merge import Entry, Logs, Passed
 from pyctr_tui.safe_text import safe, safe_log
+from pyctr_tui.saved_file import saved_file
 
 if TYPE_CHECKING:
     from pyctr_engine.engine import Engine
@@ -105,7 +106,7 @@ class LogActions(Actions):
 
             def work(job: Job) -> str:
                 text, written = LogText(engine, sources, times, only), 0
-                with told_as(f"write {path}"), open(path, "wb") as file:
+                with told_as(f"write {path}"), saved_file(path) as file:
                     for data in text:
                         file.write(data)
                         written += len(data)
