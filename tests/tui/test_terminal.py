@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import pty
+import re
 import select
 import signal
 import struct
@@ -24,6 +25,22 @@ from tests.tui.fake import FakeSession
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0
+
+
+TURNED = {
+    **{str(mode): (rf"\[\?{mode}h", rf"\[\?{mode}l") for mode in (1, 1000, 1002, 1003, 1004, 1006, 1049, 2004)},
+    **{str(mode): (rf"\[\?{mode}h", rf"\[\?{mode}l") for mode in (2026, 2048)},
+    **{name: (rf"\[\?{mode}l", rf"\[\?{mode}h") for name, mode in (("cursor", 25), ("wrap", 7))},
+    "keypad": ("=", ">"),
+    "margins": (r"\[\d+;\d+r", r"\[r"),
+    "kitty keyboard": (r"\[>\d+u", r"\[<u"),
+}
+"""How what a terminal has is turned on and off, after an escape character."""
+
+
+def last(sequence: str, seen: bytes) -> int:
+    """Where a sequence stands last; -1 when it doesn't."""
+    return max((found.start() for found in re.finditer(f"\x1b{sequence}".encode(), seen)), default=-1)
 
 
 class Terminal:
@@ -80,11 +97,11 @@ class Terminal:
     def is_sane(self) -> bool:
         """Whether the settings are as before, and the last words turned off what was turned on."""
         now = termios.tcgetattr(self.slave)
-        modes = [(f"[?{mode}h".encode(), f"[?{mode}l".encode()) for mode in (1049, 1000, 1002, 1003, 1006, 2004)]
-        for on, off in (*modes, (b"[?25l", b"[?25h")):
-            if self.seen.rfind(off) < self.seen.rfind(on):
-                return False
-        return now[:4] == self.before[:4]
+        return not self.left_on() and now[:4] == self.before[:4]
+
+    def left_on(self) -> list[str]:
+        """What has been turned on and not off again."""
+        return [name for name, (on, off) in TURNED.items() if last(off, self.seen) < last(on, self.seen)]
 
 
 @pytest.fixture
@@ -119,6 +136,37 @@ def test_guardian_restores_the_terminal_after_sigkill(demo: Terminal) -> None:
     while not demo.is_sane():
         demo.drain()
         assert time.monotonic() < deadline, "the terminal stayed raw"
+
+
+@pytest.mark.parametrize("ended", ["q", "SIGTERM", "SIGKILL"])
+def test_what_a_modern_terminal_has_is_turned_off_too(demo: Terminal, ended: str) -> None:
+    os.write(demo.master, b"\x1b[?2048;2$y\x1b[?2026;2$y")
+    demo.read_until(b"\x1b[?2048h", b"\x1b[?2026h")
+    assert {"1004", "2048", "kitty keyboard"} <= set(demo.left_on())
+    if ended == "q":
+        os.write(demo.master, b"q")
+    else:
+        os.kill(demo.pid, signal.Signals[ended])
+    demo.wait()
+    deadline = time.monotonic() + PATIENCE
+    while not demo.is_sane():
+        demo.drain()
+        assert time.monotonic() < deadline, demo.left_on()
+
+
+def test_guardian_undoes_what_the_program_that_had_the_terminal_did(demo: Terminal) -> None:
+    os.write(demo.master, b"E")
+    demo.read_until(b"Ctrl+] d leaves", b"fake shell")
+    vim = b"\x1b[?1049h\x1b[?1h\x1b=\x1b[2;9r\x1b[?2004h\x1b[?1004h"
+    os.write(demo.master, vim)
+    demo.read_until(vim)
+    os.kill(demo.pid, signal.SIGKILL)
+    demo.wait()
+    deadline = time.monotonic() + PATIENCE
+    while not demo.is_sane():
+        demo.drain()
+        assert time.monotonic() < deadline, demo.left_on()
+    assert last(r"\[r", demo.seen) < last(r"\[\?1049l", demo.seen), "it moves the cursor"
 
 
 def test_escape_is_answered_without_a_second_key(demo: Terminal) -> None:
@@ -212,7 +260,7 @@ def test_whatever_fails_inside_the_terminal_is_given_back(
     given: tuple[str, bytes] | BaseException, raised: type[BaseException]
 ) -> None:
     master, slave = pty.openpty()
-    session = Broken(("stdout", b"\x1b[?1049h\x1b[?1003h\x1b[?25l"), given)
+    session = Broken(("stdout", b"\x1b[?1049h\x1b[?1003h\x1b[?25l\x1b[?1004h\x1b[?7l\x1b[2;9r"), given)
     session.has_buffered = True  # type: ignore[attr-defined]
     try:
         before = termios.tcgetattr(slave)
@@ -222,8 +270,7 @@ def test_whatever_fails_inside_the_terminal_is_given_back(
         assert termios.tcgetattr(slave)[:4] == before[:4]
         assert signal.getsignal(signal.SIGWINCH) is handler
         seen = os.read(master, 65536)
-        for off in (b"[?1049l", b"[?1003l", b"[?25h"):
-            assert seen.rfind(off) > seen.rfind(off[:-1] + (b"h" if off.endswith(b"l") else b"l"))
+        assert not [name for name, (on, off) in TURNED.items() if last(off, seen) < last(on, seen)]
     finally:
         session.close()
         os.close(master)

@@ -11,11 +11,22 @@ import os
 import signal
 import termios
 
-RESET = (
-    b"\x1b[<u"  # leave the kitty keyboard protocol, while still on the alternate screen
+MODES_OFF = (
     b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?1016l"  # mouse
     b"\x1b[?2004l\x1b[?1004l\x1b[?2048l\x1b[?2026l"  # paste, focus, resize reports, synchronised output
-    b"\x1b[?7h\x1b[?1049l\x1b[?25h\x1b[0m"  # wrap, main screen, cursor, colours
+    b"\x1b[?1l\x1b>\x1b[?7h"  # cursor keys, keypad, wrap
+)
+"""What a program may have turned on, wherever the cursor is."""
+MARGINS_OFF = b"\x1b[r"
+"""Moves the cursor to the first cell."""
+VISIBLE = b"\x1b[?25h\x1b[0m"
+"""Cursor on, colours off."""
+RESET = (
+    b"\x1b[<u"  # leave the kitty keyboard protocol, while still on the alternate screen
+    + MODES_OFF
+    + MARGINS_OFF
+    + b"\x1b[?1049l"  # main screen, and its cursor to where it was
+    + VISIBLE
 )
 
 

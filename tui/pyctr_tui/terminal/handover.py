@@ -15,6 +15,7 @@ from pyctr_engine.model.spec import ExecRequest
 from pyctr_tui import glyphs
 from pyctr_tui.safe_text import safe, safe_error
 from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
+from pyctr_tui.terminal.guardian import MARGINS_OFF, MODES_OFF, VISIBLE
 from pyctr_tui.terminal.tabs import SHELL
 
 if TYPE_CHECKING:
@@ -214,10 +215,8 @@ def pump(session: Session, keyboard: int, screen: int, has_terminal: bool = True
         os.close(reading)
         os.close(writing)
         termios.tcsetattr(keyboard, termios.TCSADRAIN, attributes)
-        # The program may have left the terminal in any state: mouse off, main screen, cursor on, colours off.
-        _write_all(
-            screen, b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1049l\x1b[?25h\x1b[0m"
-        )
+        # The program may have left the terminal in any state.
+        _write_all(screen, MODES_OFF + MARGINS_OFF + b"\x1b[?1049l" + VISIBLE)
 
 
 def _resize(session: Session, screen: int, fewer: int = 0) -> None:

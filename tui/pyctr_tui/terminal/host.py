@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 from pyctr_engine.errors import EngineError
 from pyctr_tui.safe_text import safe, safe_error
 from pyctr_tui.terminal.driver import is_reading, leave_terminal, take_terminal
+from pyctr_tui.terminal.guardian import MARGINS_OFF, MODES_OFF, VISIBLE
 
 if TYPE_CHECKING:
     from pyctr_tui.application import Application
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 KEYBOARD, SCREEN = 0, 1
 FEEDER_ENDS = 2.0
 """Seconds after which who feeds a program that has ended must have noticed."""
-_SANE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>\x1b[?1047l\x1b[?25h\x1b[0m"
-"""Mouse off, main screen, cursor on, colours off: a program may have left the terminal in any state.
+_SANE = MODES_OFF + b"\x1b7" + MARGINS_OFF + b"\x1b8\x1b[?1047l" + VISIBLE
+"""A program may have left the terminal in any state.
 
 1047 and not 1049, which would put the cursor back to where it was before us, over what the program printed.
 """
