@@ -5,10 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from pyctr_engine.errors import NotFound, StoreError
+from pyctr_engine.model.event import Event
+from pyctr_tui import feed
 from pyctr_tui.details import Answer, Details
 from pyctr_tui.feed import Feed, Happened, Known, Message, Snapshot
 from tests.tui.fake import FakeEngine
@@ -80,6 +83,33 @@ def test_trouble_is_told_and_got_over(reader: Reader) -> None:
     del reader.engine.fail["containers"]
     reader.feed.refresh()
     eventually(lambda: not reader.snapshots()[-1].error)
+
+
+@pytest.mark.parametrize("trouble", [OSError(24, "Too many open files"), StoreError("busy"), RuntimeError("a fault")])
+def test_events_that_can_not_be_read_are_told_once_and_read_again(
+    trouble: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "PERIOD", 0.05)
+    engine, failures = FakeEngine(), []
+    events = engine.events
+
+    def failing(*arguments: Any, **options: Any) -> Iterator[Event]:
+        if len(failures) < 4:
+            failures.append(trouble)
+            raise trouble
+        return events(*arguments, **options)
+
+    monkeypatch.setattr(engine, "events", failing)
+    reader = Reader(engine)
+    try:
+        eventually(lambda: reader.engine._listeners)
+        engine.emit(happened(engine, "die", "shop-web-1"))
+        eventually(lambda: any(isinstance(message, Happened) for message in reader.messages))
+        (said,) = [one.error for one in reader.snapshots() if one.error]
+        assert said.startswith("events can't be read: ")
+        assert all(one.containers for one in reader.snapshots())
+    finally:
+        reader.feed.stop()
 
 
 def test_what_waits_for_a_reading_is_called_after_one_that_began_later(reader: Reader) -> None:

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import EngineError
 from pyctr_engine.record import dataclass, replace
 from pyctr_tui.safe_text import safe_error
 from pyctr_tui.samples import HostSample, Sample, host_sample, sample
@@ -143,6 +142,7 @@ class Feed:
         self._images_due = True
         self._readings = 0
         self._awaited: deque[Callable[[], object]] = deque()
+        self._unfollowed = ""
         self._before: dict[str, Stats] = {}
         self._host_before: HostStats | None = None
 
@@ -226,6 +226,9 @@ class Feed:
                 images = self._read_images()
         except Exception as trouble:  # noqa: BLE001 - it is told
             error = safe_error(told(trouble))
+        unfollowed, self._unfollowed = self._unfollowed, ""
+        if unfollowed and not error:
+            error = f"events can't be read: {unfollowed}"
         return Snapshot(self._clock(), containers, samples, host, images, error)
 
     def _read_images(self) -> tuple[ImageView, ...]:
@@ -246,17 +249,19 @@ class Feed:
         return samples, host
 
     def _follow(self) -> None:
-        since = self._clock() - PAST
+        since, said = self._clock() - PAST, ""
         while not self._stopped:
             try:
                 for event in self._engine.events(since=since, follow=True):
-                    since = max(since, event.time)
+                    since, said = max(since, event.time), ""
                     self._put(Happened((event_view(event),)))
                     if event.type == "image" or event.action in ("commit", "create", "destroy"):
                         self._images_due = True
                     self._wake.set()
                     if self._stopped:
                         return
-            except EngineError:
-                pass
+            except Exception as trouble:  # noqa: BLE001 - it is told once, and tried again
+                if (text := safe_error(told(trouble))) != said:
+                    said = self._unfollowed = text
+                    self._wake.set()
             time.sleep(PERIOD)
