@@ -72,6 +72,24 @@ def test_one_that_was_cut_off_is_played_up_to_there(tmp_path: Path) -> None:
     assert asciicast.read(str(tmp_path / "a.cast"))[1] == [Event(0.5, "o", "hello")]
 
 
+def test_only_output_and_sizes_are_played(tmp_path: Path) -> None:
+    kinds = ("o", "i", "", "or", "m", "r", "x")
+    (tmp_path / "a.cast").write_text(HEADER + "".join(f'[{at}, "{kind}", "9x9"]\n' for at, kind in enumerate(kinds)))
+    assert asciicast.read(str(tmp_path / "a.cast"))[1] == [Event(0.0, "o", "9x9"), Event(5.0, "r", "9x9")]
+
+
+def test_an_event_without_an_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asciicast, "MOST_LINE", 60)
+    path, longest = tmp_path / "a.cast", json.dumps([2.0, "o", "x" * 45]) + "\n"
+    path.write_text(HEADER + longest)
+    assert len(longest) == 60
+    assert asciicast.read(str(path))[1] == [Event(2.0, "o", "x" * 45)]
+    for end in ("\n", ""):
+        path.write_text(HEADER + '[1.0, "o", "x"]\n' + longest.rstrip() + "  " + end)
+        with pytest.raises(InvalidValue, match=":3:"):
+            asciicast.read(str(path))
+
+
 def test_names_of_recordings_are_harmless() -> None:
     assert asciicast.fresh_path("/x", "../a b\x1b", 0).startswith("/x/_a_b_-")
     assert asciicast.folder({"XDG_STATE_HOME": "relative", "HOME": "/h"}) == "/h/.local/state/pyctr-tui/recordings"

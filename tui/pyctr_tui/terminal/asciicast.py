@@ -12,6 +12,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping
+from typing import TextIO
 
 from pyctr_engine.errors import InvalidValue, told_as
 from pyctr_engine.record import dataclass
@@ -135,8 +136,10 @@ def _header(path: str, line: str) -> Header:
     return Header(columns, rows, safe(str(found.get("title") or "")), idle)
 
 
-def _events(path: str, lines: Iterator[str]) -> Iterator[Event]:
-    for number, line in enumerate(lines, 2):
+def _events(path: str, file: TextIO) -> Iterator[Event]:
+    for number, line in enumerate(iter(lambda: file.readline(MOST_LINE + 1), ""), 2):
+        if len(line) > MOST_LINE:
+            raise InvalidValue(f"{path}:{number}: this is no event of an asciicast: it has no end", "")
         if not line.strip():
             continue
         try:
@@ -146,7 +149,7 @@ def _events(path: str, lines: Iterator[str]) -> Iterator[Event]:
             if not line.endswith("\n"):
                 return  # whoever wrote it was killed in the middle of a line
             raise InvalidValue(f"{path}:{number}: this is no event of an asciicast", "") from error
-        if event.kind in "or":
+        if event.kind in ("o", "r"):
             yield event
 
 
