@@ -302,6 +302,29 @@ async def test_recording_and_playing(tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert it.app.home.term.mode == "typing"
 
 
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("end", ["exit", "detach", "stop"])
+async def test_where_a_recording_is_is_told_whatever_ends_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, fails: bool
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with running(200, 40, engine=ShellEngine()) as it:
+        shell = await opened(it)
+        await it.press(PREFIX, "r")
+        await shown(it, "[rec]")
+        (path,) = (tmp_path / "pyctr-tui" / "recordings").iterdir()
+        if fails:
+            it.app.home.term.current.recorder.failed = "no space left on device"  # type: ignore[union-attr]
+        if end == "exit":
+            shell.end(0)
+        else:
+            await it.press(PREFIX, {"detach": "d", "stop": "r"}[end])
+        said = "the recording ended early: no space left on device" if fails else "recorded: "
+        await shown(it, said)
+        assert path.name[:12] in it.lines()[-1]
+        assert [job.cli for job in it.app.jobs.all if job.said.startswith(said)] == [f"replay {path}"]
+
+
 def draw(shell: Shell) -> None:
     """As a person left it: a prompt, a coloured listing, and the beginning of the next command."""
     prompt = "\x1b[1;32mroot@fetch-1\x1b[0m:\x1b[1;34m/app\x1b[0m# "

@@ -209,12 +209,7 @@ class TerminalActions(Actions):
 
     def _record(self, tab: Tab) -> None:
         if tab.recorder is not None:
-            recorder = tab.recorder
-            path = tab.stop_recording()
-            if recorder.failed:
-                self._home.notify_line(f"the recording ended early: {recorder.failed} · {safe(path)}", "bad")
-            else:
-                self._home.notify_line(f"recorded: {safe(path)} · pyctr-tui replay plays it", "good", 12.0)
+            tab.stop_recording()
             return
         where = asciicast.folder(os.environ)
         path = asciicast.fresh_path(where, tab.where, self._home.application.clock())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -51,7 +52,16 @@ class Tab:
         viewers: Who watched at the last look, ourselves included.
     """
 
-    def __init__(self, container: str, where: str, label: str, columns: int, rows: int) -> None:
+    def __init__(
+        self,
+        container: str,
+        where: str,
+        label: str,
+        columns: int,
+        rows: int,
+        recorded: Callable[[Recorder], object],
+    ) -> None:
+        """``recorded`` is called with each recording that has ended, whatever ended it."""
         self.container = container
         self.where = where
         self.label = label
@@ -61,6 +71,7 @@ class Tab:
         self.viewers = 0
         self.exit_code: int | None = None
         self.recorder: Recorder | None = None
+        self._recorded = recorded
         self.dirty = True
         self.fresh_bytes = 0
         self.connection: Connection | None = None
@@ -187,13 +198,13 @@ class Tab:
         if not self._muted:
             self.send(data)
 
-    def stop_recording(self) -> str:
-        """End the recording, if there is one; its path."""
+    def stop_recording(self) -> None:
+        """End the recording, if there is one."""
         if self.recorder is None:
-            return ""
+            return
         recorder, self.recorder = self.recorder, None
         recorder.close()
-        return recorder.path
+        self._recorded(recorder)
 
 
 class Tabs:
@@ -210,7 +221,7 @@ class Tabs:
         self.changed: Callable[[Tab | None], object] = lambda tab: None
         self.gone: Callable[[Tab], object] = lambda tab: None
         self.size = (80, 24)
-        self._due = False
+        self._due = self._closed = False
 
     def of(self, container: str) -> list[Tab]:
         """A container's sessions, the oldest first."""
@@ -239,7 +250,7 @@ class Tabs:
 
     def open(self, container: ContainerView, argv: Sequence[str] = SHELL, user: str = "", cwd: str = "") -> Tab:
         """Run a program in a container, in a tab of its own."""
-        tab = Tab(container.id, container.name, label_of(argv), *self.size)
+        tab = Tab(container.id, container.name, label_of(argv), *self.size, self._recorded)
         self.all.append(tab)
         self.chosen[container.id] = tab
         colours = ("COLORTERM=truecolor",) if self._application.depth == "true" else ()
@@ -295,7 +306,7 @@ class Tabs:
                 self.forget(tab)
         for one in found.values():
             if one.exit_code is None and not any(tab.state == "opening" and not tab.id for tab in self.of(container)):
-                tab = Tab(container, where, label_of(one.argv), *self.size)
+                tab = Tab(container, where, label_of(one.argv), *self.size, self._recorded)
                 tab.id, tab.state, tab.viewers = one.id, "away", one.viewers
                 self.all.append(tab)
         self.changed(None)
@@ -314,8 +325,23 @@ class Tabs:
 
     def close(self) -> None:
         """The interface ends: programs run on."""
+        self._closed = True
         for tab in self.all:
             tab.leave()
+
+    def _recorded(self, recorder: Recorder) -> None:
+        """Say where a recording is, after what is said of the session's end."""
+        if not self._closed:
+            self._application.home.call_next(self._tell, recorder)
+
+    def _tell(self, recorder: Recorder) -> None:
+        """Say where a recording is, or why it is not whole; the list of jobs keeps it."""
+        path = safe(recorder.path)
+        said = f"recorded: {path} · pyctr-tui replay plays it"
+        if recorder.failed:
+            said = f"the recording ended early: {recorder.failed} · {path}"
+        self._application.jobs.note(f"replay {shlex.quote(path)}", said)
+        self._application.home.notify_line(said, "bad" if recorder.failed else "good", 12.0)
 
     # -- the clock ----------------------------------------------------------------------------------------------
 
