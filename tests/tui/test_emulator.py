@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rich.segment import Segment
+from rich.style import Style
 
 from pyctr_tui.terminal.cells import CURSOR, draw_row, harmless, lay_over
 from pyctr_tui.terminal.emulator import HISTORY_LINES, MAX_STRING, Emulator
@@ -39,6 +41,43 @@ def test_the_screen_is_as_tmux_had_it(name: str, size: int) -> None:
 
 def test_the_corpus_is_there() -> None:
     assert {"vim", "less", "htop", "top", "tmux", "wide", "vim-mouse"} <= set(RECORDED)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "style"),
+    [
+        ("1", "bold"), ("2", "dim"), ("3", "italic"), ("4", "underline"), ("7", "reverse"), ("8", "conceal"),
+        ("9", "strike"), ("53", "overline"), ("1;2;3;4;7;9", "bold dim italic underline reverse strike"),
+        ("1;2;22", ""), ("3;23", ""), ("4;24", ""), ("7;27", ""), ("8;28", ""), ("9;29", ""), ("53;55", ""),
+        ("1;4;31;42;0", ""), ("1;4;31;42;", ""), ("4:3", "underline"), ("4:0", ""), ("21", "underline"),
+        *((f"{30 + number}", f"color({number})") for number in range(8)),
+        *((f"{90 + number}", f"color({8 + number})") for number in range(8)),
+        *((f"{40 + number}", f"on color({number})") for number in range(8)),
+        *((f"{100 + number}", f"on color({8 + number})") for number in range(8)),
+        *((f"38;5;{number}", f"color({number})") for number in (0, 7, 15, 16, 231, 232, 255)),
+        *((f"48;5;{number}", f"on color({number})") for number in (0, 15, 16, 255)),
+        ("38;2;1;2;3", "#010203"), ("48;2;250;128;0", "on #fa8000"), ("38:2::1:2:3", "#010203"),
+        ("38:2:1:2:3", "#010203"), ("38:5:99", "color(99)"), ("48:5:99", "on color(99)"),
+        ("31;39", ""), ("42;49", ""), ("38;2;1;2;3;48;5;4;1", "bold #010203 on color(4)"),
+        ("31;44;7", "reverse color(1) on color(4)"),
+    ],
+)  # fmt: skip
+def test_what_is_drawn_looks_as_the_program_said(sequence: str, style: str) -> None:
+    emulator = Emulator(20, 2)
+    emulator.feed(f"\x1b[{sequence}mlike this\x1b[0m not".encode())
+    (row, _) = emulator.rows()
+    pieces = [(text, own) for text, own, _ in Segment.simplify(draw_row(row, 13))]
+    plain = Style()
+    expected = [("like this", Style.parse(style)), (" not", plain)] if style else [("like this not", plain)]
+    assert pieces == expected
+
+
+def test_a_screen_in_reverse_video_is_drawn_so() -> None:
+    emulator = Emulator(20, 2)
+    emulator.feed(b"\x1b[?5hone\x1b[7mtwo")
+    assert emulator.is_reversed
+    line = draw_row(emulator.rows()[0], 6, emulator.is_reversed)
+    assert [(text, bool(style and style.reverse)) for text, style, _ in line] == [("one", True), ("two", False)]
 
 
 def test_modes_are_known() -> None:
