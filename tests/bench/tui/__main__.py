@@ -20,6 +20,7 @@ import pyctr_tui
 import tests
 from tests.bench.figures import Figure, table
 from tests.bench.tui.explorer import explorer
+from tests.bench.tui.floods import floods
 from tests.bench.tui.logs import logs
 from tests.bench.tui.terminal import Terminal
 
@@ -237,6 +238,7 @@ MEASURES: dict[str, Callable[[bool], Iterator[Figure]]] = {
     "slow": slow,
     "traffic": traffic,
     "memory": memory,
+    "floods": floods,
     "logs": logs,
     "explorer": explorer,
 }

@@ -1,6 +1,5 @@
-"""The terminal pane under ``yes``: ``python -m tests.bench.term``. Prints figures, asserts nothing.
+"""The terminal pane under floods like ``yes``: keys from the driver to the program, and how fast it is drawn.
 
-How fast the emulator is by itself, and how long a key takes from the driver to the program while a flood is drawn.
 On two busy cores the emulator took 0.3 MB/s (lines of one letter) to 1.2 MB/s, and 2.3 MB/s of the former with the
 lines left out that only scroll away; keys took 1.5 ms at the median and 24 ms at most, whatever the flood. So it
 stays in the interface's process: a helper would cost memory and copies, and could gain only what is not felt.
@@ -9,19 +8,18 @@ stays in the interface's process: a helper would cost memory and copies, and cou
 from __future__ import annotations
 
 import asyncio
-import statistics
-import sys
 import threading
 import time
+from collections.abc import Iterator
 
 from textual import events
 
 from pyctr_tui.terminal.connection import PIECE
 from pyctr_tui.terminal.emulator import Emulator
+from tests.bench.figures import Figure
 from tests.tui.harness import running
 from tests.tui.shells import ShellEngine
 
-KEYS = 100
 NAME = "crawler-fetch-1"
 FLOODS = {
     "yes": b"y\r\n" * 40_000,
@@ -31,20 +29,28 @@ FLOODS = {
 }
 
 
-def speeds() -> None:
+def floods(quick: bool) -> Iterator[Figure]:
+    """Keys typed into a program that floods its terminal, and the emulator by itself."""
     for name, data in FLOODS.items():
-        emulator = Emulator(80, 24)
-        began = time.thread_time()
+        samples = asyncio.run(_keys(data, 20 if quick else 100))
+        ordered = sorted(samples)
+        yield Figure(f"key to the program, its terminal flooded, {name}", samples)
+        yield Figure(f"  its 99th percentile, {name}", (ordered[int(len(ordered) * 0.99)],), target=60)
+        yield Figure(f"  the emulator, {name}", (_speed(data, skims=False),), "MB/s")
+        yield Figure(f"  what only scrolls away left out, {name}", (_speed(data, skims=True),), "MB/s")
+
+
+def _speed(data: bytes, skims: bool) -> float:
+    emulator, began = Emulator(80, 24), time.thread_time()
+    if skims:
+        emulator.feed(emulator.skim(data))
+    else:
         for at in range(0, len(data), PIECE):
             emulator.feed(data[at : at + PIECE])
-        whole = time.thread_time() - began
-        emulator, began = Emulator(80, 24), time.thread_time()
-        emulator.feed(emulator.skim(data))
-        skimmed = time.thread_time() - began
-        print(f"{name:16} {len(data) / whole / 1e6:6.2f} MB/s   skimmed {len(data) / skimmed / 1e6:6.2f} MB/s")
+    return len(data) / (time.thread_time() - began) / 1e6
 
 
-async def keys(flood: bytes) -> list[float]:
+async def _keys(flood: bytes, number: int) -> tuple[float, ...]:
     """Milliseconds from each key's event to the program."""
     took: list[float] = []
     async with running(120, 36, engine=ShellEngine()) as it:
@@ -64,24 +70,12 @@ async def keys(flood: bytes) -> list[float]:
 
         threading.Thread(target=write, daemon=True).start()
         await asyncio.sleep(1)
-        for number in range(KEYS):
+        for at in range(number):
             began = time.monotonic()
             it.app.home.term.post_message(events.Key("a", "a"))
-            while len(shell.typed) <= number:
+            while len(shell.typed) <= at:
                 await asyncio.sleep(0.001)
             took.append((time.monotonic() - began) * 1000)
             await asyncio.sleep(0.03)
         stop.set()
-    return took
-
-
-def main() -> int:
-    speeds()
-    for name, flood in FLOODS.items():
-        took = sorted(asyncio.run(keys(flood)))
-        print(f"{name:16} key p50 {statistics.median(took):5.1f} ms  p99 {took[-2]:5.1f} ms  max {took[-1]:5.1f} ms")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    return tuple(took)
