@@ -304,6 +304,21 @@ async def test_what_has_come_meanwhile_is_looked_through_and_no_more(monkeypatch
         assert [int(text.split()[-1]) for text in shown(it)] == list(range(20, 30)), "the newest"
 
 
+async def test_what_has_come_stops_no_look_through_what_was_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as it:
+        grow(it, "rare one", *[""] * 8)
+        await it.press("5")
+        await it.until(lambda: "xxx" in it.text())
+        slowly(monkeypatch, 0.1)
+        await it.press("ampersand", *"rare")
+        await it.pilot.press("enter")
+        await it.until(lambda: "looking" in it.text())
+        grow(it, "rare two", "")
+        await it.until(lambda: [text.split(" ", 1)[1] for text in shown(it)] == ["rare two"])
+        await it.until(lambda: [text.split(" ", 1)[1] for text in shown(it)] == ["rare one", "rare two"])
+        await it.until(lambda: it.app.log_reader.is_idle and it.app.home.logs.busy is None)
+
+
 async def test_requests_are_answered_while_what_has_come_is_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
     async with running() as it:
         grow(it, "rare one")

@@ -72,6 +72,7 @@ class LogReader:
         self._keep: Matcher | None = None
         self._needle: Matcher | None = None
         self._walk: Iterator[None] | None = None
+        self._paused: Iterator[None] | None = None
         self._following = self._behind = False
         self._settled = True
         self._at: Place = ()
@@ -192,7 +193,7 @@ class LogReader:
             if when == "instead":
                 self._done += len(waiting)
                 waiting.clear()
-                self._walk = None
+                self._walk = self._paused = None
                 self._serving += 1
             self._guarded(job)
             self._done += 1
@@ -205,14 +206,14 @@ class LogReader:
         try:
             job()
         except Unwanted:
-            self._walk = None
+            self._walk = self._paused = None
         except TooSlow as error:
             self._fail(str(error))
         except Exception as error:  # noqa: BLE001 - told; were the thread to die of it, no log would be read any more
             self._fail(safe_error(told(error)))
 
     def _fail(self, said: str) -> None:
-        self._walk, self._following = None, False
+        self._walk, self._paused, self._following = None, None, False
         self._put(Batch(self._sources, "none", error=said, over=True))
 
     def _put(self, batch: Batch | Merged) -> bool:
@@ -238,7 +239,7 @@ class LogReader:
             try:
                 next(self._walk)
             except StopIteration:
-                self._walk = None
+                self._walk, self._paused = self._paused, None
 
     def _is_wanted(self) -> bool:
         return self._wanted == self._serving
@@ -437,7 +438,8 @@ class LogReader:
             self._skip_to(end, grown)
             return
         if grown > FLOOD_MATCHED:
-            self._go(self._catch_up(end, self._walk is not None))
+            self._paused = self._walk
+            self._go(self._catch_up(end))
             return
         gathered = Gathered(self._at, back=False)
         for step in self._logs.forwards(self._at, self._keep):
@@ -467,15 +469,16 @@ class LogReader:
         lines = tuple(reversed(gathered.lines))
         self._put(Batch(self._sources, "replace", lines, gathered.edge, end, at_end=True, rate=rate, live=True))
 
-    def _catch_up(self, end: Place, busy: bool) -> Iterator[None]:
+    def _catch_up(self, end: Place) -> Iterator[None]:
         """Deliver the newest of the wanted lines that have come; when they are few, all of them.
 
-        ``busy``: whether it takes the place of another long look.
+        A look through what was there before goes on afterwards, unless that is no longer next to what is shown.
         """
         start, self._at, self._settled = self._at, end, False
         gathered = Gathered(end, back=True)
         missing = {source for source, at in enumerate(start) if at < end[source]}
         how: Literal["append", "replace"] = "append"
+        busy = False
         whole, told = self._logs.between(start, end), time.monotonic()
         for step in self._logs.backwards(end, self._keep):
             if step.at >= start[step.source]:
@@ -485,7 +488,7 @@ class LogReader:
             if not missing:
                 break
             if len(gathered.lines) >= MOST or gathered.size > FLOOD:
-                how = "replace"
+                how, busy, self._paused = "replace", busy or self._paused is not None, None
                 break
             if isinstance(step, Entry):
                 continue
