@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 import threading
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from pyctr_engine.errors import Cancelled
 from pyctr_tui.saved_file import saved_file
+
+NOBODY = 65534
 
 
 def test_a_file_appears_when_it_is_whole(tmp_path: Path) -> None:
@@ -83,26 +88,59 @@ def test_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(path.stat().st_mode)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_where_no_file_can_be_made_what_is_there_is_written(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("older")
-    tmp_path.chmod(0o500)
-    try:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory of somebody's who may not write everywhere, as root may."""
+    with tempfile.TemporaryDirectory() as made:
+        if os.geteuid() == 0:
+            os.chown(made, NOBODY, NOBODY)
+        yield Path(made)
+
+
+def as_nobody(do: Callable[[], None]) -> None:
+    """Do it in a process of theirs."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(NOBODY)
+                os.setuid(NOBODY)
+            do()
+            code = 0
+        except BaseException:  # noqa: BLE001 - told, and the test fails
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_where_no_file_can_be_made_what_is_there_is_written(folder: Path) -> None:
+    path = folder / "file"
+
+    def write() -> None:
+        path.write_text("older")
+        folder.chmod(0o500)
         with saved_file(str(path)) as file:
             file.write(b"newer")
-        with pytest.raises(PermissionError), saved_file(str(tmp_path / "other")):
+        with pytest.raises(PermissionError), saved_file(str(folder / "other")):
             pass
-    finally:
-        tmp_path.chmod(0o700)
+
+    as_nobody(write)
     assert path.read_text() == "newer"
+    assert os.listdir(folder) == ["file"]
+    folder.chmod(0o700)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_what_may_not_be_written_to_is_not_replaced(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    path.write_text("older")
-    path.chmod(0o400)
-    with pytest.raises(PermissionError), saved_file(str(path)):
-        pass
+def test_what_may_not_be_written_to_is_not_replaced(folder: Path) -> None:
+    path = folder / "file"
+
+    def write() -> None:
+        path.write_text("older")
+        path.chmod(0o400)
+        with pytest.raises(PermissionError), saved_file(str(path)):
+            pass
+
+    as_nobody(write)
     assert path.read_text() == "older"

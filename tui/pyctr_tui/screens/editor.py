@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
@@ -30,6 +29,7 @@ from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.figures import count
 from pyctr_tui.panes.plan import draw_action
 from pyctr_tui.safe_text import safe
+from pyctr_tui.saved_file import saved_file
 from pyctr_tui.widgets.draw import Line, cells, fill, gap, spread
 from pyctr_tui.widgets.pane import Pane
 
@@ -406,7 +406,8 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         """Aside, then in its place, with its mode."""
         text = self.yaml.text
         try:
-            _write(self.path, text)
+            with saved_file(self.path) as file:
+                file.write(text.encode())
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or safe(str(error)) or "error"
             self.state.say(f"can't write {safe(self.path)}: {reason.lower()}", "bad")
@@ -518,25 +519,3 @@ def _other_name(engine: Engine, path: str, text: str, stack: str) -> str:
         return "" if engine.check_stack(path, text).name == stack else stack
     except InvalidStack:
         return stack
-
-
-def _write(path: str, text: str) -> None:
-    """Complete or not at all, with the file's own mode and, where that can be, owner."""
-    real = os.path.realpath(path)
-    fd, aside = tempfile.mkstemp(prefix=".", dir=os.path.dirname(real) or ".")
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            if os.path.exists(real):
-                status = os.stat(real)
-                os.fchmod(file.fileno(), status.st_mode & 0o7777)
-                if os.geteuid() == 0:
-                    os.fchown(file.fileno(), status.st_uid, status.st_gid)
-            else:
-                os.fchmod(file.fileno(), 0o644)
-            os.fsync(file.fileno())
-        os.rename(aside, real)
-    except BaseException:
-        os.unlink(aside)
-        raise
