@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from pathlib import Path
 
 import pytest
 
 from pyctr_engine.errors import StoreError
 from pyctr_engine.model.event import Event
-from pyctr_engine.model.tidy import PruneRequest
+from pyctr_engine.model.tidy import Pruned, PruneRequest
 from pyctr_tui.pages.disk import command_lines, request
 from pyctr_tui.pages.doctor import DoctorPane
 from tests.tui.fake import START, FakeEngine
@@ -118,6 +119,57 @@ async def test_pruning_says_what_goes_and_how_many_bytes_come_back() -> None:
         await it.until(lambda: bool(it.engine.calls))
         assert it.engine.calls[0] == ("prune", PruneRequest(containers=True, images=True, all_images=True))
         await shown(it, "372 MiB came back")
+
+
+class Held(FakeEngine):
+    """Counts what would go only when it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.held: dict[PruneRequest, threading.Event] = {}
+        self.waiting: list[PruneRequest] = []
+        self.broken = False
+
+    def prune(self, request: PruneRequest) -> Pruned:
+        if self.broken and request.dry_run:
+            raise StoreError("the store is damaged")
+        if request in self.held:
+            self.waiting.append(request)
+            self.held[request].wait(10)
+        return super().prune(request)
+
+
+async def test_what_is_ticked_is_pruned_only_when_its_own_list_was_shown() -> None:
+    first = PruneRequest(containers=True, images=True, dry_run=True)
+    second = PruneRequest(containers=True, images=True, all_images=True, dry_run=True)
+    engine = Held()
+    async with running(engine=engine) as it:
+        await it.press("P", "tab")
+        await shown(it, "gives back")
+        engine.held = {first: threading.Event(), second: threading.Event()}
+        await it.pilot.press("space")
+        await it.until(lambda: first in engine.waiting)
+        await it.pilot.press("j", "j", "space")
+        engine.held[first].set()
+        await it.until(lambda: second in engine.waiting)
+        await it.pilot.pause(0.1)
+        await it.pilot.press("P")
+        await shown(it, "still counting")
+        assert it.app.screen is it.app.home
+        engine.held[second].set()
+        await shown(it, "gives back 372 MiB", "untagged: app:dev")
+
+
+async def test_nothing_is_pruned_when_what_would_go_is_not_known() -> None:
+    engine = Held()
+    async with running(engine=engine) as it:
+        await it.press("P", "tab")
+        await shown(it, "gives back")
+        engine.broken = True
+        await it.press("space", "P")
+        await shown(it, "the store is damaged")
+        assert "gives back" not in it.text()
+        assert it.app.screen is it.app.home
 
 
 async def test_disk_that_cannot_be_read_is_told() -> None:

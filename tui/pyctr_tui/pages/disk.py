@@ -150,6 +150,7 @@ class UnusedPane(ListPane[UnusedRow]):
         self.chosen: set[str] = {"images"}
         self.bytes: dict[str, int] = {}
         self.would: Pruned | None = None
+        self.error = ""
         self.reading = True
         self.update_rows()
 
@@ -158,9 +159,9 @@ class UnusedPane(ListPane[UnusedRow]):
         return item.choice.name if item.choice else str(item.number)
 
     def update_rows(self) -> None:
-        """Choices, and the objects that would go."""
+        """Choices, and the objects that would go, or why that isn't known."""
         rows = [UnusedRow(at, choice) for at, choice in enumerate(CHOICES)]
-        lines: list[str] = []
+        lines = ["", self.error] if self.error else []
         if self.would is not None:
             lines = ["", *going(self.would), *(f"stays: {safe(note)}" for note in self.would.notes)]
         rows += [UnusedRow(len(CHOICES) + at, None, line) for at, line in enumerate(lines)]
@@ -186,7 +187,7 @@ class UnusedPane(ListPane[UnusedRow]):
         """One choice with its bytes, or one thing that would go."""
         palette = self.palette
         if item.choice is None:
-            return [gap(1), cells(item.text, max(width - 2, 4), palette.dim)]
+            return [gap(1), cells(item.text, max(width - 2, 4), palette.bad if self.error else palette.dim)]
         choice = item.choice
         ticked = choice.name in self.chosen
         lead = 2 if choice.name in PARENTS else 0
@@ -246,6 +247,7 @@ class DiskPage(Page):
         super().__init__(home)
         self.disk, self.unused = DiskPane(), UnusedPane()
         self.panes = (self.disk, self.unused)
+        self._asked = 0
 
     def arrange(self, width: int, height: int) -> dict[str, Region]:
         """The things get more room than the choices."""
@@ -283,6 +285,7 @@ class DiskPage(Page):
 
     def _dry_run(self) -> None:
         engine, pane, chosen = self.application.engine, self.unused, set(self.unused.chosen)
+        self._asked = asked = self._asked + 1
 
         def ask() -> tuple[dict[str, int], Pruned]:
             each = {}
@@ -294,11 +297,14 @@ class DiskPage(Page):
             return each, engine.prune(request(chosen, True))
 
         def then(answer: Answer) -> None:
-            pane.reading = False
-            if answer.error:
-                self.home.notify_line(answer.error, "bad", 12.0)
+            if asked != self._asked:  # something else is ticked by now, or something has gone
                 return
-            pane.bytes, pane.would = answer.value
+            pane.reading, pane.error = False, answer.error
+            if answer.error:
+                pane.bytes, pane.would = {}, None
+                self.home.notify_line(answer.error, "bad", 12.0)
+            else:
+                pane.bytes, pane.would = answer.value
             pane.update_rows()
 
         pane.reading = True
@@ -329,7 +335,8 @@ class DiskPage(Page):
         pane = self.unused
         would, chosen = pane.would, set(pane.chosen)
         if pane.reading or would is None:
-            self.home.notify_line("still counting: a moment", "dim")
+            said = ("still counting: a moment", "dim") if pane.reading else (pane.error, "bad")
+            self.home.notify_line(*said)
             return
         if not chosen or not (would.containers or would.images or would.volumes or would.layers or would.blobs):
             self.home.notify_line("nothing would go", "good")
