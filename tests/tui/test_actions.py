@@ -31,6 +31,30 @@ async def test_keys_act_on_the_selected_container(keys: tuple[str, ...], call: t
         assert it.engine.calls[0] == call
 
 
+@pytest.mark.parametrize("pane", ["3", "7"])
+async def test_where_an_image_is_shown_no_container_is_meant(pane: str) -> None:
+    async with running() as it:
+        await it.press("2", pane)
+        for key in ("s", "r", "p", "d", "K", "D", "C", "e"):
+            await it.press(key)
+            assert "this is an image: select a container first" in it.text(), key
+            assert it.app.screen is it.app.home
+            it.app.home.notify_line("")
+        assert not it.engine.calls
+        await it.press("1", pane, "r")
+        await it.until(lambda: it.engine.calls == [("restart", "crawler-fetch-1")])
+
+
+async def test_the_palette_knows_that_an_image_is_shown() -> None:
+    async with running() as it:
+        await it.press("2", "3", "colon", *"restart", "enter")
+        assert "restart: this is an image: select a container first" in it.text()
+        await it.press("y")
+        assert it.app.clipboard == "crawler:4"
+        await it.press("ctrl+n")
+        assert "crawler:4" in it.text()
+
+
 @pytest.mark.parametrize("key", ["d", "K", "D"])
 @pytest.mark.parametrize("answer", ["n", "escape", "enter"])
 async def test_nothing_is_destroyed_without_a_yes(key: str, answer: str) -> None:

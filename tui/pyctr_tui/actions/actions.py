@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pyctr_tui.screens.home import HomeScreen
     from pyctr_tui.view import ContainerView, ImageView
 
+NO_CONTAINER = "this is an image: select a container first"
+
 
 class Actions:
     """Methods ``action_…`` are what the keymap's commands name."""
@@ -27,8 +29,11 @@ class Actions:
     # -- whom they mean -----------------------------------------------------------------------------------------
 
     def _targets(self) -> list[ContainerView]:
-        """The marked containers, or the selected one, or the selected stack's."""
+        """The marked containers, or the selected one, or the selected stack's; none where an image is shown."""
         store, containers = self._home.store, self._home.containers
+        if self._home.selection.shows_image:
+            self._home.notify_line(NO_CONTAINER, "warn")
+            return []
         if store.marks:
             return [one for one in store.containers if one.id in store.marks]
         if containers.container is not None:
@@ -40,6 +45,9 @@ class Actions:
 
     def _one(self) -> ContainerView | None:
         container = self._home.containers.container
+        if self._home.selection.shows_image:
+            self._home.notify_line(NO_CONTAINER, "warn")
+            return None
         if container is None:
             self._home.notify_line("select one container first")
         return container

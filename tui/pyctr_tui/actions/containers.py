@@ -43,13 +43,14 @@ class ContainerActions(Actions):
     def action_pause(self) -> None:
         """Freeze what runs; when all targets are frozen, let them go on."""
         engine = self._home.application.engine
-        targets = [target for target in self._targets() if target.is_up]
+        found = self._targets()
+        targets = [target for target in found if target.is_up]
         moving = [target for target in targets if target.state is State.RUNNING]
         if moving:
             self._each(moving, "pausing", "paused", "pause", engine.pause, again=True)
         elif targets:
             self._each(targets, "resuming", "goes on", "unpause", engine.unpause, again=True)
-        else:
+        elif found:
             self._home.notify_line("it is not running · s starts it", "warn")
 
     def action_limits(self) -> None:
@@ -63,9 +64,11 @@ class ContainerActions(Actions):
 
     def action_kill(self) -> None:
         """A signal, SIGKILL unless another is chosen, after asking."""
-        targets = [target for target in self._targets() if target.is_up]
+        found = self._targets()
+        targets = [target for target in found if target.is_up]
         if not targets:
-            self._home.notify_line("it is not running", "warn")
+            if found:
+                self._home.notify_line("it is not running", "warn")
             return
         from pyctr_tui.dialogs.confirm import Choice
 
@@ -118,6 +121,8 @@ class ContainerActions(Actions):
         """Stop and remove stacks (of the marked containers, or the selected one), after saying what goes."""
         targets = self._targets()
         stacks = list(dict.fromkeys(target.stack for target in targets if target.stack))
+        if not targets:
+            return
         if not stacks:
             self._home.notify_line("select a stack, or a container of one", "warn")
             return

@@ -103,7 +103,7 @@ class CustomActions(Actions):
                 if ref
                 else None
             )
-        if home.focus_name in ("images", "layers") and (image := home.images.selected) is not None:
+        if home.selection.shows_image and (image := home.selection.image) is not None:
             return Selected("image", image.label, {"name": image.label, "id": image.id, "image": image.label})
         if (stack := home.containers.stack) is not None:
             name = stack.key.removeprefix("stack:")

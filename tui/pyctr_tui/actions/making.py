@@ -46,7 +46,7 @@ class MakingActions(Actions):
     def _make(self, start: bool) -> None:
         home = self._home
         image, container = home.images.selected, home.containers.container
-        if home.focus_name != "images" and container is not None:
+        if home.focus_name != "images" and not home.selection.shows_image and container is not None:
             name = container.image
         else:
             name = (image.names[0] if image.names else image.id[7:19]) if image is not None else "pyctr/base"

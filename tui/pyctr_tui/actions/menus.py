@@ -40,8 +40,8 @@ class MenuActions(Actions):
             items.append(Item(command.label, command.help, key, self._doing(command)))
         container, stack = home.containers.container, home.containers.stack
         about = container.name if container else stack.name if stack else home.focus_name
-        if home.focus_name in ("images", "layers") and home.images.selected is not None:
-            about = home.images.selected.label
+        if home.selection.shows_image and (image := home.selection.image) is not None:
+            about = image.label
         elif home.page is not None:
             about = home.page.custom_object()[0] or home.focus_name
         self._open(about, items)

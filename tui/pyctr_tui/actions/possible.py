@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pyctr_tui.actions.actions import NO_CONTAINER
 from pyctr_tui.bindings import CONTAINERS, HOME, IMAGES
 from pyctr_tui.home_layout import PANES
 from pyctr_tui.pages import PAGES
@@ -19,6 +20,8 @@ WITHOUT = frozenset({"run", "create", "edit_stack", "pull", "load", "import", "l
 """What needs nothing selected."""
 OF_IMAGES = frozenset(command.action for command in IMAGES) | {"remove_image"}
 OF_CONTAINERS = frozenset(command.action for command in CONTAINERS) - OF_IMAGES
+OF_BOTH = frozenset({"inspect", "show_layers", "show_logs", "show_diff"})
+"""What an image has too, and what goes to the container's own panes."""
 
 
 def why_not(home: HomeScreen, command: Command) -> str:
@@ -32,6 +35,8 @@ def why_not(home: HomeScreen, command: Command) -> str:
     if command.action in OF_IMAGES:
         marked = home.store.image_marks or home.images.selected is not None
         return "" if marked else "there is no image"
+    if command.action in OF_CONTAINERS - OF_BOTH and home.selection.shows_image:
+        return NO_CONTAINER
     if command.action in OF_CONTAINERS:
         return _of_containers(home, command.action)
     return ""

@@ -23,6 +23,8 @@ class ScreenActions(Actions):
             "ps": lambda: str(home.ps.selected.pid) if home.ps.selected else "",
         }
         text = names[home.focus_name]() if home.focus_name in names else ""
+        if not text and home.selection.shows_image and home.selection.image is not None:
+            text = home.selection.image.label
         if not text and home.containers.container is not None:
             text = home.containers.container.name
         if text:

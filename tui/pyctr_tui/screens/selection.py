@@ -67,6 +67,11 @@ class Selection:
         return self._home.images.selected if self._by_image else None
 
     @property
+    def shows_image(self) -> bool:
+        """Whether what has the focus is about an image: what is done to a container would be done out of sight."""
+        return self._home.focus_name in ("images", "layers", "info") and self.image is not None
+
+    @property
     def subject(self) -> Subject:
         """What the graphs show."""
         pane, store = self._home.containers, self._home.store
