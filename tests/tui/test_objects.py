@@ -95,10 +95,26 @@ async def test_all_of_a_stack_at_once(key: str, call: str) -> None:
 
 async def test_a_stack_is_brought_up_from_its_file_and_what_is_wrong_is_told() -> None:
     async with running() as it:
+        plan = it.engine.plan
+        it.engine.plan = lambda stack: [one for one in plan(stack) if one.kind == "create"]  # type: ignore[method-assign]
         await it.press("S", "N", *"new", "full_stop", *"yaml", "tab", *"fresh", "enter")
         await shown(it, "fresh is up")
         await it.press("N", *"wrong", "enter")
-        await shown(it, "wrong:3:5: there is no attribute imge")
+        await shown(it, "wrong:3:5: there is no attribute imge · did you mean image?")
+
+
+async def test_a_file_of_a_stack_that_is_there_is_brought_up_after_asking() -> None:
+    async with running() as it:
+        await it.press("S", "N", *"new", "full_stop", *"yaml", "enter")
+        await shown(it, "Bring up shop?", "recreate shop-web-1: image changed", "$ pyctr-tui up -p shop new.yaml")
+        await it.press("n")
+        assert not it.engine.calls
+        await it.press("N", *"new", "tab", *"crawler", "enter")
+        await shown(it, "crawler is as its file says")
+        await it.press("N", *"new", "enter")
+        await shown(it, "Bring up shop?")
+        await it.press("y")
+        await shown(it, "shop is up")
 
 
 async def test_it_is_edited_and_its_containers_are_found(tmp_path: Path) -> None:

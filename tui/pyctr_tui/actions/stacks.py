@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pyctr_engine.errors import EngineError
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.actions.loss import Loss
-from pyctr_tui.safe_text import safe
+from pyctr_tui.safe_text import safe, safe_error
 
 if TYPE_CHECKING:
     from pyctr_engine.model.stack import Action
+    from pyctr_tui.details import Answer
     from pyctr_tui.jobs import Job
     from pyctr_tui.view import ContainerView
 
@@ -32,6 +34,29 @@ class StackActions(Actions):
 
         named = f" -p {safe(name)}" if name else ""
         self._jobs.run(f"bringing up {shown}", work, "up", f"up{named} {safe(path)}", cancellable=True, images=True)
+
+    def plan_up(self, path: str, name: str) -> None:
+        """The same, after looking at what it would do; ``name`` is the stack's own when it is empty."""
+        home = self._home
+        engine = home.application.engine
+
+        def read() -> tuple[str, list[Action], str]:
+            try:
+                stack = engine.load_stack(path, name)
+                return stack.name, [action for action in engine.plan(stack) if action.kind != "keep"], ""
+            except EngineError as error:
+                return "", [], safe_error(error)
+
+        def then(answer: Answer) -> None:
+            found, changes, error = answer.value or ("", (), answer.error)
+            if error:
+                home.notify_line(error, "bad", 12.0)
+            elif changes:
+                self.up_asking(path, found, changes)
+            else:
+                home.notify_line(f"{safe(found)} is as its file says", "good")
+
+        home.application.details.call("plan of up", read, then)
 
     def up_asking(self, path: str, name: str, changes: Sequence[Action]) -> None:
         """The same, after asking when something that there is is replaced or goes."""

@@ -350,7 +350,7 @@ class StacksPage(Page):
             edit(self.application, stack.path, stack.ref)
 
     def action_new_stack(self) -> None:
-        """Bring one up from its file."""
+        """Bring one up from its file, after asking when something that there is is replaced or goes."""
         field = Field("path", "file", "", "a stack file, or a directory with a compose.yaml", needed=True)
         name = Field("name", "name", "", "the file's own, or the directory's")
         form = FormDialog(
@@ -360,7 +360,7 @@ class StacksPage(Page):
 
         def answered(found: Answers | None) -> None:
             if found is not None:
-                self._do.up(os.path.expanduser(found["path"]), found["name"])
+                self._do.plan_up(os.path.expanduser(found["path"]), found["name"])
 
         self.home.app.push_screen(form, answered)
 
