@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pyctr_engine.errors import StoreError
+from pyctr_engine.model.stack import StackSummary
 from pyctr_tui.bindings import COMMANDS, HOME
 from pyctr_tui.home_layout import PANES, Wish, arrange
 from pyctr_tui.keymap import Keymap
@@ -130,6 +131,53 @@ async def test_running_only() -> None:
         await it.press("A")
         assert "migrate-1" not in it.text()
         assert "1 Containers · 9 of 11 · running" in it.text()
+
+
+async def filtered(it: Running, *keys: str) -> None:
+    await it.press("1", "slash", *"sleepy", "enter", *keys)
+
+
+async def test_what_is_gone_to_is_shown_whatever_hides_it() -> None:
+    async with running() as it:
+        await filtered(it, "S", "l")
+        assert (it.app.home.focus_name, selected(it)) == ("logs", "crawler")
+        assert "cleared the filter: crawler was hidden" in it.text()
+        await filtered(it, "S", "G", "enter")
+        assert (it.app.home.focus_name, selected(it)) == ("containers", "shop")
+        await it.press("left", "W", "enter", "enter")
+        assert selected(it) == "shop-web-1"
+        assert "cleared" not in it.text(), "a collapsed stack is expanded, no more"
+        await filtered(it, "1", "A", "v", "slash", *"oom", "enter", "enter")
+        assert selected(it) == "crawler-index-1"
+        assert "cleared the filter and “running only”: crawler-index-1 was hidden" in it.text()
+        await it.press("A", "v", "m")
+        assert (it.app.home.focus_name, selected(it)) == ("graphs", "crawler-index-1")
+        assert "cleared “running only”" in it.text()
+
+
+async def test_what_is_gone_to_need_not_be_there() -> None:
+    async with running() as it:
+        await filtered(it)
+        assert not it.app.home.lists.reveal("f" * 64)
+        assert selected(it) == "sleepy-finch"
+        assert it.app.store.query.text == "sleepy"
+        stacks = it.engine.stacks
+        it.engine.stacks = lambda: [*stacks(), StackSummary("ended", "/srv/x.yaml", 0, 0)]  # type: ignore[method-assign]
+        await it.press("S", "j")
+        await it.until(lambda: "ended" in it.text())
+        await it.press("l")
+        assert "ended has no containers · u brings it up" in it.text()
+        assert it.app.home.page is not None
+
+
+async def test_the_palette_clears_what_hides_a_container_and_no_more() -> None:
+    async with running() as it:
+        await it.press("space", "space", "z")
+        await filtered(it, "colon", *"shop-web-2", "enter")
+        assert selected(it) == "shop-web-2"
+        assert "cleared the filter: shop-web-2 was hidden" in it.text()
+        assert len(it.app.store.marks) == 2
+        assert it.app.home.zoomed
 
 
 async def test_what_another_terminal_does_appears() -> None:

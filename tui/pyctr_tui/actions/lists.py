@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
 from pyctr_tui.grouping import COLUMNS, SORTS, StackRow
 from pyctr_tui.panes.listing import ListPane
+from pyctr_tui.query import parse
+
+if TYPE_CHECKING:
+    from pyctr_tui.query import Query
 
 
 class ListActions(Actions):
@@ -127,6 +131,39 @@ class ListActions(Actions):
         containers.update_rows()
         containers.select(f"stack:{name}") if not is_open else None
         self._home.rearrange()
+
+    def reveal(self, key: str) -> bool:
+        """Put the cursor on a container, or on ``stack:NAME``; what hides it is cleared, and that is said.
+
+        ``False``, and nothing is changed, when there is none.
+        """
+        home, store = self._home, self._home.store
+        one = store.by_id.get(key)
+        if one is None and not key.startswith("stack:"):
+            return False
+        kept, closed = (store.query, store.running_only), store.closed
+        if one is not None:
+            store.closed = store.closed - {one.stack}
+        for query, running_only in (kept, (kept[0], False), (parse(""), kept[1]), (parse(""), False)):
+            if self._reveals(key, query, running_only):
+                break
+        else:
+            store.closed = closed
+            self._reveals(key, *kept)
+            return False
+        cleared = ["the filter"] * (query is not kept[0] and bool(kept[0].text))
+        cleared += ["“running only”"] * (running_only != kept[1])
+        if cleared:
+            name = one.name if one is not None else key.removeprefix("stack:")
+            home.notify_line(f"cleared {' and '.join(cleared)}: {name} was hidden", "warn")
+        home.rearrange()
+        return True
+
+    def _reveals(self, key: str, query: Query, running_only: bool) -> bool:
+        store, containers = self._home.store, self._home.containers
+        store.query, store.running_only = query, running_only
+        containers.update_rows()
+        return containers.select(key)
 
     def action_collapse(self) -> None:
         """Collapse the stack the cursor is in."""

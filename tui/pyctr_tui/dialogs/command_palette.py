@@ -94,11 +94,7 @@ def entries(home: HomeScreen) -> list[Entry]:
 
 def _go(home: HomeScreen, key: str) -> None:
     home.action_pane("containers")
-    if not home.containers.select(key):
-        home.store.closed.clear()
-        home.action_back()
-        home.containers.update_rows()
-        home.containers.select(key)
+    home.lists.reveal(key)
 
 
 def _go_image(home: HomeScreen, key: str) -> None:

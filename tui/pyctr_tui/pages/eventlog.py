@@ -167,14 +167,10 @@ class EventLogPage(Page):
         event = self.list.selected
         if not isinstance(event, EventView):
             return
-        if event.id in self.store.by_id:
+        if self.home.lists.reveal(f"stack:{event.name}" if event.type == "stack" else event.id):
             self.home.action_pane("containers")
-            self.home.containers.select(event.id)
         elif event.type == "image" and self.home.images.select(event.id):
             self.home.action_pane("images")
-        elif event.type == "stack":
-            self.home.action_pane("containers")
-            self.home.containers.select(f"stack:{event.name}")
         else:
             self.home.notify_line(f"{event.name} is gone", "warn")
 
@@ -187,7 +183,7 @@ class EventLogPage(Page):
         if id not in self.store.by_id:
             self.home.notify_line(f"{event.name} is no container that is still here", "warn")
             return
-        self.home.show_container(id)
+        self.home.lists.reveal(id)
         self.home.go_to_moment(event.time)
 
     def action_raw_event(self) -> None:

@@ -203,9 +203,10 @@ class NetworksPage(Page):
         member = self.members.member
         if self.home.focus_name == "networks":
             self.members.focus(scroll_visible=False)
-        elif member is not None:
+        elif member is not None and self.home.lists.reveal(member.id):
             self.home.action_pane("containers")
-            self.home.containers.select(member.id)
+        elif member is not None:
+            self.home.notify_line(f"{safe(member.name)} is gone", "warn")
 
     def action_copy(self) -> None:
         """Copy the address, or the subnet."""

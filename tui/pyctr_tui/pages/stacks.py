@@ -295,10 +295,16 @@ class StacksPage(Page):
 
     def action_open(self) -> None:
         """Go to its containers on home."""
+        self._go("containers")
+
+    def _go(self, pane: str) -> None:
         stack = self._selected()
-        if stack is not None:
-            self.home.action_pane("containers")
-            self.home.containers.select(f"stack:{stack.name}")
+        if stack is None:
+            return
+        if self.home.lists.reveal(f"stack:{stack.name}"):
+            self.home.action_pane(pane)
+        else:
+            self.home.notify_line(f"{stack.name} has no containers · u brings it up", "warn")
 
     def action_up(self) -> None:
         """Make it so, after asking when something is replaced or goes."""
@@ -366,8 +372,7 @@ class StacksPage(Page):
 
     def action_show_logs(self) -> None:
         """Its logs, on home."""
-        self.action_open()
-        self.home.action_pane("logs")
+        self._go("logs")
 
     # -- what they share ----------------------------------------------------------------------------------------
 
