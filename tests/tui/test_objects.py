@@ -174,6 +174,19 @@ async def test_a_file_is_copied_out_complete_or_not_at_all(tmp_path: Path, monke
         await shown(it, "only files")
 
 
+async def test_a_file_that_is_shown_goes_with_its_volume() -> None:
+    async with running() as it:
+        await it.press("V")
+        await shown(it, "PG_VERSION")
+        await it.press("enter", "G", "k", "enter")
+        await shown(it, "max_connections = 100")
+        await it.press("shift+tab", "j")
+        await shown(it, "crawler_cache:/")
+        assert "max_connections" not in it.text()
+        await it.press("tab")
+        assert it.app.home.focus_name == "files"
+
+
 async def test_volumes_are_made_and_removed() -> None:
     async with running() as it:
         await it.press("V")

@@ -216,6 +216,7 @@ class VolumesPage(Page):
         self.volumes, self.files, self.viewer = VolumesPane(), FilesPane(), ViewerPane("fileview")
         self.panes = (self.volumes, self.files, self.viewer)
         self.viewing = False
+        self._viewed = ("", "")
 
     def custom_object(self) -> tuple[str, Object]:
         """The selected volume."""
@@ -249,6 +250,7 @@ class VolumesPage(Page):
         self.volumes.now = self.store.clock()
         self.volumes.show([volume_view(found) for found in answer.value])
         if self.volumes.selected is None:
+            self._close_file()
             self.files.subject = ""
             self.files.show(())
         elif self.files.subject != self.volumes.selected.name:
@@ -256,7 +258,8 @@ class VolumesPage(Page):
 
     def moved(self, pane: Pane) -> None:
         """Another volume: its root."""
-        if pane is self.volumes and self.volumes.selected is not None:
+        if pane is self.volumes:
+            self._close_file()
             self._read("/")
 
     def job_changed(self, job: Job) -> None:
@@ -309,9 +312,12 @@ class VolumesPage(Page):
             self.home.notify_line(f"a {entry.state.type} has nothing to show", "warn")
             return
         engine = self.application.engine
+        self._viewed = viewed = (volume.ref, path)
         self.viewer.show_waiting(f"{volume.name}:{safe(path)}")
 
         def then(answer: Answer) -> None:
+            if self._viewed != viewed:
+                return
             if answer.error:
                 self.viewer.show_waiting(self.viewer.heading, answer.error)
             else:
@@ -322,8 +328,18 @@ class VolumesPage(Page):
 
     def _view(self, viewing: bool) -> None:
         self.viewing = viewing
+        if not viewing:
+            self._viewed = ("", "")
         self.home.rearrange()
         (self.viewer if viewing else self.files).focus(scroll_visible=False)
+
+    def _close_file(self) -> None:
+        """Show a directory again, where a file of another volume is shown."""
+        if self.viewing:
+            self.viewing, self._viewed = False, ("", "")
+            self.home.rearrange()
+            if self.home.focus_name == "fileview":
+                self.files.focus(scroll_visible=False)
 
     def back(self) -> bool:
         """From a file to its directory, then up, then to the volumes."""
@@ -360,6 +376,9 @@ class VolumesPage(Page):
             self.home.notify_line("only files · `pyctr-tui cp` of a container that mounts it takes all", "warn")
             return
         path = posixpath.join(self.files.path, entry.name)
+        if self.viewing and self._viewed != (volume.ref, path):
+            self.home.notify_line("the file is no longer there", "warn")
+            return
         field = Field("to", "to", f"./{safe(entry.name)}", "a new file", needed=True)
         explore = self.application.engine.explore
 
