@@ -13,6 +13,7 @@ from pyctr_engine.model.event import Event
 from pyctr_engine.model.tidy import Pruned, PruneRequest
 from pyctr_tui.pages.disk import command_lines, request
 from pyctr_tui.pages.doctor import DoctorPane
+from pyctr_tui.store import Store
 from tests.tui.fake import START, FakeEngine
 from tests.tui.harness import Running, running
 from tests.tui.hostile import CORPUS
@@ -99,18 +100,21 @@ def test_the_command_line_does_the_same(chosen: set[str], line: str) -> None:
 def test_nothing_that_is_named_goes_unasked() -> None:
     from pyctr_tui.pages.disk import UnusedPane
 
-    assert request(UnusedPane().chosen, dry_run=False) == PruneRequest(images=True)
+    assert request(UnusedPane(Store(lambda: START)).chosen, dry_run=False) == PruneRequest(images=True)
 
 
 async def test_pruning_says_what_goes_and_how_many_bytes_come_back() -> None:
     async with running() as it:
         await it.press("P")
         await it.press("tab", "space")
-        await shown(it, "gives back 31 MiB", "container ")
+        await shown(it, "gives back 31 MiB", "container shop-migrate-1")
         await it.press("P")
         await shown(
             it, "Prune 31 MiB?", "Lost: their changed files and logs.", "31 MiB come back.", "system prune -f"
         )
+        dialog = "\n".join(line[36:84] for line in it.lines())
+        assert "container shop-migrate-1" in dialog
+        assert "container crawler-index-1" in dialog
         await it.press("n")
         assert not it.engine.calls
         await it.press("j", "j", "space")

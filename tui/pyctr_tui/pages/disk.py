@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.segment import Segment
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pyctr_tui.details import Answer
     from pyctr_tui.jobs import Job
     from pyctr_tui.screens.home import HomeScreen
+    from pyctr_tui.store import Store
+    from pyctr_tui.view import ContainerView
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +147,9 @@ class UnusedPane(ListPane[UnusedRow]):
 
     has_header = False
 
-    def __init__(self) -> None:
+    def __init__(self, store: Store) -> None:
         super().__init__(id="unused")
+        self.store = store
         self.chosen: set[str] = {"images"}
         self.bytes: dict[str, int] = {}
         self.would: Pruned | None = None
@@ -163,7 +166,7 @@ class UnusedPane(ListPane[UnusedRow]):
         rows = [UnusedRow(at, choice) for at, choice in enumerate(CHOICES)]
         lines = ["", self.error] if self.error else []
         if self.would is not None:
-            lines = ["", *going(self.would), *(f"stays: {safe(note)}" for note in self.would.notes)]
+            lines = ["", *going(self.would, self.store.by_id), *(f"stays: {safe(note)}" for note in self.would.notes)]
         rows += [UnusedRow(len(CHOICES) + at, None, line) for at, line in enumerate(lines)]
         if self.is_mounted:
             self.show(rows)
@@ -202,9 +205,9 @@ class UnusedPane(ListPane[UnusedRow]):
         ]
 
 
-def going(pruned: Pruned) -> list[str]:
+def going(pruned: Pruned, by_id: Mapping[str, ContainerView]) -> list[str]:
     """What goes, a line each."""
-    lines = [f"container {safe(id)[:12]}" for id in pruned.containers]
+    lines = [f"container {by_id[id].name if id in by_id else safe(id)[:12]}" for id in pruned.containers]
     lines += [safe(line) for line in pruned.images]
     lines += [f"volume {safe(name)}" for name in pruned.volumes]
     if pruned.layers:
@@ -245,7 +248,7 @@ class DiskPage(Page):
 
     def __init__(self, home: HomeScreen) -> None:
         super().__init__(home)
-        self.disk, self.unused = DiskPane(), UnusedPane()
+        self.disk, self.unused = DiskPane(), UnusedPane(home.store)
         self.panes = (self.disk, self.unused)
         self._asked = 0
 
@@ -341,7 +344,7 @@ class DiskPage(Page):
         if not chosen or not (would.containers or would.images or would.volumes or would.layers or would.blobs):
             self.home.notify_line("nothing would go", "good")
             return
-        lines = going(would)
+        lines = going(would, self.store.by_id)
         lines += [""] + [f"Lost: {choice.harm}." for choice in CHOICES if choice.name in chosen]
         lines += [f"{exact_size(would.reclaimed)} come back.", "", f"$ pyctr-tui {command_lines(chosen)}"]
         engine = self.application.engine
