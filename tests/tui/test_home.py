@@ -228,6 +228,22 @@ async def test_zoom_and_back() -> None:
         assert "1 Containers" in it.text()
 
 
+async def test_a_page_is_not_zoomed_and_its_filter_goes_first() -> None:
+    async with running() as it:
+        await it.press("S", "z")
+        assert not it.app.home.zoomed
+        await it.press("colon", *"zoom", "enter")
+        assert "zoom: in containers · 1 goes there" in it.text()
+        await it.press("1", "z", "S", "slash", *"shop", "enter")
+        assert "shown · /shop" in it.text()
+        await it.press("escape")
+        assert it.app.home.page is not None
+        assert "shown · /shop" not in it.text()
+        await it.press("escape")
+        assert "1 Containers" in it.text()
+        assert it.app.home.zoomed
+
+
 async def test_enter_on_a_stack_folds_it() -> None:
     async with running() as it:
         await it.press("k", "enter")

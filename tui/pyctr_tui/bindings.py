@@ -172,7 +172,7 @@ MOVING: tuple[Command, ...] = (
 SCREEN: tuple[Command, ...] = (
     Command("grow 1", ("plus", "equals_sign"), "wider", "more of the past; a wider left side", HOME),
     Command("grow -1", ("minus",), "narrower", "less of the past; a narrower left side", HOME),
-    Command("zoom", ("z",), "zoom", "give the pane the whole screen, or take it back"),
+    Command("zoom", ("z",), "zoom", "give the pane the whole screen, or take it back", HOME),
     Command("theme", ("t",), "theme", "the next theme"),
     Command("refresh", ("R",), "refresh", "read everything again"),
     Command(

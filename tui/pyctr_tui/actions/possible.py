@@ -18,6 +18,8 @@ IN_IT = frozenset({"exec", "exec_full", "exec_command", "exec_with", "attach"})
 TO_RUNNING = frozenset({"pause", "kill"})
 WITHOUT = frozenset({"run", "create", "edit_stack", "pull", "load", "import", "login", "logout"})
 """What needs nothing selected."""
+OF_LAYOUT = frozenset({"zoom", "grow 1", "grow -1"})
+"""What changes where home's panes stand."""
 OF_IMAGES = frozenset(command.action for command in IMAGES) | {"remove_image"}
 OF_CONTAINERS = frozenset(command.action for command in CONTAINERS) - OF_IMAGES
 OF_BOTH = frozenset({"inspect", "show_layers", "show_logs", "show_diff"})
@@ -27,6 +29,8 @@ OF_BOTH = frozenset({"inspect", "show_layers", "show_logs", "show_diff"})
 def why_not(home: HomeScreen, command: Command) -> str:
     """Why a command would do nothing as things are; empty when it can be done."""
     if home.focus_name not in command.scopes and not (command.scopes & {*HOME, "*"} and _is_done(home, command)):
+        return _where(home, command)
+    if home.page is not None and command.action in OF_LAYOUT:
         return _where(home, command)
     if command.action in WITHOUT or not command.scopes & {*HOME, "*"}:  # a page knows what is selected on it
         return ""

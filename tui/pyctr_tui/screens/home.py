@@ -406,7 +406,7 @@ class HomeScreen(Screen[None], inherit_bindings=False):
     def action_back(self) -> None:
         """Undo the nearest thing: zoom, search, filter, marks; then go back to the containers."""
         pane = self.pane_of(self.focus_name)
-        if isinstance(pane, ListPane) and pane.filtering.text and not self.zoomed:
+        if isinstance(pane, ListPane) and pane.filtering.text and (self.page is not None or not self.zoomed):
             pane.filter_by("")
         elif self.page is not None:
             if not self.page.back():
