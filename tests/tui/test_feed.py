@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +13,7 @@ import pytest
 from pyctr_engine.errors import NotFound, StoreError
 from pyctr_engine.model.event import Event
 from pyctr_tui import feed
-from pyctr_tui.details import Answer, Details
+from pyctr_tui.details import LONG, Answer, Details
 from pyctr_tui.feed import Feed, Happened, Known, Message, Snapshot
 from tests.tui.fake import FakeEngine
 from tests.tui.harness import happened
@@ -168,6 +169,32 @@ def test_only_the_newest_question_of_a_kind_is_asked() -> None:
     eventually(lambda: len(answers) == 2)
     assert engine.asked == ["first", "missing"]
     assert answers[1].error == "no such image"
+    details.stop()
+
+
+def test_slow_kinds_take_turns_and_hold_up_no_other() -> None:
+    gates = {kind: threading.Event() for kind in LONG}
+    began: queue.Queue[str] = queue.Queue()
+    answers: queue.Queue[str] = queue.Queue()
+    details = Details(FakeEngine(), lambda answer: answers.put(answer.kind))
+
+    def look(kind: str) -> None:
+        began.put(kind)
+        gates[kind].wait(PATIENCE)
+
+    for kind in LONG:
+        details.call(kind, lambda kind=kind: look(kind), lambda _: None)  # type: ignore[misc]
+    first = began.get(timeout=PATIENCE)
+    for kind in ("quick", "other", "quick"):
+        details.call(kind, lambda: None, lambda _: None)
+        assert answers.get(timeout=PATIENCE) == kind
+    assert began.empty()
+    gates[first].set()
+    assert answers.get(timeout=PATIENCE) == first
+    second = began.get(timeout=PATIENCE)
+    assert {first, second} == LONG
+    gates[second].set()
+    assert answers.get(timeout=PATIENCE) == second
     details.stop()
 
 

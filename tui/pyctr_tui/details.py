@@ -1,6 +1,7 @@
 """Questions about what is selected, answered in threads: layers, changes, processes, everything.
 
-Of each kind only the newest question matters: one that was overtaken before its turn is never asked.
+Of each kind only the newest question matters: one that was overtaken before its turn is never asked. Of those that
+take long one is asked at a time.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 Kind = Literal["layers", "changes", "inspect", "inspect_image", "processes", "history", "why"] | str
 """A page's own kinds of questions are its business."""
-THREADS = 2
+THREADS = 3
+LONG = frozenset({"disk", "unused"})
+"""Kinds that look at every file there is: they take turns, so that the others always find a thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,9 @@ class Details:
             self._changed.notify_all()
 
     def _next(self) -> tuple[Kind, _Question] | None:
+        occupied = self._busy | LONG if self._busy & LONG else self._busy
         for kind in self._wanted:
-            if kind not in self._busy:
+            if kind not in occupied:
                 return kind, self._wanted.pop(kind)
         return None
 
