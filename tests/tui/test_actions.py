@@ -176,6 +176,19 @@ async def test_copy_goes_to_the_terminal_as_osc_52() -> None:
         assert it.app.clipboard == "crawler-fetch-1"
 
 
+@pytest.mark.parametrize(
+    ("keys", "times"),
+    [((), 1), (("d",), 1), (("m",), 1), (("colon",), 1), (("slash", "w"), 1), (("ctrl+y",), 1), (("S", "slash"), 1),
+     (("e",), 0)],
+)  # fmt: skip
+async def test_ctrl_z_suspends_wherever_it_is_no_program_s_key(keys: tuple[str, ...], times: int) -> None:
+    async with running() as it:
+        suspended: list[int] = []
+        it.app.action_suspend_process = lambda: suspended.append(1)  # type: ignore[method-assign]
+        await it.press(*keys, "ctrl+z")
+        assert len(suspended) == times
+
+
 async def test_quit_leaves_with_0() -> None:
     async with running() as it:
         await it.pilot.press("q")

@@ -263,19 +263,24 @@ def test_the_terminal_goes_while_a_shell_has_it(tmp_path: Path) -> None:
     until_gone(leader)
 
 
-def test_suspended_the_terminal_is_the_shells_and_fg_draws_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("keys", "shows"), [(b"", b"palette"), (b"d", b"Remove crawler-fetch-1")])
+def test_suspended_the_terminal_is_the_shells_and_fg_draws_again(tmp_path: Path, keys: bytes, shows: bytes) -> None:
     script = f"import os; os.execvp('sh', ['sh', '-m', '-c', {JOB_CONTROL!r}])"
     terminal = Terminal("-c", script, TMPDIR=str(tmp_path))
     leader = terminal.pid
     try:
         terminal.read_until(b"fetch-1", b"palette")
+        os.write(terminal.master, keys)
+        terminal.read_until(shows)
         os.write(terminal.master, b"\x1a")
         terminal.read_until(b"stopped ")
         until_sane(terminal)
         terminal.seen = b""
         os.write(terminal.master, b"\r")
-        terminal.read_until(b"[?1049h", b"fetch-1", b"palette")
-        os.write(terminal.master, b"q")
+        terminal.read_until(b"[?1049h", b"shop", shows)
+        os.write(terminal.master, b"\x03")
+        terminal.drain()
+        os.write(terminal.master, b"\x11")
         terminal.read_until(b"ended 0")
         assert terminal.wait() == 0
         assert terminal.is_sane()

@@ -174,6 +174,14 @@ class Application(App[int], inherit_bindings=False):
         """Keep what was chosen in the palette, the newest first."""
         self.recent = [name, *(one for one in self.recent if one != name)][:RECENT]
 
+    def suspends(self, key: str, character: str | None) -> bool:
+        """Suspend if a key says so where text is typed or a dialog has the keys: Ctrl+Z does, no letter can there."""
+        command = self.keymap.lookup("*", key)
+        if command is None or command.action != "suspend" or (character is not None and character.isprintable()):
+            return False
+        self.action_suspend_process()
+        return True
+
     # -- theme and leaving --------------------------------------------------------------------------------------
 
     def next_theme(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import ComposeResult
 from textual.await_complete import AwaitComplete
@@ -63,10 +63,12 @@ class Dialog(ModalScreen[Result], inherit_bindings=False):
         self.pane.focus()
 
     async def on_key(self, event: events.Key) -> None:
-        """Keys are the dialog's; none reaches the panes below."""
+        """Keys are the dialog's; none reaches the panes below, and the one that suspends does so here too."""
         event.stop()
         event.prevent_default()
-        self.key(event)
+        application: Any = self.app
+        if not application.suspends(event.key, event.character):
+            self.key(event)
 
     def key(self, event: events.Key) -> None:
         """Take a key."""

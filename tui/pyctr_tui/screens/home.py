@@ -277,7 +277,8 @@ class HomeScreen(Screen[None], inherit_bindings=False):
             return
         if self.prompt.is_open:
             event.stop()
-            self.prompt.key(event.key, event.character)
+            if not self.application.suspends(event.key, event.character):
+                self.prompt.key(event.key, event.character)
             return
         if self.focus_name == "term" and self.term.mode:  # typed ahead, before the focus has arrived there
             await self.term.on_key(event)

@@ -72,5 +72,7 @@ class PlainScreen(ModalScreen[None], inherit_bindings=False):
         steps = {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": page, "pageup": -page, "g": -9999, "G": 9999}
         if event.key in steps:
             self.pane.move(steps[event.key])
+        elif self._application.suspends(event.key, event.character):
+            pass
         elif event.key in ("escape", "q", "ctrl+c", "enter"):
             self.dismiss(None)
