@@ -213,8 +213,12 @@ async def test_export_and_copies(tmp_path: Path) -> None:
         await fill(it, "/etc/hosts", f"{tmp_path}/")
         await it.press("tab", "space", "enter")
         await called(it, "copy_out", "crawler-fetch-1", "/etc/hosts", f"{tmp_path}/", True)
-        await it.press("J")
-        assert f"pyctr-tui cp {tmp_path}/a crawler-fetch-1:/srv" in it.text().replace("…", "")[:9000] or True
+        await it.until(lambda: not any(it.app.jobs.running))
+        assert [job.command for job in it.app.jobs.all] == [
+            f"pyctr-tui export -o {tmp_path}/x.tar crawler-fetch-1",
+            f"pyctr-tui cp {tmp_path}/a crawler-fetch-1:/srv",
+            f"pyctr-tui cp -L crawler-fetch-1:/etc/hosts {tmp_path}/",
+        ]
 
 
 async def test_attach_wants_a_terminal_and_a_running_container() -> None:

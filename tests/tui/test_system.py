@@ -187,12 +187,22 @@ async def test_disk_that_cannot_be_read_is_told() -> None:
 # -- trace and doctor -----------------------------------------------------------------------------------------------
 
 
+def figures(it: Running, step: str) -> list[str]:
+    """What stands in the columns of a step of the trace, without the bar."""
+    line = next(line for line in it.lines() if line.startswith(f"│ {step} "))
+    return re.findall(r"[\d.]+", line.removeprefix(f"│ {step} "))
+
+
 async def test_a_trace_compares_with_other_starts_of_the_image() -> None:
     async with running() as it:
         await it.press("F")
         await shown(it, "Start of crawler-fetch-1", "clone into namespaces", "USUAL")
-        await it.press("escape", "g", "j", "F")
-        await it.until(lambda: "Start of" in it.text())
+        assert figures(it, "clone into namespaces") == ["1.97", "1.99", "1.1"]
+        assert figures(it, "exec") == ["0.40", "0.40", "6.3"]
+        await it.press("escape", "G", "F")
+        await shown(it, "Start of sleepy-finch", "clone into namespaces")
+        assert figures(it, "exec")[0] == "0.40", "and of no other there is a start of its image"
+        assert len(figures(it, "exec")) == 2
 
 
 async def test_the_doctor_tells_the_worst_first_and_copies_the_remedy() -> None:
