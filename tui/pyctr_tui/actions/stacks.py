@@ -121,7 +121,7 @@ class StackActions(Actions):
 
         self._jobs.run(
             f"pulling the images of {shown}", work, f"the images of {shown} are here",
-            f"up --pull always {safe(path)}", cancellable=True, images=True,
+            f"pull {safe(path)}" if path.endswith((".yaml", ".yml")) else "", cancellable=True, images=True,
         )  # fmt: skip
 
 
