@@ -31,6 +31,26 @@ async def test_keys_act_on_the_selected_container(keys: tuple[str, ...], call: t
         assert it.engine.calls[0] == call
 
 
+async def test_up_makes_the_selected_container_s_stack_as_its_file_says_after_asking() -> None:
+    async with running() as it:
+        await it.press("u")
+        assert "crawler is as its file says" in it.text()
+        await it.press("colon", *"shop-web-1", "enter", "u")
+        assert "Bring up shop?" in it.text()
+        assert "recreate shop-web-1: image changed" in it.text()
+        assert "$ pyctr-tui up -p shop /srv/shop/compose.yaml" in it.text()
+        await it.press("n", "4", "u", "y")
+        await it.until(lambda: "shop is up" in it.text())
+        assert it.engine.calls == [("up", "shop")]
+        await it.press("1", "colon", *"monitoring-prom", "enter", "u")
+        assert "the file of monitoring is not known" in it.text()
+        await it.press("G", "u")
+        assert "select a stack, or a container of one" in it.text()
+        await it.press("asterisk", "u")
+        assert "one stack at a time is brought up" in it.text()
+        assert len(it.engine.calls) == 1
+
+
 @pytest.mark.parametrize("pane", ["3", "7"])
 async def test_where_an_image_is_shown_no_container_is_meant(pane: str) -> None:
     async with running() as it:

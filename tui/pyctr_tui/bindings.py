@@ -55,6 +55,7 @@ CONTAINERS: tuple[Command, ...] = (
     Command("export", (), "export", "write its whole file system as a tar", SUBJECT, 0, "export -o FILE {}"),
     Command("run", ("ctrl+n",), "run", "run a new container", SUBJECT, 0, "run -d IMAGE"),
     Command("create", (), "create", "make a new container, and don't start it", HOME, 0, "create IMAGE"),
+    Command("up", ("u",), "up", "make its stack be as its file says", SUBJECT, 0, "up"),
     Command("down", ("D",), "down", "stop and remove its stack, after asking", SUBJECT, 0, "down"),
     Command("edit_stack", ("Y",), "edit stack", "edit its stack's file, checked as it is typed", HOME),
     Command("inspect", ("i",), "inspect", "everything about it", HOME, 0, "inspect {}"),

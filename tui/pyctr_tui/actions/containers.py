@@ -117,6 +117,18 @@ class ContainerActions(Actions):
         dialog = self._confirm(f"Remove {several(targets)}?", loss.lines, "remove", then, (VOLUMES,), cli)
         loss.ask(dialog)
 
+    def action_up(self) -> None:
+        """Make the selected stack, or the selected container's, be as its file says, after asking."""
+        targets = self._targets()
+        stacks = {target.stack for target in targets}
+        if not targets:
+            return
+        if len(stacks) != 1 or "" in stacks:
+            one = "select a stack, or a container of one"
+            self._home.notify_line(one if len(stacks) == 1 else "one stack at a time is brought up", "warn")
+            return
+        StackActions(self._home).plan_up_again(stacks.pop())
+
     def action_down(self) -> None:
         """Stop and remove stacks (of the marked containers, or the selected one), after saying what goes."""
         targets = self._targets()

@@ -78,6 +78,6 @@ def _of_containers(home: HomeScreen, action: str) -> str:
         return "" if one.state.can_exec else f"{one.name} is {'paused' if one.is_up else 'not running'}"
     if action in TO_RUNNING and not any(one.is_up for one in targets):
         return f"{targets[0].name} is not running" if len(targets) == 1 else "none of them is running"
-    if action == "down" and not any(one.stack for one in targets):
+    if action in ("up", "down") and not any(one.stack for one in targets):
         return f"{targets[0].name} is of no stack" if len(targets) == 1 else "none of them is of a stack"
     return ""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pyctr_engine.errors import EngineError
+from pyctr_engine.errors import EngineError, NotFound
 from pyctr_tui.actions.actions import Actions
 from pyctr_tui.actions.loss import Loss
 from pyctr_tui.safe_text import safe, safe_error
@@ -37,18 +37,34 @@ class StackActions(Actions):
 
     def plan_up(self, path: str, name: str) -> None:
         """The same, after looking at what it would do; ``name`` is the stack's own when it is empty."""
+        self._plan_up(lambda: (path, name))
+
+    def plan_up_again(self, shown: str) -> None:
+        """The same, of a stack that has been brought up before; ``shown`` is its name made harmless."""
+        engine = self._home.application.engine
+
+        def find() -> tuple[str, str]:
+            for stack in engine.stacks():
+                if safe(stack.name) == shown and stack.path:
+                    return stack.path, stack.name
+            raise NotFound(f"the file of {shown} is not known", "bring it up from its file, among the stacks")
+
+        self._plan_up(find)
+
+    def _plan_up(self, find: Callable[[], tuple[str, str]]) -> None:
         home = self._home
         engine = home.application.engine
 
-        def read() -> tuple[str, list[Action], str]:
+        def read() -> tuple[str, str, list[Action], str]:
             try:
+                path, name = find()
                 stack = engine.load_stack(path, name)
-                return stack.name, [action for action in engine.plan(stack) if action.kind != "keep"], ""
+                return path, stack.name, [action for action in engine.plan(stack) if action.kind != "keep"], ""
             except EngineError as error:
-                return "", [], safe_error(error)
+                return "", "", [], safe_error(error)
 
         def then(answer: Answer) -> None:
-            found, changes, error = answer.value or ("", (), answer.error)
+            path, found, changes, error = answer.value or ("", "", (), answer.error)
             if error:
                 home.notify_line(error, "bad", 12.0)
             elif changes:
