@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -216,7 +217,7 @@ class EventLogPage(Page):
                 for event in reversed(events)
             ]
             try:
-                with open(found["path"], "x", encoding="utf-8") as file:
+                with open(os.path.expanduser(found["path"]), "x", encoding="utf-8") as file:
                     file.writelines(lines)
             except OSError as error:
                 reason = (error.strerror or "error").lower()
