@@ -819,11 +819,16 @@ class Engine:
 
         return removal.removal(self._context, containers, images)
 
-    def prune(self, request: PruneRequest) -> Pruned:
-        """Remove what nobody uses, as far as the request goes."""
+    def prune(
+        self,
+        request: PruneRequest,
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pruned:
+        """Remove what nobody uses, as far as the request goes. ``cancel``: see `up`."""
         from pyctr_engine.containers import prune
 
-        return prune.prune(self._context, request)
+        return prune.prune(self._context, request, progress, cancel)
 
     def recover(self) -> list[str]:
         """Sweep what dead monitors left; what was swept, a line each."""

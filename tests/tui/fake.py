@@ -772,9 +772,15 @@ class FakeEngine(Engine):
     def _users(self, image: str) -> list[str]:
         return [one.name for one in self._containers.values() if one.spec.image_id == image]
 
-    def prune(self, request: PruneRequest) -> Pruned:
+    def prune(
+        self,
+        request: PruneRequest,
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pruned:
         if not request.dry_run:
             self._note("prune", request)
+            self._steps(progress, cancel, "prune", "removing images", 0)
         stopped = [one.id for one in self._containers.values() if not one.state.is_alive]
         containers = tuple(stopped) if request.containers else ()
         images = ("untagged: app:dev", "deleted: sha256:77aa") if request.all_images else ()

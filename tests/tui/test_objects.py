@@ -90,7 +90,9 @@ async def test_all_of_a_stack_at_once(key: str, call: str) -> None:
         await it.press(key)
         await it.until(lambda: any(one[0] == call for one in it.engine.calls))
         await it.press("J")
-        await shown(it, {"stop": "stop shop-", "restart": "restart shop-", "pull_stack": "pull /srv/shop/compose.yaml"}[call])
+        await shown(
+            it, {"stop": "stop shop-", "restart": "restart shop-", "pull_stack": "pull /srv/shop/compose.yaml"}[call]
+        )
 
 
 async def test_a_stack_is_brought_up_from_its_file_and_what_is_wrong_is_told() -> None:

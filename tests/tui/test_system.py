@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyctr_engine.engine import ProgressSink
 from pyctr_engine.errors import StoreError
 from pyctr_engine.model.event import Event
 from pyctr_engine.model.tidy import Pruned, PruneRequest
@@ -138,13 +139,18 @@ class Held(FakeEngine):
         self.waiting: list[PruneRequest] = []
         self.broken = False
 
-    def prune(self, request: PruneRequest) -> Pruned:
+    def prune(
+        self,
+        request: PruneRequest,
+        progress: ProgressSink | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Pruned:
         if self.broken and request.dry_run:
             raise StoreError("the store is damaged")
         if request in self.held:
             self.waiting.append(request)
             self.held[request].wait(10)
-        return super().prune(request)
+        return super().prune(request, progress, cancel)
 
 
 async def test_what_is_ticked_is_pruned_only_when_its_own_list_was_shown() -> None:
@@ -166,6 +172,17 @@ async def test_what_is_ticked_is_pruned_only_when_its_own_list_was_shown() -> No
         assert it.app.screen is it.app.home
         engine.held[second].set()
         await shown(it, "gives back 372 MiB", "untagged: app:dev")
+
+
+async def test_pruning_shows_what_goes_and_is_cancelled() -> None:
+    async with running() as it:
+        await it.press("P")
+        await shown(it, "gives back")
+        it.engine.hold.clear()
+        await it.pilot.press("P", "y")
+        await shown(it, "pruning", "removing images")
+        await it.pilot.press("ctrl+x")
+        await shown(it, "cancelled: pruning")
 
 
 async def test_nothing_is_pruned_when_what_would_go_is_not_known() -> None:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from pyctr_engine import reserve
 from pyctr_engine.containers import diskusage, remove, status, store
 from pyctr_engine.containers.context import Context
-from pyctr_engine.errors import Conflict, NotFound
+from pyctr_engine.errors import Cancelled, Conflict, NotFound
 from pyctr_engine.linux.diskusage import DiskUsage
+from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import ContainerSpec
 from pyctr_engine.model.tidy import Pruned, PruneRequest
 
 if TYPE_CHECKING:
+    import threading
+
     from pyctr_engine.images.garbage import Unneeded
     from pyctr_engine.images.store import Stored
     from pyctr_engine.model.oci import ImageConfig
@@ -23,17 +26,33 @@ _ANONYMOUS = 64
 """Hex digits of a volume's name that nobody gave."""
 
 
-def prune(context: Context, request: PruneRequest) -> Pruned:
-    """Remove what the request lets go; what comes into use meanwhile stays."""
-    return _Pruning(context, request).run()
+def prune(
+    context: Context,
+    request: PruneRequest,
+    progress: Callable[[Progress], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> Pruned:
+    """Remove what the request lets go; what comes into use meanwhile stays.
+
+    When ``cancel`` is set, what is under way is finished, no more is begun, and Cancelled is raised.
+    """
+    return _Pruning(context, request, progress, cancel).run()
 
 
 class _Pruning:
     """One prune, as it goes on."""
 
-    def __init__(self, context: Context, request: PruneRequest) -> None:
+    def __init__(
+        self,
+        context: Context,
+        request: PruneRequest,
+        progress: Callable[[Progress], None] | None,
+        cancel: threading.Event | None,
+    ) -> None:
         self._context = context
         self._request = request
+        self._progress = progress
+        self._cancel = cancel
         self._counter = DiskUsage()
         self._notes: list[str] = []
         self._containers: list[ContainerSpec] = []
@@ -48,16 +67,17 @@ class _Pruning:
         if not request.dry_run:
             reserve.make_room(context.paths.state)
             remove.recover(context)
-        if request.containers:
-            self._prune_containers()
-        if request.volumes:
-            self._prune_volumes()
-        if request.images:
-            self._prune_images()
+        cancelled = None
+        try:
+            self._prune()
+        except Cancelled as error:
+            cancelled = error
         reclaimed = self._counter.freed_if_removed
         if not request.dry_run:
             reserve.keep(context.paths.state)
             self._tell(reclaimed)
+        if cancelled is not None:
+            raise cancelled
         return Pruned(
             tuple(spec.id for spec in self._containers),
             tuple(line for stored in self._images for line in _lines(stored)),
@@ -69,6 +89,23 @@ class _Pruning:
             before - reclaimed if request.dry_run else diskusage.whole(context),
             tuple(self._notes),
         )
+
+    def _prune(self) -> None:
+        request = self._request
+        if request.containers:
+            self._prune_containers()
+        if request.volumes:
+            self._prune_volumes()
+        if request.images:
+            self._step("images")
+            self._prune_images()
+
+    def _step(self, what: str) -> None:
+        """Tell what goes next. Raises Cancelled when no more is to go."""
+        if self._cancel is not None and self._cancel.is_set():
+            raise Cancelled("pruning was cancelled", "what has gone stays gone; the same again does the rest")
+        if self._progress is not None:
+            self._progress(Progress("prune", f"removing {what}"))
 
     def _accepts(self, created: float | None, labels: Mapping[str, str]) -> bool:
         """Whether the filters let it go; what has no date is old."""
@@ -103,6 +140,7 @@ class _Pruning:
             self._notes.append("containers that were never started are left: one is being started just now")
 
     def _take_container(self, spec: ContainerSpec) -> None:
+        self._step(spec.name)
         directory = self._context.paths.container(spec.id)
         one = DiskUsage()
         one.add(directory)
@@ -130,6 +168,7 @@ class _Pruning:
                 or not self._accepts(volume.created, labels)
             ):
                 continue
+            self._step(volume.name)
             one = DiskUsage()
             one.add(f"{context.paths.volumes}/{volume.name}")
             if not self._request.dry_run:

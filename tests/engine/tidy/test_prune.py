@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from pyctr_engine.engine import Engine
+from pyctr_engine.errors import Cancelled
 from pyctr_engine.linux.diskusage import allocated
+from pyctr_engine.model.progress import Progress
 from pyctr_engine.model.spec import CommitRequest, ContainerRequest, Mount
 from pyctr_engine.model.tidy import Pruned, PruneRequest, Usage
 from tests.engine.tidy.conftest import Place
@@ -134,6 +137,24 @@ def test_while_an_image_is_made_nothing_of_it_is_taken(place: Place) -> None:
 def total(place: Place, type: str) -> Usage:
     (found,) = [usage for usage in place.engine.disk_usage().totals if usage.type == type]
     return found
+
+
+def test_what_is_cancelled_ends_after_what_is_under_way(place: Place) -> None:
+    for number in range(3):
+        place.ended(f"ended-{number}", "true")
+    cancel, steps = threading.Event(), list[str]()
+
+    def progress(step: Progress) -> None:
+        steps.append(step.text)
+        cancel.set()
+
+    with pytest.raises(Cancelled):
+        place.engine.prune(EVERYTHING, progress, cancel)
+    left = {container.name for container in place.engine.containers()}
+    assert len(left) == 2
+    assert steps == [f"removing {name}" for name in {"ended-0", "ended-1", "ended-2"} - left]
+    assert place.wrong() == []
+    assert len(pruned(place, EVERYTHING).containers) == 2
 
 
 def test_df_adds_up(place: Place) -> None:

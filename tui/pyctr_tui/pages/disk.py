@@ -350,14 +350,15 @@ class DiskPage(Page):
         engine = self.application.engine
 
         def work(job: Job) -> str:
-            done = engine.prune(request(chosen, dry_run=False))
+            done = engine.prune(request(chosen, dry_run=False), job.report, job.cancel)
             return f"{exact_size(done.reclaimed)} came back"
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self.application.jobs.run(
-                    "pruning", work, "pruned", command_lines(chosen), lambda _: self.opened(), images=True
-                )
+                    "pruning", work, "pruned", command_lines(chosen), lambda _: self.opened(),
+                    lambda _: self.opened(), cancellable=True, images=True,
+                )  # fmt: skip
 
         self.home.app.push_screen(ConfirmDialog(f"Prune {exact_size(would.reclaimed)}?", lines, "prune"), answered)
 
