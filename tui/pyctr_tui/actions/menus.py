@@ -15,7 +15,7 @@ from pyctr_tui.view import ContainerView
 
 UNNAMED = (
     *MOVES, "pane", "tab", "menu", "mark", "mark_all", "mark_others", "mark_none", "next_match", "previous_match",
-    "filter", "sort", "columns", "running", "collapse", "expand", "grow", "show_all", "bulk",
+    "filter", "sort", "columns", "running", "collapse", "expand", "grow", "zoom", "show_all", "bulk",
 )  # fmt: skip
 """Actions that are no use in a menu."""
 
