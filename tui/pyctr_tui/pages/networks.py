@@ -202,7 +202,7 @@ class NetworksPage(Page):
         """To the members; then to the container on home."""
         member = self.members.member
         if self.home.focus_name == "networks":
-            self.members.focus(scroll_visible=False)
+            self.home.go_to(self.members)
         elif member is not None and self.home.lists.reveal(member.id):
             self.home.action_pane("containers")
         elif member is not None:

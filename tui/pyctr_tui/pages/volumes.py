@@ -299,7 +299,7 @@ class VolumesPage(Page):
     def action_open(self) -> None:
         """A volume's files get the focus, a directory is entered, a file is shown."""
         if self.home.focus_name == "volumes":
-            self.files.focus(scroll_visible=False)
+            self.home.go_to(self.files)
             return
         entry, volume = self.files.selected, self.volumes.selected
         if entry is None or volume is None or self.viewing:
@@ -330,16 +330,13 @@ class VolumesPage(Page):
         self.viewing = viewing
         if not viewing:
             self._viewed = ("", "")
-        self.home.rearrange()
-        (self.viewer if viewing else self.files).focus(scroll_visible=False)
+        self.home.go_to(self.viewer if viewing else self.files)
 
     def _close_file(self) -> None:
         """Show a directory again, where a file of another volume is shown."""
         if self.viewing:
             self.viewing, self._viewed = False, ("", "")
-            self.home.rearrange()
-            if self.home.focus_name == "fileview":
-                self.files.focus(scroll_visible=False)
+            self.home.go_to(self.files) if self.home.focus_name == "fileview" else self.home.rearrange()
 
     def back(self) -> bool:
         """From a file to its directory, then up, then to the volumes."""
@@ -348,7 +345,7 @@ class VolumesPage(Page):
         elif self.home.focus_name == "files" and self.files.path != "/":
             self.action_up_directory()
         elif self.home.focus_name == "files":
-            self.volumes.focus(scroll_visible=False)
+            self.home.go_to(self.volumes)
         else:
             return False
         return True
