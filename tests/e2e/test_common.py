@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -220,6 +222,10 @@ def test_a_stack_is_edited_and_applied(terminal: Callable[..., Tmux], cli: Cli, 
     tmux.wait_for("store", "web")
     tmux.press("Y")
     tmux.wait_for("Plan of store", "nothing to do")
+    os.kill(tmux.process(), signal.SIGTSTP)
+    tmux.wait_for_prompt()
+    tmux.run("fg")
+    tmux.wait_for("Plan of store", "services:", "echo web is up")
     tmux.press("C-End")
     tmux.type("nonsense: 1")
     tmux.wait_for("line 15, column 1", "attribute nonsense")

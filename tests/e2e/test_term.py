@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -124,3 +125,21 @@ def test_a_flood_is_left_with_a_key(tmux: Tmux) -> None:
     tmux.wait_for("^C")
     tmux.type("echo do''ne\n")
     tmux.wait_for("done")
+
+
+def test_the_recorded_tour_is_played_and_left(terminal: Callable[..., Tmux]) -> None:
+    tour = Path(__file__).parents[2] / "screenshots" / "tour.cast"
+    tmux = terminal(124, 40)
+    tmux.run("pyctr-tui", "replay", str(tour))
+    tmux.wait_for("Containers", "plays", "Space pauses")
+    tmux.press("Space")
+    tmux.wait_for("paused")
+    tmux.press("C-z")
+    tmux.wait_for_prompt()
+    tmux.run("fg")
+    tmux.wait_for("paused", "Space goes on")
+    tmux.press("End")
+    tmux.wait_for("over")
+    tmux.press("Escape")
+    tmux.wait_gone("Space goes on")
+    tmux.wait_for_prompt()

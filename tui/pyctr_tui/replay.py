@@ -47,7 +47,14 @@ def play(header: Header, events: Sequence[Event], speed: float, idle: float) -> 
 
             def on_mount(self) -> None:
                 """Play at once."""
+                self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
                 self.push_screen(ReplayDialog(header, events, speed, idle), lambda _: self.exit(0))
+
+            def suspends(self, key: str, character: str | None) -> bool:
+                """See `Application.suspends`."""
+                if key == "ctrl+z":
+                    self.action_suspend_process()
+                return key == "ctrl+z"
 
         return ReplayApp().run() or 0
     finally:
