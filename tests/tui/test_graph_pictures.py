@@ -18,7 +18,8 @@ async def pressed(it: Running, *keys: str) -> None:
     await it.settle()
     await it.press("4", *keys)
     if it.app.size.height == 60 and not it.app.home.zoomed:
-        await it.until(lambda: "following · " in it.text() and "GET https" in it.text())
+        strip = ("following · ", "GET https") if it.app.home.graphs.cursor is None else ("until ", "printed until")
+        await it.until(lambda: all(text in it.text() for text in strip))
     it.app.home.notify_line("")
     await it.pilot.pause()
 

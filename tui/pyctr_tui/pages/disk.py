@@ -126,7 +126,7 @@ class Choice:
 CHOICES = (
     Choice("containers", "containers that don't run", "their changed files and logs"),
     Choice("images", "unnamed images, loose layers and blobs", "nothing that has a name"),
-    Choice("all_images", "and all other images that no container uses", "they have to be pulled or built again"),
+    Choice("all_images", "and all others that no container uses", "they have to be pulled or built again"),
     Choice("volumes", "unnamed volumes nobody mounts", "what is in them"),
     Choice("all_volumes", "and volumes that have a name", "what is in them, for good"),
 )

@@ -75,6 +75,9 @@ def columns(width: int, longest_name: int, longest_image: int, chosen: Collectio
         extra = min(free, 5)
         spark_width += extra
         free -= extra
+    if image and free > 0:  # two blanks before the state
+        image += 1
+        free -= 1
     return Columns(name + max(free, 0), image, state, spark_width, cpu, memory, bar_width, net, ports)
 
 

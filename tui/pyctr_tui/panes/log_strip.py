@@ -55,7 +55,8 @@ class LogStrip(Pane, can_focus=False):
             head = [Segment(f" {clock(parsed.time)} ", palette.faint), column[label]]
             lines.append([*head, *cut(styled(parsed.text, palette), width - length(head) - 1)])
         if not shown:
-            lines.append([gap(1), Segment("nothing printed yet", palette.dim)])
+            text = "nothing printed yet" if self._until is None else "nothing printed until then"
+            lines.append([gap(1), Segment(text, palette.dim)])
         lines += [[gap(width)] for _ in range(room - len(lines))]
         if self._until is None:
             left: Line = [Segment(" following", palette.good)]

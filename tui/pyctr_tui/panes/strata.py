@@ -15,7 +15,7 @@ from pyctr_tui.figures import exact_size, size
 from pyctr_tui.panes.details import KINDS, TYPES
 from pyctr_tui.panes.listing import ListPane
 from pyctr_tui.widgets.braille import bar
-from pyctr_tui.widgets.draw import Line, cells, fit, gap, spread
+from pyctr_tui.widgets.draw import Line, cells, fit, gap, length, spread
 
 if TYPE_CHECKING:
     from rich.style import Style
@@ -114,7 +114,8 @@ class WastePane(ListPane[Wasted]):
         tone = palette.good if about.score >= 0.9 else palette.warn
         figure = [Segment(f" {about.score:.1%} ", tone), Segment("efficient ", palette.dim)]
         wasted = [Segment(exact_size(about.wasted), palette.strong), Segment(" wasted ", palette.dim)]
-        return spread([gap(1), *bar(about.score, 12, tone, palette.frame), *figure], wasted, width)
+        room = width - length([*figure, *wasted]) - 2
+        return spread([gap(1), *bar(about.score, max(4, min(12, room)), tone, palette.frame), *figure], wasted, width)
 
     def draw(self, item: Wasted, width: int) -> Line:
         """One path."""
