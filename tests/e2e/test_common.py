@@ -239,8 +239,10 @@ def test_a_stack_is_edited_and_applied(terminal: Callable[..., Tmux], cli: Cli, 
     tmux.wait_for("Apply store?", "loses the files it changed", f"up -p store {file}"[:40])
     tmux.press("y")
     tmux.wait_for("store is up", patience=30)
-    assert "db.was up" in cli("logs", "store-db-1").stdout
+    tmux.wait_until(lambda _: "db.was up" in cli("logs", "store-db-1").stdout, "what it prints")
     assert not [row for row in cli.rows("ps", "-a") if str(row["Names"]).startswith("shop")]
+    cli("down", "-v", "-p", "store")
+    assert not cli.rows("volume", "ls")
 
 
 def test_layers_are_looked_into(opened: Callable[..., Tmux], cli: Cli) -> None:

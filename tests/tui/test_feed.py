@@ -106,7 +106,8 @@ def test_events_that_can_not_be_read_are_told_once_and_read_again(
         eventually(lambda: reader.engine._listeners)
         engine.emit(happened(engine, "die", "shop-web-1"))
         eventually(lambda: any(isinstance(message, Happened) for message in reader.messages))
-        (said,) = [one.error for one in reader.snapshots() if one.error]
+        eventually(lambda: any(one.error for one in reader.snapshots()))
+        (said,) = {one.error for one in reader.snapshots() if one.error}
         assert said.startswith("events can't be read: ")
         assert all(one.containers for one in reader.snapshots())
     finally:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
 from pyctr_engine.record import replace
+from pyctr_tui import reverts
 from pyctr_tui.dialogs.limits import LimitsDialog, moved
+from pyctr_tui.jobs import Job
 from tests.tui.harness import Running, running
 
 
@@ -88,13 +91,37 @@ async def test_a_key_moves_a_limit_at_once_and_the_dialog_stays() -> None:
         assert len(it.engine.calls) == 3
 
 
-async def test_what_was_changed_for_a_while_goes_back_by_itself_and_can_stay() -> None:
+@pytest.fixture
+def over(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Says when the while is over for which limits are changed, however long it was to be."""
+    event = threading.Event()
+
+    def is_cancelled(job: Job, seconds: float) -> bool:
+        while not event.is_set():
+            if job.cancel.wait(0.01):
+                return True
+        return False
+
+    monkeypatch.setattr(reverts, "is_cancelled", is_cancelled)
+    return event
+
+
+async def test_a_while_is_as_long_as_it_is_said_to_be() -> None:
+    async with running() as it:
+        before = limits(it)
+        await change(it, "ctrl+u", *"2g", *AFTER, *"1s")
+        await it.until(lambda: limits(it) == before)
+
+
+async def test_what_was_changed_for_a_while_goes_back_by_itself_and_can_stay(over: threading.Event) -> None:
     async with running() as it:
         first = it.engine.container("crawler-fetch-1").spec.request.resources
         await opened(it)
         await it.press("up", *"3s", "down", "ctrl+up")
         await it.until(lambda: len(it.engine.calls) == 1 and not dialog(it)._pane.busy)
         await it.press("ctrl+up")
+        await it.until(lambda: len(it.engine.calls) == 2 and not dialog(it)._pane.busy)
+        over.set()
         await it.until(lambda: len(it.engine.calls) == 3)
         assert [call[2].memory for call in it.engine.calls] == [1280 << 20, 1600 << 20, 1 << 30]
         assert it.engine.container("crawler-fetch-1").spec.request.resources == first
@@ -102,6 +129,7 @@ async def test_what_was_changed_for_a_while_goes_back_by_itself_and_can_stay() -
         await it.press("escape", "J")
         assert "goes back to its limits of before at" in it.text()
         it.engine.calls.clear()
+        over.clear()
         await it.press("1")
         await opened(it)
         await it.press("ctrl+u", *"2g", "up", *"1h", "enter")
@@ -116,7 +144,7 @@ async def change(it: Running, *keys: str) -> None:
     calls = len(it.engine.calls)
     await opened(it)
     await it.press(*keys, "enter")
-    await it.until(lambda: len(it.engine.calls) == calls + 1 and it.app.screen is it.app.home)
+    await it.until(lambda: len(it.engine.calls) > calls and it.app.screen is it.app.home)
 
 
 def limits(it: Running) -> tuple[int | None, int | None]:
@@ -128,47 +156,53 @@ PIDS = ("tab",) * 4
 AFTER = ("up",)
 
 
-async def test_what_is_changed_for_good_does_not_go_back() -> None:
+async def test_what_is_changed_for_good_does_not_go_back(over: threading.Event) -> None:
     async with running() as it:
         pids = limits(it)[1]
         await change(it, "ctrl+u", *"2g", *PIDS, "ctrl+u", *"77", "tab", "tab", *"4s")
         await change(it, "ctrl+u", *"3g")
         assert limits(it) == (3 << 10, 77)
         assert [job.state for job in it.app.jobs.all if "goes back" in job.title] == ["running"], "for the processes"
-        await it.until(lambda: limits(it) == (3 << 10, pids))
+        over.set()
+        await it.until(lambda: limits(it) == (3 << 10, pids) and not list(it.app.jobs.running))
+        over.clear()
         await change(it, "ctrl+u", *"2g", *AFTER, *"1h")
         await change(it, "ctrl+u", *"1g")
         await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
         assert not list(it.app.jobs.running)
 
 
-async def test_two_changes_for_a_while_go_back_to_what_was_before_both() -> None:
+async def test_two_changes_for_a_while_go_back_to_what_was_before_both(over: threading.Event) -> None:
     async with running() as it:
         before = limits(it)
         await change(it, "ctrl+u", *"2g", *AFTER, *"1h")
         await change(it, "ctrl+u", *"3g", *PIDS, "ctrl+u", *"77", "tab", "tab", *"2s")
         await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
         assert limits(it) == (3 << 10, 77)
+        over.set()
         await it.until(lambda: limits(it) == before)
         await it.until(lambda: not list(it.app.jobs.running))
         assert len(it.engine.calls) == 3
 
 
-async def test_a_change_that_was_kept_is_what_the_next_one_goes_back_to() -> None:
+async def test_a_change_that_was_kept_is_what_the_next_one_goes_back_to(over: threading.Event) -> None:
     async with running() as it:
         await change(it, "ctrl+u", *"2g", *AFTER, *"1h")
         await it.press("ctrl+x")
         await it.until(lambda: "cancelled: crawler-fetch-1 goes back" in it.text())
-        await change(it, "ctrl+u", *"3g", *AFTER, *"1s")
+        await change(it, "ctrl+u", *"3g", *AFTER, *"1h")
+        assert limits(it)[0] == 3 << 10
+        over.set()
         await it.until(lambda: limits(it)[0] == 2 << 10)
 
 
-async def test_what_somebody_else_has_changed_since_stays() -> None:
+async def test_what_somebody_else_has_changed_since_stays(over: threading.Event) -> None:
     async with running() as it:
         pids, policy = limits(it)[1], it.engine.container("crawler-fetch-1").spec.request.restart
         await change(it, "ctrl+u", *"2g", *PIDS, "ctrl+u", *"77", "tab", "ctrl+u", *"always", "tab", *"2s")
         assert it.engine.container("crawler-fetch-1").spec.request.restart.name == "always"
         it.engine.update("crawler-fetch-1", lambda now: replace(now, memory=4 << 30, memory_swap=5 << 30))
+        over.set()
         await it.until(lambda: limits(it) == (4 << 10, pids))
         request = it.engine.container("crawler-fetch-1").spec.request
         assert (request.resources.memory_swap, request.restart) == (5 << 30, policy)

@@ -14,6 +14,7 @@ from pyctr_tui.logs.log import Log
 from pyctr_tui.logs.merge import Entry, Keep, Logs, Passed, Place
 from pyctr_tui.logs.news import advanced, retreated
 from pyctr_tui.logs.query import REACH, Finder, parse_query
+from pyctr_tui.logs.strip import Strip
 
 
 def line(number: float, text: str = "") -> str:
@@ -429,3 +430,32 @@ def test_bytes_between_two_places(three: Logs) -> None:
     end: Place = three.end
     assert three.between(three.start, end) == sum(end)
     assert three.between(end, three.start) == 0
+
+
+def test_the_strip_looks_for_a_moment_once_and_again_where_lines_came_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = [tmp_path / "one", tmp_path / "two"]
+    paths[0].write_text("".join(line(number) for number in range(100)))
+    paths[1].write_text("".join(line(number, f"other {number}") for number in range(40)))
+    strip = Strip((("1", "one"), ("2", "two")), Logs([Log(str(path)) for path in paths]))
+    find, asked = Logs.find_time, []
+    monkeypatch.setattr(Logs, "find_time", lambda self, when: asked.append(when) or find(self, when))
+    news = strip.read(1050.0)
+    assert news is not None
+    assert (news.lines[-1][1].text, news.until) == ("line 49", 1050.0)
+    for _ in range(25):
+        strip.read(1050.0)
+    assert strip.read(1050.0) is None
+    assert asked == [1050.0]
+    with open(paths[0], "a") as file:
+        file.write(line(100))
+    assert strip.read(1050.0) is None
+    assert asked == [1050.0], "its place in that log is settled"
+    with open(paths[1], "a") as file:
+        file.write(line(49.5, "late"))
+    news = strip.read(1050.0)
+    assert news is not None
+    assert news.lines[-1][1].text == "late"
+    assert asked == [1050.0] * 2
+    strip.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,7 @@ from pyctr_tui.logs.merge import Logs
 from pyctr_tui.panes.log_lines import clock
 from pyctr_tui.panes.logs import KEPT
 from tests.tui.fake import START, FakeEngine
-from tests.tui.harness import Running, running
+from tests.tui.harness import PATIENCE, Running, running
 from tests.tui.past import record
 from tests.tui.test_more_actions import key
 
@@ -309,12 +310,21 @@ async def test_what_has_come_stops_no_look_through_what_was_there(monkeypatch: p
         grow(it, "rare one", *[""] * 8)
         await it.press("5")
         await it.until(lambda: "xxx" in it.text())
-        slowly(monkeypatch, 0.1)
+        may_find, spans = threading.Event(), reader.Matcher.__call__
+
+        def held(self: reader.Matcher, block: bytes, head: Callable[[], bytes] = bytes) -> list[tuple[int, int]]:
+            time.sleep(0.02)
+            if b"rare one" in block:
+                may_find.wait(PATIENCE)
+            return spans(self, block, head)
+
+        monkeypatch.setattr(reader.Matcher, "__call__", held)
         await it.press("ampersand", *"rare")
         await it.pilot.press("enter")
         await it.until(lambda: "looking" in it.text())
         grow(it, "rare two", "")
         await it.until(lambda: [text.split(" ", 1)[1] for text in shown(it)] == ["rare two"])
+        may_find.set()
         await it.until(lambda: [text.split(" ", 1)[1] for text in shown(it)] == ["rare one", "rare two"])
         await it.until(lambda: it.app.log_reader.is_idle and it.app.home.logs.busy is None)
 

@@ -33,6 +33,8 @@ SAMPLES = 60_000
 """Samples kept in those states, some 30 MB: with very many containers the states go back less far."""
 EVENTS = 500
 """Events kept for it: as many as the store keeps."""
+TOLD_AGAIN = 60.0
+"""Seconds after which it is told again that events can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +228,8 @@ class Feed:
                 images = self._read_images()
         except Exception as trouble:  # noqa: BLE001 - it is told
             error = safe_error(told(trouble))
-        unfollowed, self._unfollowed = self._unfollowed, ""
-        if unfollowed and not error:
+        if not error and (unfollowed := self._unfollowed):
+            self._unfollowed = ""
             error = f"events can't be read: {unfollowed}"
         return Snapshot(self._clock(), containers, samples, host, images, error)
 
@@ -249,7 +251,7 @@ class Feed:
         return samples, host
 
     def _follow(self) -> None:
-        since, said = self._clock() - PAST, ""
+        since, said, when = self._clock() - PAST, "", 0.0
         while not self._stopped:
             try:
                 for event in self._engine.events(since=since, follow=True):
@@ -260,8 +262,10 @@ class Feed:
                     self._wake.set()
                     if self._stopped:
                         return
-            except Exception as trouble:  # noqa: BLE001 - it is told once, and tried again
-                if (text := safe_error(told(trouble))) != said:
-                    said = self._unfollowed = text
+            except Exception as trouble:  # noqa: BLE001 - it is told now and then, and tried again
+                text, now = safe_error(told(trouble)), time.monotonic()
+                if text != said or now - when > TOLD_AGAIN:
+                    self._unfollowed = said = text
+                    when = now
                     self._wake.set()
             time.sleep(PERIOD)

@@ -62,7 +62,7 @@ class Reverts:
         engine = self._application.engine
 
         def work(job: Job) -> str:
-            if job.cancel.wait(after):
+            if is_cancelled(job, after):
                 raise Cancelled("cancelled")
             fields = pending.fields
             request = engine.container(id).spec.request
@@ -82,6 +82,11 @@ class Reverts:
         when = time.strftime("%H:%M:%S", time.localtime(self._application.clock() + after))
         title = f"{name} goes back to its limits of before at {when}"
         pending.job = self._application.jobs.run(title, work, then=over, failed=over, cancellable=True)
+
+
+def is_cancelled(job: Job, seconds: float) -> bool:
+    """Wait so long; whether it was cancelled meanwhile."""
+    return job.cancel.wait(seconds)
 
 
 def _put_back(now: Resources, fields: Mapping[str, tuple[Any, Any]]) -> Resources:

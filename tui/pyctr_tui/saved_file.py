@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import shutil
 import stat
 from collections.abc import Iterator
 from typing import BinaryIO
 
+NOT_HERE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY)
 ASIDE = ".pyctr-"
 """What the name of a file begins with that is not yet whole; it stands in the same directory."""
 
@@ -16,8 +19,8 @@ ASIDE = ".pyctr-"
 def saved_file(path: str) -> Iterator[BinaryIO]:
     """Write a file that takes the place of what is at a path when it is whole, with the owner and mode of that.
 
-    What is no regular file (a pipe, a device), and a file in a directory where none can be made, is written as it
-    is. Raises OSError.
+    What is no regular file (a pipe, a device), and a file in a directory where none can be made or replaced, is
+    written as it is. Raises OSError.
     """
     place = os.path.realpath(path)
     try:
@@ -33,8 +36,8 @@ def saved_file(path: str) -> Iterator[BinaryIO]:
     aside = os.path.join(os.path.dirname(place), f"{ASIDE}{os.urandom(8).hex()}")
     try:
         file = open(aside, "xb")  # noqa: SIM115 - closed below
-    except PermissionError:
-        if there is None:
+    except OSError as error:
+        if there is None or error.errno not in NOT_HERE:
             raise
         with open(place, "wb") as file:
             yield file
@@ -48,8 +51,20 @@ def saved_file(path: str) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.rename(aside, place)
+        _put_in_place(aside, place, there is not None)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(aside)
         raise
+
+
+def _put_in_place(aside: str, place: str, exists: bool) -> None:
+    """Rename; what can't be replaced, as a mount point or another's file in /tmp, is written over."""
+    try:
+        os.rename(aside, place)
+    except OSError as error:
+        if not exists or error.errno not in NOT_HERE:
+            raise
+        with open(aside, "rb") as whole, open(place, "wb") as file:
+            shutil.copyfileobj(whole, file)
+        os.unlink(aside)

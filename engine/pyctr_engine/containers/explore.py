@@ -110,6 +110,12 @@ class Explorer(ImageExplorer):
             raise from_os_error(error, f"read {path} of {ref}") from error
         return Directory(path, tuple(entries), len(names) > most)
 
+    def tar(self, ref: str, path: str) -> Iterator[bytes]:
+        """See `images.explore.Explorer.tar`; InvalidValue for what may change meanwhile, as a container may."""
+        if self._directories(ref)[1]:
+            raise InvalidValue(f"the files of {ref} may change", "`pyctr-tui cp` copies out of containers")
+        return super().tar(ref, path)
+
     def _view(self, ref: str) -> stack.View:
         directories, live = self._directories(ref)
         return stack.View(directories, live)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import pairwise
 
@@ -35,12 +35,21 @@ def problems(context: Context) -> list[Problem]:
             detail = f"a {what} is leased to {id[:12]}, which is gone"
             found.append(_problem(detail, _releasing(context, table, id, what)))
     found += _overlaps(ranges, specs)
+    holders = _holders(specs.values())
     for spec in specs.values():
-        found += _unleased(context, spec, spec.id in held["id_ranges"], leased.get(spec.id))
+        has_ids = spec.id in held["id_ranges"] or holders.get(spec.id) != spec.id
+        found += _unleased(context, spec, has_ids, leased.get(spec.id))
         if spec.id in held["published_ports"] and _is_idle(context, spec):
             detail = f"{spec.name} holds ports, but does not run"
             found.append(_problem(detail, partial(_free_ports, context, spec)))
     return found
+
+
+def _holders(specs: Iterable[ContainerSpec]) -> dict[str, str]:
+    """Which container is to hold the lease of each one's host ids: of those that share them one, itself mostly."""
+    specs = sorted(specs, key=lambda spec: (bool(sharing.others(spec.request)), spec.created))
+    first: dict[int, str] = {}
+    return {spec.id: first.setdefault(spec.ids[0].host, spec.id) for spec in specs if spec.ids}
 
 
 def _problem(detail: str, mend: Callable[[], Repair] | None, cost: str = "") -> Problem:
@@ -72,8 +81,7 @@ def _overlaps(ranges: list[tuple[int, int, str]], specs: dict[str, ContainerSpec
 def _unleased(context: Context, spec: ContainerSpec, has_ids: bool, address: int | None) -> list[Problem]:
     """What a container's spec says that it has, and no lease says so."""
     found = []
-    shares_ids = bool(sharing.others(spec.request))
-    if spec.ids and not shares_ids and not has_ids and not in_house():
+    if spec.ids and not has_ids and not in_house():
         detail = f"the host ids of {spec.name} are not leased"
         found.append(_problem(detail, lambda: _lease_ids(context, spec)))
     if spec.address and address != addresses.to_number(spec.address.split("/")[0]):

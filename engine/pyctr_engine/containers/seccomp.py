@@ -56,24 +56,31 @@ def program(cache_dir: str, profile: str, capabilities: frozenset[str]) -> bytes
     path = f"{cache_dir}/seccomp-{key}.bpf"
     with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
         made_by, _, data = file.read().partition(b"\n")
-        if data and len(data) % 8 == 0 and made_by == _mark(os.fsdecode(made_by.partition(b" ")[2])):
+        mark = _mark(os.fsdecode(made_by.partition(b" ")[2]))
+        if data and len(data) % 8 == 0 and mark and made_by == mark:
             return data
     data = build(text, capabilities)
+    mark = _mark(seccomp.library())
+    if not mark:  # it is not known which one made it: replaced while we run, perhaps
+        return data
     os.makedirs(cache_dir, 0o700, exist_ok=True)
     # several threads of several programs may be making it at once
     temporary = f"{path}.{os.urandom(8).hex()}"
     with open(temporary, "wb") as file:
-        file.write(_mark(seccomp.library()) + b"\n" + data)
+        file.write(mark + b"\n" + data)
     os.rename(temporary, path)
     return data
 
 
 def _mark(library: str) -> bytes:
-    """What changes with the library in this file: when it was changed, its size and its path, which has a version."""
+    """What changes with the library in this file: when it was changed, its size and its path, which has a version.
+
+    Empty when there is no such file.
+    """
     try:
         found = os.stat(library)
-    except (OSError, ValueError):  # there is none, or the cache is damaged
-        return b"0-0 "
+    except (OSError, ValueError):
+        return b""
     return os.fsencode(f"{found.st_mtime_ns}-{found.st_size} {library}")
 
 

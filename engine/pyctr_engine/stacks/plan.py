@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from pyctr_engine.containers import sharing
-from pyctr_engine.containers.settings import PIDS
+from pyctr_engine.containers import settings, sharing
 from pyctr_engine.model.spec import ContainerRequest, Mount
 from pyctr_engine.model.stack import Action, Service, Stack
 from pyctr_engine.model.status import Container, State
@@ -130,7 +129,7 @@ def _differences(container: Container, request: ContainerRequest, image_ids: Map
 
 def _asked(old: ContainerRequest, request: ContainerRequest) -> ContainerRequest:
     """A container's request without the usual limit of processes, which it was given where its file names none."""
-    if request.resources.pids is None and old.resources.pids == PIDS:
+    if request.resources.pids is None and old.resources.pids in (settings.PIDS, settings.read().pids_limit):
         return replace(old, resources=replace(old.resources, pids=None))
     return old
 

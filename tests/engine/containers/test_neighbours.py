@@ -12,6 +12,7 @@ from pyctr_engine.model.status import Container, State
 from tests import hogs
 from tests.engine.containers.conftest import Bench
 from tests.engine.containers.test_lifecycle import until
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.root
 
@@ -50,7 +51,7 @@ def test_a_neighbour_goes_on_to_serve(bench: Bench, name: str) -> None:
     before = bench.engine.stats(greedy.id)
     took = sorted(hogs.ask(where) for _ in range(ASKED))
     after = bench.engine.stats(greedy.id)
-    assert took[ASKED // 2] < SLOW, f"milliseconds of the {ASKED} answers: {took}"
+    assert took[ASKED // 2] < SLOW * PATIENCE, f"milliseconds of the {ASKED} answers: {took}"
     _within_limits(name, before, after)
     # the host, the engine and the neighbour's own tools
     assert subprocess.run(["true"], check=False).returncode == 0

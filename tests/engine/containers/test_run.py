@@ -121,9 +121,14 @@ def test_init_goes_on_when_its_program_is_beyond_its_signals(bench: Bench) -> No
     """A program that has made itself root, by its set-user-id bit, may not be signalled by the user that init is."""
     volume = Mount("volume", "programs", "/programs")
     bench.run("sh", "-c", "cp $(readlink -f /usr/bin/python3) /programs/p; chmod 4755 /programs/p", mounts=(volume,))
-    script = "import os, time; os.setresuid(0, 0, 0); print('root', flush=True); time.sleep(3); os._exit(7)"
+    script = (
+        "import os, time; os.setresuid(0, 0, 0); print('root', flush=True)\n"
+        "while not os.path.exists('/tmp/go'): time.sleep(0.05)\n"
+        "os._exit(7)"
+    )
     container = bench.start_when("root", "/programs/p", "-c", script, init=True, user="1000", mounts=(volume,))
     bench.engine.kill(container.id, "TERM")
+    assert bench.exec(container, "touch", "/tmp/go").code == 0
     assert bench.engine.wait(container.id) == 7
 
 

@@ -116,6 +116,11 @@ def test_the_cache_serves_the_library_that_filled_it_and_no_other(
     seccomp.program(cache, seccomp.DEFAULT, capabilities.DEFAULT)
     assert made == ["old", "replaced", "replaced"]
     assert len(os.listdir(cache)) == 1
+    monkeypatch.setattr(compiling, "library", lambda: f"{library} (deleted)")  # replaced while we have it mapped
+    for at in (4, 5):
+        monkeypatch.setattr(seccomp, "build", lambda text, kept: made.append("mapped") or bytes(8))
+        seccomp.program(str(tmp_path / "another"), seccomp.DEFAULT, capabilities.DEFAULT)
+        assert len(made) == at
 
 
 def test_the_library_that_compiles_is_found() -> None:

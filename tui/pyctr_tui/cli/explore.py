@@ -41,7 +41,7 @@ _EXTRACT = Grammar(
     "Take a file or directory out of an image; - writes a tar to standard output.",
     least=3,
     most=3,
-    note=_ANY,
+    note=f"{_STATES}\nCONTAINER@CHECKPOINT as well; `cp` copies out of containers.",
 )
 _COMPARE = Grammar(
     "compare",

@@ -301,5 +301,8 @@ def parse(typed: dict[str, str]) -> dict[str, Any]:
             found["cpus"] = (values.number(text, what) or None) if text else None
         else:
             count = values.integer(text, what) if text else 0
-            found["cpu_shares" if name == "shares" else "pids"] = count if count > 0 else None
+            if name == "shares":
+                found["cpu_shares"] = count if count > 0 else None
+            else:
+                found["pids"] = count if count > 0 else -1  # none at all would be the usual one
     return found

@@ -73,6 +73,7 @@ class LogReader:
         self._needle: Matcher | None = None
         self._walk: Iterator[None] | None = None
         self._paused: Iterator[None] | None = None
+        self._caught: tuple[Gathered, Place] | None = None
         self._following = self._behind = False
         self._settled = True
         self._at: Place = ()
@@ -313,7 +314,7 @@ class LogReader:
         self._behind = False
         self._drop_needle()
         self._at = self._logs.end
-        self._following, self._settled = True, False
+        self._following, self._settled, self._caught = True, False, None
         self._rate = Rate()
         self._go(self._fetch(self._at, "prepend", fresh=True))
 
@@ -323,7 +324,12 @@ class LogReader:
     def _give_up(self) -> None:
         if not self._settled:
             self._settled = True
-            self._put(Batch(self._sources, "replace", (), self._at, self._at, at_end=True, live=True))
+            if self._caught is not None:  # what is shown stays, with what was found so far below it
+                gathered, top = self._caught
+                lines = tuple(reversed(gathered.lines))
+                self._put(Batch(self._sources, "append", lines, top, self._at, at_end=True, live=True))
+            else:
+                self._put(Batch(self._sources, "replace", (), self._at, self._at, at_end=True, live=True))
         self._put(Batch(self._sources, "none", error=GIVEN_UP))
 
     def _fetch(self, place: Place, how: Literal["prepend", "append"], fresh: bool = False) -> Iterator[None]:
@@ -476,6 +482,7 @@ class LogReader:
         """
         start, self._at, self._settled = self._at, end, False
         gathered = Gathered(end, back=True)
+        self._caught = gathered, start
         missing = {source for source, at in enumerate(start) if at < end[source]}
         how: Literal["append", "replace"] = "append"
         busy = False

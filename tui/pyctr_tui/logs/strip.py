@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyctr_engine.record import dataclass
 from pyctr_tui.logs.file import Parsed, parse
 from pyctr_tui.logs.merge import Logs, Place
 from pyctr_tui.logs.news import Gathered, Merged, Rate, Source
@@ -21,6 +22,7 @@ class Strip:
         self._logs = logs or Logs(())
         self._end: Place = ()
         self._until: float | None = None
+        self._found: _Found | None = None
         self._rate = Rate()
 
     def read(self, until: float | None = None) -> Merged | None:
@@ -47,9 +49,9 @@ class Strip:
         if not self._sources:
             return None
         if until != self._until:
-            self._until, self._end = until, ()
+            self._until, self._end, self._found = until, (), None
         self._logs.refresh()
-        end = self._logs.end if until is None else self._logs.find_time(until)
+        end = self._logs.end if until is None else self._place_of(until)
         if end == self._end and not self._rate.is_flowing:
             return None
         grown = self._logs.between(self._end, end) if self._end else 0
@@ -62,3 +64,22 @@ class Strip:
         mean = max(1, gathered.size / max(1, len(gathered.lines)))
         lines = tuple((self._sources[one.source][1], parse(one.raw)) for one in reversed(gathered.lines))
         return Merged(lines, self._rate.count(grown / mean), until)
+
+    def _place_of(self, until: float) -> Place:
+        """Where what was printed at a time begins; looked for again only where that may have moved: at an end."""
+        ends, known = self._logs.end, self._found
+        if known is not None and known.restarts == self._logs.restarts:
+            moved = (at >= then != now for at, then, now in zip(known.place, known.ends, ends, strict=True))
+            if not any(moved):
+                return known.place
+        found = self._found = _Found(self._logs.find_time(until), ends, self._logs.restarts)
+        return found.place
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A place, and how the logs were when it was found."""
+
+    place: Place
+    ends: Place
+    restarts: int

@@ -184,6 +184,7 @@ class EventLogPage(Page):
         if id not in self.store.by_id:
             self.home.notify_line(f"{event.name} is no container that is still here", "warn")
             return
+        self.home.action_pane("containers")
         self.home.lists.reveal(id)
         self.home.go_to_moment(event.time)
 

@@ -412,6 +412,10 @@ class ExplorerPage(Page):
         own = self.subject.container and number > self.layers
         return self.subject.state(number, self.layers), self.subject.name if own else self._layer_name(number)
 
+    def is_container(self, ref: str) -> bool:
+        """Whether that names a container as it is now, whose files may change."""
+        return any(ref == one.name or (len(ref) >= 12 and one.id.startswith(ref)) for one in self.store.containers)
+
     def _layer_name(self, number: int) -> str:
         assert self.subject is not None
         return f"{self.subject.image_name}@{number}"

@@ -100,7 +100,7 @@ class Paths:
             return
         ref, name = page.state(before=node.kind == "D")
         jobs = page.application.jobs
-        own = ref == subject.ref and subject.container
+        own = (ref == subject.ref and subject.container) or page.is_container(ref)
         words = ("cp", f"{name}:{path}") if own else ("layers", "extract", name, path)
 
         def cli(to: str) -> str:

@@ -302,6 +302,7 @@ class StacksPage(Page):
         if stack is None:
             return
         if self.home.lists.reveal(f"stack:{stack.name}"):
+            self.home.action_pane("containers")  # what is looked at is no image any more
             self.home.action_pane(pane)
         else:
             self.home.notify_line(f"{stack.name} has no containers · u brings it up", "warn")

@@ -67,7 +67,7 @@ services:
 class _Checked:
     """What came of checking a text, as the stack of that name (empty: the file's own)."""
 
-    text: str
+    number: int
     name: str | None
     stack: Stack | None = None
     actions: tuple[Action, ...] = ()
@@ -285,6 +285,7 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         self._editor_layout = _EditorLayout()
         self._stack: Stack | None = None
         self._applying = False
+        self._checks = 0
 
     @property
     def layout(self) -> Layout:
@@ -310,9 +311,9 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
 
     def on_text_area_changed(self, event: TextArea.Changed) -> None:
         """Check when it has come to rest."""
-        self._applying = False
-        if self.state.said is not None and self.yaml.text != self._saved:
+        if self.state.said is not None and (self._applying or self.yaml.text != self._saved):
             self.state.say("")
+        self._applying = False
         changed = self.yaml.text != self._saved
         if changed != self.heading.changed:
             self.heading.changed = changed
@@ -329,14 +330,15 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
     def _check(self) -> None:
         engine, path, text, given = self.application.engine, self.path, self.yaml.text, self._given
         saved, known_as = self._saved, self._known_as
+        number = self._checks = self._checks + 1
 
         def work() -> _Checked:
             name = _other_name(engine, path, saved, known_as) if given is None else given
             try:
                 stack = engine.check_stack(path, text, name)
             except InvalidStack as error:
-                return _Checked(text, name, error=error.message, hint=error.hint)
-            return _Checked(text, name, stack, tuple(engine.plan(stack)))
+                return _Checked(number, name, error=error.message, hint=error.hint)
+            return _Checked(number, name, stack, tuple(engine.plan(stack)))
 
         self.application.details.call("editor", work, self._checked)
 
@@ -345,7 +347,7 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
             return
         pane = self.plan_pane
         pane.checking = False
-        found: _Checked = answer.value or _Checked(self.yaml.text, self._given, error=answer.error)
+        found: _Checked = answer.value or _Checked(self._checks, self._given, error=answer.error)
         self._given, self._stack = found.name, found.stack
         place = PLACE.match(found.error)
         if place and os.path.abspath(place.group(1)) != os.path.abspath(self.path):
@@ -363,7 +365,7 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         if place:
             pane.error = f"line {place.group(2)}, column {place.group(3)}: {pane.error}"
         pane.repaint()
-        if self._applying and found.text == self.yaml.text:
+        if self._applying and found.number == self._checks:
             self._applying = False
             self.state.say("")
             self._ask_to_apply()

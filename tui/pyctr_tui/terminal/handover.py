@@ -114,6 +114,11 @@ def layer_shell(application: Application, ref: str, name: str) -> None:
 
     def then(made: tuple[Container, Session]) -> None:
         container, session = made
+        if not is_reading(application):  # it has left meanwhile, or is about to
+            session.close()
+            remove = application.engine.remove
+            application.jobs.run(f"removing {safe(container.name)}", lambda job: remove(container.id, force=True))
+            return
         said, tone, left = _hand_over(application, name, lambda: session, "the shell")
         if left:
             said = f"left {name} {glyphs.DOT} its shell runs on in {safe(container.name)}: a there comes back"
