@@ -144,7 +144,7 @@ class Feed:
         self._images_due = True
         self._readings = 0
         self._awaited: deque[Callable[[], object]] = deque()
-        self._unfollowed = ""
+        self._aside = ""  # what went wrong beside the readings: the next one tells it
         self._before: dict[str, Stats] = {}
         self._host_before: HostStats | None = None
 
@@ -195,7 +195,7 @@ class Feed:
         try:
             self._put(Known(self._engine.host()))
         except Exception as trouble:  # noqa: BLE001 - it is told, and the readings go on
-            self._put(Snapshot(self._clock(), (), {}, None, None, safe_error(told(trouble))))
+            self._aside = safe_error(told(trouble))
         due = time.monotonic()
         while not self._stopped:
             figures = time.monotonic() >= due
@@ -228,9 +228,8 @@ class Feed:
                 images = self._read_images()
         except Exception as trouble:  # noqa: BLE001 - it is told
             error = safe_error(told(trouble))
-        if not error and (unfollowed := self._unfollowed):
-            self._unfollowed = ""
-            error = f"events can't be read: {unfollowed}"
+        if not error and (aside := self._aside):
+            self._aside, error = "", aside
         return Snapshot(self._clock(), containers, samples, host, images, error)
 
     def _read_images(self) -> tuple[ImageView, ...]:
@@ -265,7 +264,7 @@ class Feed:
             except Exception as trouble:  # noqa: BLE001 - it is told now and then, and tried again
                 text, now = safe_error(told(trouble)), time.monotonic()
                 if text != said or now - when > TOLD_AGAIN:
-                    self._unfollowed = said = text
-                    when = now
+                    said, when = text, now
+                    self._aside = f"events can't be read: {text}"
                     self._wake.set()
             time.sleep(PERIOD)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pyctr_engine.errors import Cancelled
@@ -19,12 +18,12 @@ RESTART = "restart"
 """What the restart policy is called among the fields of `Resources`, of which it is none."""
 
 
-@dataclass(slots=True)
 class _Pending:
     """Of each field that goes back: what it was, and what it was changed to."""
 
-    fields: dict[str, tuple[Any, Any]]
-    job: Job | None = None
+    def __init__(self, fields: dict[str, tuple[Any, Any]]) -> None:
+        self.fields = fields
+        self.job: Job | None = None
 
 
 class Reverts:

@@ -6,8 +6,8 @@ import os
 from typing import TYPE_CHECKING
 
 from pyctr_tui.actions.actions import Actions
+from pyctr_tui.actions.stacks import file_of
 from pyctr_tui.dialogs.form import Answers, Field, FormDialog
-from pyctr_tui.safe_text import safe
 
 if TYPE_CHECKING:
     from pyctr_tui.details import Answer
@@ -25,13 +25,7 @@ class EditingActions(Actions):
             name = containers.stack.key.removeprefix("stack:")
         engine = home.application.engine
 
-        def file() -> tuple[str, str]:
-            for stack in engine.stacks() if name else ():
-                if safe(stack.name) == name:
-                    return stack.path, stack.name
-            return "", ""
-
-        home.application.details.call("stack path", file, self._found)
+        home.application.details.call("stack path", lambda: file_of(engine, name) if name else None, self._found)
 
     def _found(self, answer: Answer) -> None:
         from pyctr_tui.screens.editor import edit
@@ -39,7 +33,7 @@ class EditingActions(Actions):
         application = self._home.application
         if answer.error:
             self._home.notify_line(answer.error, "bad", 12.0)
-        elif answer.value[0]:
+        elif answer.value is not None:
             edit(application, *answer.value)
         else:
             fields = (Field("path", "file", "compose.yaml", "a stack file, made if it is not there", needed=True),)

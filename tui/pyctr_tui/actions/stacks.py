@@ -11,12 +11,11 @@ from pyctr_tui.actions.loss import Loss
 from pyctr_tui.safe_text import safe, safe_error
 
 if TYPE_CHECKING:
+    from pyctr_engine.engine import Engine
     from pyctr_engine.model.stack import Action
     from pyctr_tui.details import Answer
     from pyctr_tui.jobs import Job
     from pyctr_tui.view import ContainerView
-
-LOSES = "What is recreated or removed loses the files it changed; named volumes stay."
 
 
 class StackActions(Actions):
@@ -44,9 +43,8 @@ class StackActions(Actions):
         engine = self._home.application.engine
 
         def find() -> tuple[str, str]:
-            for stack in engine.stacks():
-                if safe(stack.name) == shown and stack.path:
-                    return stack.path, stack.name
+            if known := file_of(engine, shown):
+                return known
             raise NotFound(f"the file of {shown} is not known", "bring it up from its file, among the stacks")
 
         self._plan_up(find)
@@ -76,13 +74,11 @@ class StackActions(Actions):
 
     def up_asking(self, path: str, name: str, changes: Sequence[Action]) -> None:
         """The same, after asking when something that there is is replaced or goes."""
-        if all(action.kind in ("create", "start") for action in changes):
+        if not replaces(changes):
             self.up(path, name)
             return
-        lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in changes]
-        lines += ["", LOSES]
         cli = f"up -p {safe(name)} {safe(path)}"
-        self._confirm(f"Bring up {safe(name)}?", lines, "bring up", lambda: self.up(path, name), cli=cli)
+        self._confirm(f"Bring up {safe(name)}?", told(changes), "bring up", lambda: self.up(path, name), cli=cli)
 
     def down(self, names: Sequence[str]) -> None:
         """Stop and remove stacks, after saying what goes."""
@@ -139,6 +135,25 @@ class StackActions(Actions):
             f"pulling the images of {shown}", work, f"the images of {shown} are here",
             f"pull {safe(path)}" if path.endswith((".yaml", ".yml")) else "", cancellable=True, images=True,
         )  # fmt: skip
+
+
+def replaces(changes: Sequence[Action]) -> bool:
+    """Whether something that there is is replaced or goes."""
+    return any(action.kind not in ("create", "start") for action in changes)
+
+
+def told(changes: Sequence[Action]) -> list[str]:
+    """What is said of changes before they are made."""
+    lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in changes]
+    if replaces(changes):
+        lines += ["", "What is recreated or removed loses the files it changed; named volumes stay."]
+    return lines
+
+
+def file_of(engine: Engine, shown: str) -> tuple[str, str] | None:
+    """The file and the name of a stack that has been brought up; ``shown`` is its name made harmless."""
+    found = (stack for stack in engine.stacks() if safe(stack.name) == shown and stack.path)
+    return next(((stack.path, stack.name) for stack in found), None)
 
 
 def _named(members: Sequence[ContainerView]) -> list[tuple[str, str]]:

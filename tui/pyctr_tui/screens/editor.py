@@ -24,7 +24,7 @@ from textual.widgets.text_area import TextAreaTheme
 from pyctr_engine.errors import InvalidStack
 from pyctr_engine.record import dataclass
 from pyctr_tui import glyphs
-from pyctr_tui.actions.stacks import LOSES, StackActions
+from pyctr_tui.actions.stacks import StackActions, told
 from pyctr_tui.dialogs.confirm import ConfirmDialog
 from pyctr_tui.figures import count
 from pyctr_tui.panes.plan import draw_action
@@ -464,16 +464,13 @@ class EditorScreen(Screen[bool], inherit_bindings=False):
         if not changes:
             self.state.say("everything is as the file says", "good")
             return
-        lines = [f"{action.kind} {safe(action.container)}: {safe(action.reason)}" for action in changes]
-        if any(action.kind not in ("create", "start") for action in changes):
-            lines += ["", LOSES]
         cli = f"up{f' -p {safe(self._given)}' if self._given else ''} {safe(self.path)}"
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._save(self._up)
 
-        self.app.push_screen(ConfirmDialog(f"Apply {safe(stack.name)}?", lines, "apply", cli=cli), answered)
+        self.app.push_screen(ConfirmDialog(f"Apply {safe(stack.name)}?", told(changes), "apply", cli=cli), answered)
 
     def _up(self) -> None:
         StackActions(self.application.home).up(self.path, self._given or "")
